@@ -1,0 +1,17 @@
+# One interface target carries the warnings and sanitizers of every module.
+add_library(stoker_flags INTERFACE)
+target_compile_options(stoker_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor)
+# gcc 12 reports overlaps inside std::string that cannot be (PR 105329, 105651).
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  target_compile_options(stoker_flags INTERFACE -Wno-restrict)
+endif()
+if(STOKER_WERROR)
+  target_compile_options(stoker_flags INTERFACE -Werror)
+endif()
+if(STOKER_SANITIZE)
+  target_compile_options(stoker_flags INTERFACE
+    -fsanitize=${STOKER_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(stoker_flags INTERFACE -fsanitize=${STOKER_SANITIZE})
+endif()

@@ -1,0 +1,100 @@
+#!/bin/bash
+# Builds Stoker and measures how well this machine's storage feeds emulated
+# accelerators: 3D-Unet, ResNet50 and CosmoFlow, two H100 each, on real files.
+#
+# Usage: ./run.sh
+#
+# Installs missing Debian packages (needs root only then). Datasets go to
+# ./data (3.7 GiB), results to ./results. A second call reuses build and data.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+usage() {
+  sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
+}
+
+case "${1:-}" in
+  "") ;;
+  -h | --help) usage && exit 0 ;;
+  *)
+    echo "run.sh: unknown argument '$1'; allowed: --help" >&2
+    exit 2
+    ;;
+esac
+exec </dev/null  # nothing asks questions
+
+stoker=build/release/stoker
+accelerators=2
+epochs=2
+
+build() {
+  mkdir -p build
+  local log=build/configure_release.log
+  # Tests would need packages that users do not.
+  cmake --preset release -D STOKER_TESTS=OFF >"$log" 2>&1 || {
+    cat "$log" >&2
+    return 1
+  }
+  cmake --build build/release -j "$(nproc)" --target stoker
+}
+
+# Processes share cores where there are fewer than ranks.
+launch=()
+((EUID == 0)) && launch+=(--allow-run-as-root)
+(($(nproc) < accelerators)) && launch+=(--oversubscribe)
+
+memory_gib="$(awk '/^MemTotal:/ { gib = int($2 / 1048576 + 0.5)
+                                  print gib < 1 ? 1 : gib }' /proc/meminfo)"
+
+table=()
+
+# measure MODEL FILES SCALE PARAM...: generates the dataset (if it is not there
+# yet) and trains on it.
+measure() {
+  local model="$1" files="$2" scale="$3" log folder
+  shift 3
+  local -a params=(--params "dataset.num_files_train=$files" "$@")
+  echo
+  echo "== $model: dataset"
+  "$stoker" training datagen --model "$model" --num-processes "$accelerators" \
+    --data-dir data --results-dir results "${launch[@]}" "${params[@]}"
+  echo
+  echo "== $model: training"
+  log="build/run_$model.log"
+  "$stoker" training run --model "$model" --accelerator-type h100 \
+    --num-accelerators "$accelerators" \
+    --client-host-memory-in-gb "$memory_gib" \
+    --data-dir data --results-dir results "${launch[@]}" \
+    "${params[@]}" "train.epochs=$epochs" "${run_params[@]}" | tee "$log"
+  folder="$(sed -n 's/^results: //p' "$log" | tail -n 1)"
+  if [[ -z "$folder" ]]; then
+    echo "run.sh: $model named no result folder" >&2
+    return 1
+  fi
+  table+=("$model=$scale=$folder")
+}
+
+tools/install_packages.sh build
+echo "== Build"
+build
+
+# 3D-Unet's records of 140 MiB would need a dataset of tens of GiB. Record size
+# and compute time shrink by the same factor, so that the bytes asked per second
+# stay those of the real workload:
+#   146600628 B, 68341808 B and 0.323 s, each times 0.04.
+run_params=(train.computation_time=0.01292)
+measure unet3d 280 0.04 dataset.record_length_bytes=5864025.12 \
+  dataset.record_length_bytes_stdev=2733672.32
+run_params=()
+measure resnet50 14 1
+measure cosmoflow 120 1
+
+echo
+echo "== Result: $accelerators emulated H100, $epochs epochs each"
+/usr/bin/python3 tools/run_table.py "${table[@]}"
+cat <<'END'
+
+Datasets this small fit into the page cache: the figures are those of a warm
+client. scale: factor on record size and compute time; bytes asked per second
+are the workload's own.
+END
