@@ -1,0 +1,25 @@
+#pragma once
+
+// Checksums of the data formats, by ISA-L (run-time dispatch to the CPU's best
+// instructions). Pure; safe for concurrent use.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace stoker::core {
+
+// CRC-32 as in zip and gzip (reflected 0xEDB88320). `seed` is the CRC of the
+// bytes before `data`, so calls chain; 0 to begin. Crc32("123456789") is
+// 0xCBF43926.
+std::uint32_t Crc32(std::span<const std::byte> data, std::uint32_t seed = 0);
+
+// CRC-32C (Castagnoli), chained alike. Crc32c("123456789") is 0xE3069283.
+std::uint32_t Crc32c(std::span<const std::byte> data, std::uint32_t seed = 0);
+
+// TFRecord's masking of a CRC-32C: rotate right by 15, add 0xA282EAD8.
+constexpr std::uint32_t MaskCrc32c(std::uint32_t crc) {
+  return ((crc >> 15) | (crc << 17)) + 0xA282EAD8U;
+}
+
+}  // namespace stoker::core

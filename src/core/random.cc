@@ -1,0 +1,118 @@
+#include "core/random.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+namespace stoker::core {
+
+static_assert(std::endian::native == std::endian::little,
+              "the counter stream is defined by little-endian words");
+
+double NumpyRandom::Uniform() {
+  const std::uint32_t a = NextUint32() >> 5;
+  const std::uint32_t b = NextUint32() >> 6;
+  return (a * 67108864.0 + b) / 9007199254740992.0;
+}
+
+double NumpyRandom::Normal(double mean, double stdev) {
+  if (has_spare_) {
+    has_spare_ = false;
+    return mean + stdev * spare_;
+  }
+  double x1 = 0;
+  double x2 = 0;
+  double r2 = 0;
+  do {
+    x1 = 2.0 * Uniform() - 1.0;
+    x2 = 2.0 * Uniform() - 1.0;
+    r2 = x1 * x1 + x2 * x2;
+  } while (r2 >= 1.0 || r2 == 0.0);
+  const double f = std::sqrt(-2.0 * std::log(r2) / r2);
+  spare_ = f * x1;
+  has_spare_ = true;
+  return mean + stdev * (f * x2);
+}
+
+void NumpyRandom::FillBelow255(std::span<std::byte> out) {
+  std::uint32_t word = 0;
+  int left = 0;
+  for (std::byte& value : out) {
+    std::uint32_t byte = 0;
+    do {
+      if (left == 0) {
+        word = NextUint32();
+        left = 4;
+      }
+      byte = word & 0xFFU;
+      word >>= 8;
+      --left;
+    } while (byte == 0xFFU);
+    value = static_cast<std::byte>(byte);
+  }
+}
+
+std::uint32_t NumpyRandom::Interval(std::uint32_t max) {
+  if (max == 0) {
+    return 0;
+  }
+  const std::uint32_t mask = ~0U >> std::countl_zero(max);
+  std::uint32_t value = 0;
+  do {
+    value = NextUint32() & mask;
+  } while (value > max);
+  return value;
+}
+
+namespace {
+
+// Function clones pick the widest vector unit at run time. The sanitizers do
+// not support ifunc resolvers that run before they are set up.
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__) && defined(__GNUC__) && !defined(__clang__)
+__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#endif
+void
+FillWords(std::uint64_t key, std::uint64_t first, std::uint64_t* out,
+          std::size_t words) {
+  for (std::size_t i = 0; i < words; ++i) {
+    out[i] = Mix64(key + kGolden64 * (first + i));
+  }
+}
+
+}  // namespace
+
+void FillCounterStream(std::uint64_t key, std::uint64_t offset,
+                       std::span<std::byte> out) {
+  constexpr std::size_t kWord = sizeof(std::uint64_t);
+  std::uint64_t word = offset / kWord;
+  const std::size_t skip = offset % kWord;
+  if (skip != 0 && !out.empty()) {
+    const std::uint64_t value = Mix64(key + kGolden64 * word);
+    const std::size_t bytes = std::min(kWord - skip, out.size());
+    std::memcpy(out.data(), reinterpret_cast<const std::byte*>(&value) + skip,
+                bytes);
+    out = out.subspan(bytes);
+    ++word;
+  }
+  // Through a block on the stack where `out` is not aligned for words.
+  if (reinterpret_cast<std::uintptr_t>(out.data()) % kWord == 0) {
+    const std::size_t words = out.size() / kWord;
+    FillWords(key, word, reinterpret_cast<std::uint64_t*>(out.data()), words);
+    out = out.subspan(words * kWord);
+    word += words;
+  }
+  constexpr std::size_t kBlockWords = 512;
+  std::uint64_t block[kBlockWords];
+  while (!out.empty()) {
+    const std::size_t bytes = std::min(out.size(), sizeof(block));
+    const std::size_t words = (bytes + kWord - 1) / kWord;
+    FillWords(key, word, block, words);
+    std::memcpy(out.data(), block, bytes);
+    out = out.subspan(bytes);
+    word += words;
+  }
+}
+
+}  // namespace stoker::core

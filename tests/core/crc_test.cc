@@ -1,0 +1,92 @@
+#include "core/crc.h"
+
+#include <gtest/gtest.h>
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace stoker::core {
+namespace {
+
+constexpr std::string_view kCheckText = "123456789";
+
+std::span<const std::byte> AsBytes(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+
+// Bit by bit from the polynomial (reflected), as the definition has it.
+std::uint32_t SlowCrc(std::span<const std::byte> data,
+                      std::uint32_t polynomial) {
+  std::uint32_t crc = ~0U;
+  for (const std::byte byte : data) {
+    crc ^= static_cast<std::uint32_t>(byte);
+    for (int bit = 0; bit < 8; ++bit) {
+      crc = (crc & 1U) != 0 ? (crc >> 1) ^ polynomial : crc >> 1;
+    }
+  }
+  return ~crc;
+}
+
+std::vector<std::byte> Pattern(std::size_t size) {
+  std::vector<std::byte> data(size);
+  for (std::size_t i = 0; i < size; ++i) {
+    data[i] = static_cast<std::byte>(i * 31 + i / 251);
+  }
+  return data;
+}
+
+TEST(Crc32, HasTheCatalogueCheckValue) {
+  EXPECT_EQ(Crc32(AsBytes(kCheckText)), 0xCBF43926U);
+}
+
+TEST(Crc32c, HasTheCatalogueCheckValue) {
+  EXPECT_EQ(Crc32c(AsBytes(kCheckText)), 0xE3069283U);
+}
+
+TEST(Crc32c, HasTheValuesOfRfc3720) {
+  // Appendix B.4: 32 bytes of zeros, and of ones.
+  const std::vector<std::byte> zeros(32);
+  const std::vector<std::byte> ones(32, std::byte{0xFF});
+  EXPECT_EQ(Crc32c(zeros), 0x8A9136AAU);
+  EXPECT_EQ(Crc32c(ones), 0x62A8AB43U);
+}
+
+TEST(Crc, OfNothingIsTheSeed) {
+  EXPECT_EQ(Crc32({}), 0U);
+  EXPECT_EQ(Crc32c({}), 0U);
+  EXPECT_EQ(Crc32({}, 0x12345678U), 0x12345678U);
+  EXPECT_EQ(Crc32c({}, 0x12345678U), 0x12345678U);
+}
+
+TEST(Crc, CallsChainAtAnyCut) {
+  const std::vector<std::byte> data = Pattern(300);
+  const std::span all(data);
+  for (std::size_t cut = 0; cut <= all.size(); cut += 7) {
+    EXPECT_EQ(Crc32(all.subspan(cut), Crc32(all.first(cut))), Crc32(all));
+    EXPECT_EQ(Crc32c(all.subspan(cut), Crc32c(all.first(cut))), Crc32c(all));
+  }
+}
+
+TEST(Crc, FollowsTheDefinitionAtAnyAlignmentAndLength) {
+  const std::vector<std::byte> data = Pattern(5000);
+  const std::span all(data);
+  for (std::size_t start = 0; start < 17; ++start) {
+    for (const std::size_t size : {1U, 15U, 64U, 255U, 1024U, 4900U}) {
+      const auto part = all.subspan(start, size);
+      EXPECT_EQ(Crc32(part), SlowCrc(part, 0xEDB88320U));
+      EXPECT_EQ(Crc32c(part), SlowCrc(part, 0x82F63B78U));
+    }
+  }
+}
+
+TEST(MaskCrc32c, RotatesAndAdds) {
+  // 0 rotates to 0. 0x00008000 >> 15 = 1: 1 + 0xA282EAD8.
+  // 0xFFFFFFFF stays; plus the constant wraps to 0xA282EAD7.
+  EXPECT_EQ(MaskCrc32c(0), 0xA282EAD8U);
+  EXPECT_EQ(MaskCrc32c(0x00008000U), 0xA282EAD9U);
+  EXPECT_EQ(MaskCrc32c(0xFFFFFFFFU), 0xA282EAD7U);
+}
+
+}  // namespace
+}  // namespace stoker::core
