@@ -1,0 +1,26 @@
+#include "dataset/spec.h"
+
+#include "core/check.h"
+
+namespace stoker::dataset {
+
+std::uint64_t DistinctFiles(std::uint64_t files, std::uint64_t distinct) {
+  return distinct > 0 && distinct < files ? distinct : files;
+}
+
+formats::FileSpec FileSpecOf(const SpecSource& source, std::uint64_t index) {
+  STOKER_CHECK(index < source.shapes->files());
+  const std::uint64_t set_start =
+      index < source.train_files ? 0 : source.train_files;
+  const std::uint64_t content =
+      source.distinct > 0 ? set_start + (index - set_start) % source.distinct
+                          : index;
+  const Dims dims = source.shapes->at(content);
+  return {.index = content,
+          .samples = source.samples_per_file,
+          .rows = dims.rows,
+          .columns = dims.columns,
+          .nominal_edge = source.nominal_edge};
+}
+
+}  // namespace stoker::dataset

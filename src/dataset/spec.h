@@ -1,0 +1,32 @@
+#pragma once
+
+// The shape and the content of a file, by its place in the dataset.
+
+#include <cstdint>
+
+#include "dataset/manifest.h"
+#include "dataset/shape.h"
+#include "formats/format.h"
+
+namespace stoker::dataset {
+
+// Number of different contents in a set of `files` files: `distinct` of them
+// where that is > 0 and less than `files`, else all.
+std::uint64_t DistinctFiles(std::uint64_t files, std::uint64_t distinct);
+
+// What the files of a dataset have in common.
+struct SpecSource {
+  const Shapes* shapes = nullptr;  // not owned; train files, then eval files
+  std::uint64_t train_files = 0;
+  std::uint64_t distinct = 0;  // ContentMode::distinct
+  std::uint32_t samples_per_file = 1;
+  std::uint32_t nominal_edge = 1;  // NominalEdge of the size model
+};
+
+// Spec of the file with generation index `index` (train files first, then eval
+// files; below shapes->files()). Its `index` is the content's: in each set file
+// j holds the content of file j mod distinct of that set. A PayloadSource that
+// is given this index makes the bytes the file holds.
+formats::FileSpec FileSpecOf(const SpecSource& source, std::uint64_t index);
+
+}  // namespace stoker::dataset
