@@ -1,0 +1,288 @@
+#include "formats/tfrecord_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/check.h"
+#include "core/crc.h"
+#include "formats/byte_order.h"
+#include "formats/tfrecord_format.h"
+
+namespace stoker::formats {
+
+TfrecordReader::TfrecordReader(const ReaderOptions& options)
+    : options_(options), comparer_(options.expect) {
+  STOKER_CHECK(options.request > 0);
+}
+
+bool TfrecordReader::large() const {
+  return options_.style == ReaderOptions::Style::kLarge;
+}
+
+std::uint64_t TfrecordReader::MaxRequest(std::uint64_t largest_file) const {
+  return large() ? largest_file : options_.request;
+}
+
+void TfrecordReader::Reset(const FileSpec& file, std::uint32_t,
+                           std::string_view name) {
+  file_ = file;
+  name_ = name;
+  record_bytes_ = options_.blind ? TfrecordBytes(file) : 0;
+  next_offset_ = asked_ = 0;
+  at_end_ = false;
+  span_ = {};
+  record_ = 0;
+  record_offset_ = 0;
+  part_ = Part::kHeader;
+  gathered_ = 0;
+}
+
+core::Result<ReaderProgram::Next> TfrecordReader::Step(const Event& event) {
+  switch (event.kind) {
+    case Event::Kind::kStart:
+      return Begin();
+    case Event::Kind::kSize:
+      return TakeSize(event.size);
+    case Event::Kind::kBytes:
+      return TakeBytes(event.bytes);
+    case Event::Kind::kResume:
+      break;
+  }
+  return Resume();
+}
+
+core::Result<ReaderProgram::Next> TfrecordReader::Begin() {
+  return large() ? Next{.kind = Next::Kind::kSize} : Refill();
+}
+
+core::Result<ReaderProgram::Next> TfrecordReader::TakeSize(std::uint64_t size) {
+  asked_ = options_.blind ? record_bytes_ * file_.samples : size;
+  if (asked_ == 0) {
+    return AtEnd();
+  }
+  return Next{.kind = Next::Kind::kRead, .length = asked_};
+}
+
+core::Result<ReaderProgram::Next> TfrecordReader::Refill() {
+  if (large()) {
+    return AtEnd();
+  }
+  asked_ = options_.request;
+  return Next{
+      .kind = Next::Kind::kRead, .offset = next_offset_, .length = asked_};
+}
+
+core::Result<ReaderProgram::Next> TfrecordReader::TakeBytes(
+    std::span<const std::byte> bytes) {
+  std::uint64_t arrived = bytes.size();
+  if (options_.blind) {
+    arrived = std::min(asked_, record_bytes_ * file_.samples - next_offset_);
+  } else {
+    span_ = bytes;
+  }
+  next_offset_ += arrived;
+  at_end_ = arrived == 0;
+  if (!options_.blind && large() && arrived < asked_) {
+    return Corrupt(
+        fmt::format("at offset {}: the file ends here, but its size "
+                    "was given as {} bytes",
+                    arrived, asked_));
+  }
+  return Resume();
+}
+
+core::Result<ReaderProgram::Next> TfrecordReader::Resume() {
+  return options_.blind ? NextBlind() : Parse();
+}
+
+core::Result<ReaderProgram::Next> TfrecordReader::NextBlind() {
+  if ((record_ + std::uint64_t{1}) * record_bytes_ <= next_offset_) {
+    return Ready(file_.sample_bytes());
+  }
+  return at_end_ ? AtEnd() : Refill();
+}
+
+core::Result<ReaderProgram::Next> TfrecordReader::AtEnd() {
+  if (part_ != Part::kHeader || gathered_ > 0) {
+    return Truncated(next_offset_);
+  }
+  if (record_ != file_.samples) {
+    return Corrupt(
+        fmt::format("at offset {}: the file ends after {} records, "
+                    "expected {}",
+                    next_offset_, record_, file_.samples));
+  }
+  return Next{.kind = Next::Kind::kFileDone};
+}
+
+core::Result<ReaderProgram::Next> TfrecordReader::Truncated(
+    std::uint64_t end) const {
+  if (part_ == Part::kHeader) {
+    return Corrupt(
+        fmt::format("record {} at offset {}: the file ends at {} "
+                    "within the record's header of {} bytes",
+                    record_, record_offset_, end, kRecordHeaderBytes));
+  }
+  return Corrupt(fmt::format(
+      "record {} at offset {}: its length says {} bytes, so it ends at {}, but "
+      "the file ends at {}",
+      record_, record_offset_, message_bytes_,
+      record_offset_ + kRecordHeaderBytes + message_bytes_ + kRecordFooterBytes,
+      end));
+}
+
+core::Status TfrecordReader::Corrupt(std::string_view what) const {
+  return {core::Code::kCorruption, fmt::format("{}: {}", name_, what)};
+}
+
+ReaderProgram::Next TfrecordReader::Ready(std::uint64_t payload) {
+  return {.kind = Next::Kind::kSampleReady,
+          .payload = payload,
+          .sample = record_++};
+}
+
+bool TfrecordReader::Gather(std::size_t bytes) {
+  const std::size_t length = std::min(bytes - gathered_, span_.size());
+  std::ranges::copy(span_.first(length),
+                    scratch_.begin() + static_cast<std::ptrdiff_t>(gathered_));
+  gathered_ += length;
+  span_ = span_.subspan(length);
+  return gathered_ == bytes;
+}
+
+core::Result<ReaderProgram::Next> TfrecordReader::Parse() {
+  while (true) {
+    // A part of no bytes is complete without more of them.
+    bool complete = true;
+    switch (part_) {
+      case Part::kHeader:
+        complete = Gather(kRecordHeaderBytes);
+        if (complete) {
+          STOKER_TRY(TakeHeader());
+        }
+        break;
+      case Part::kHead:
+        complete =
+            Gather(std::min<std::uint64_t>(kExampleHead, message_bytes_));
+        if (complete) {
+          STOKER_TRY(TakeHead());
+        }
+        break;
+      case Part::kBody:
+        STOKER_TRY(TakeBody());
+        complete = part_ != Part::kBody;
+        break;
+      case Part::kFooter:
+        complete = Gather(kRecordFooterBytes);
+        if (complete) {
+          STOKER_TRY(TakeFooter());
+          return Ready(image_.bytes);
+        }
+        break;
+    }
+    if (!complete) {
+      return at_end_ ? AtEnd() : Refill();
+    }
+  }
+}
+
+core::Status TfrecordReader::TakeHeader() {
+  record_offset_ = parsed() - kRecordHeaderBytes;
+  const std::span<const std::byte> header =
+      std::span(scratch_).first(kRecordHeaderBytes);
+  if (record_ >= file_.samples) {
+    return Corrupt(
+        fmt::format("at offset {}: expected the file to end after "
+                    "{} records",
+                    record_offset_, file_.samples));
+  }
+  message_bytes_ = LoadLe<std::uint64_t>(header, 0);
+  const auto stored = LoadLe<std::uint32_t>(header, 8);
+  const std::uint32_t crc = core::MaskCrc32c(core::Crc32c(header.first(8)));
+  if (options_.check && crc != stored) {
+    return Corrupt(
+        fmt::format("record {} at offset {}: masked CRC-32C of the "
+                    "length {}: expected {:08x}, found {:08x}",
+                    record_, record_offset_, message_bytes_, stored, crc));
+  }
+  part_ = Part::kHead;
+  gathered_ = 0;
+  message_done_ = 0;
+  crc_ = 0;
+  return {};
+}
+
+core::Status TfrecordReader::TakeHead() {
+  const std::span<const std::byte> head = std::span(scratch_).first(gathered_);
+  const core::Result<ImageField> image = FindImage(head, message_bytes_);
+  if (!image.ok()) {
+    return image.status().WithContext(fmt::format(
+        "{}: record {} at offset {}: message at offset {}", name_, record_,
+        record_offset_, record_offset_ + kRecordHeaderBytes));
+  }
+  image_ = image.value();
+  if (comparer_.active() && image_.bytes != file_.sample_bytes()) {
+    return Corrupt(fmt::format(
+        "record {} at offset {}: expected an image of "
+        "{} bytes, found {}",
+        record_, record_offset_, file_.sample_bytes(), image_.bytes));
+  }
+  if (options_.check) {
+    crc_ = core::Crc32c(head);
+  }
+  STOKER_TRY(CompareImage(0, head));
+  message_done_ = gathered_;
+  gathered_ = 0;
+  part_ = Part::kBody;
+  return {};
+}
+
+core::Status TfrecordReader::TakeBody() {
+  const std::uint64_t length =
+      std::min<std::uint64_t>(message_bytes_ - message_done_, span_.size());
+  const std::span<const std::byte> bytes = span_.first(length);
+  if (options_.check) {
+    crc_ = core::Crc32c(bytes, crc_);
+  }
+  STOKER_TRY(CompareImage(message_done_, bytes));
+  span_ = span_.subspan(length);
+  message_done_ += length;
+  if (message_done_ == message_bytes_) {
+    part_ = Part::kFooter;
+  }
+  return {};
+}
+
+core::Status TfrecordReader::CompareImage(std::uint64_t at,
+                                          std::span<const std::byte> bytes) {
+  const std::uint64_t begin = std::max(at, image_.offset);
+  const std::uint64_t end =
+      std::min(at + bytes.size(), image_.offset + image_.bytes);
+  if (!comparer_.active() || begin >= end) {
+    return {};
+  }
+  return comparer_
+      .Compare({.file = file_.index, .sample = record_}, begin - image_.offset,
+               record_offset_ + kRecordHeaderBytes + begin,
+               bytes.subspan(begin - at, end - begin))
+      .WithContext(name_);
+}
+
+core::Status TfrecordReader::TakeFooter() {
+  const auto stored = LoadLe<std::uint32_t>(scratch_, 0);
+  if (options_.check && core::MaskCrc32c(crc_) != stored) {
+    return Corrupt(
+        fmt::format("record {} at offset {}: masked CRC-32C of the "
+                    "message's {} bytes: expected {:08x}, found "
+                    "{:08x}",
+                    record_, record_offset_, message_bytes_, stored,
+                    core::MaskCrc32c(crc_)));
+  }
+  part_ = Part::kHeader;
+  gathered_ = 0;
+  record_offset_ = parsed();
+  return {};
+}
+
+}  // namespace stoker::formats
