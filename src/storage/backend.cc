@@ -1,0 +1,81 @@
+#include "storage/backend.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace stoker::storage {
+
+namespace {
+
+// Releases the object when the reading is over, whatever came of it.
+class Resolved {
+ public:
+  Resolved(Backend& backend, std::string_view name)
+      : backend_(backend), id_(backend.Resolve(name)) {}
+  ~Resolved() { backend_.Release(id_); }
+  Resolved(const Resolved&) = delete;
+  Resolved& operator=(const Resolved&) = delete;
+  ObjectId id() const { return id_; }
+
+ private:
+  Backend& backend_;
+  ObjectId id_;
+};
+
+core::Result<std::uint64_t> RunOne(ReadQueue& queue, const ReadOp& op) {
+  STOKER_TRY(queue.Submit(std::span(&op, 1)).status());
+  std::array<ReadDone, 1> done;
+  while (queue.in_flight() > 0) {
+    STOKER_TRY(queue.Reap(done, 1, core::kNever).status());
+  }
+  STOKER_TRY(done[0].status);
+  return done[0].bytes;
+}
+
+}  // namespace
+
+core::Result<std::string> ReadObject(Backend& backend, std::string_view name,
+                                     core::Clock& clock, std::uint64_t limit) {
+  const Resolved object(backend, name);
+  STOKER_ASSIGN(const std::unique_ptr<ReadQueue> queue,
+                backend.NewReadQueue({.depth = 1}, clock));
+  STOKER_ASSIGN(
+      const std::uint64_t size,
+      RunOne(*queue, {.kind = ReadOp::Kind::kSize, .object = object.id()}));
+  if (size > limit) {
+    return core::Status(core::Code::kInvalidArgument,
+                        fmt::format("read {}: it has {} bytes, at most {} are "
+                                    "expected",
+                                    name, size, limit));
+  }
+  std::string content(size, '\0');
+  const std::span<std::byte> all =
+      std::as_writable_bytes(std::span(content.data(), content.size()));
+  std::size_t got = 0;
+  while (got < size) {
+    STOKER_ASSIGN(const std::uint64_t bytes,
+                  RunOne(*queue, {.object = object.id(),
+                                  .offset = got,
+                                  .buffer = all.subspan(got)}));
+    if (bytes == 0) {
+      break;  // it shrank since its size was asked
+    }
+    got += bytes;
+  }
+  content.resize(got);
+  return content;
+}
+
+core::Status WriteObject(Backend& backend, std::string_view name,
+                         std::string_view content, core::Clock& clock,
+                         const WriteOptions& options) {
+  STOKER_ASSIGN(const std::unique_ptr<WriteStream> stream,
+                backend.Create(name, options, clock));
+  STOKER_TRY(
+      stream->Write(std::as_bytes(std::span(content.data(), content.size()))));
+  return stream->Commit().status();
+}
+
+}  // namespace stoker::storage

@@ -1,0 +1,87 @@
+#pragma once
+
+// A place objects live in: a mount, a bucket, a cache over either, memory.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/clock.h"
+#include "core/status.h"
+#include "storage/read_queue.h"
+#include "storage/write_stream.h"
+
+namespace stoker::storage {
+
+struct ObjectInfo {
+  std::string_view name;   // "train/img_000_of_168.npz", '/' separated
+  std::uint64_t size = 0;  // bytes
+};
+
+struct QueueOptions {
+  std::size_t depth = 32;  // ops in flight at most
+};
+
+// What a back end can do: data, asked once, instead of failing calls.
+struct Capabilities {
+  bool stores_data = true;  // false: null
+  bool links = true;        // Link makes a second name without copying
+  bool shared = true;       // other processes see the same objects
+  std::uint64_t max_links = UINT64_MAX;  // names per object, where known
+};
+
+// Safe for concurrent use; the queues and streams it makes are not. Object
+// names are relative to the place the back end was opened on.
+class Backend {
+ public:
+  Backend() = default;
+  virtual ~Backend() = default;
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+
+  virtual std::string_view scheme() const = 0;
+  // The place, as a user would write it: "file:///mnt/x".
+  virtual std::string uri() const = 0;
+  virtual Capabilities capabilities() const = 0;
+  // Calls `visit` per object whose name starts with `prefix`, in no particular
+  // order, until it returns false. kNotFound if the folder of `prefix` does not
+  // exist (a back end without folders: an empty list). Names of unfinished
+  // objects never appear.
+  virtual core::Status List(
+      std::string_view prefix,
+      const std::function<bool(const ObjectInfo&)>& visit) = 0;
+  // No I/O: the object need not exist yet; when a descriptor is opened is the
+  // back end's business.
+  virtual ObjectId Resolve(std::string_view object_name) = 0;
+  // Closes; the id may be reused. No op on it may be in flight.
+  virtual void Release(ObjectId object) = 0;
+  virtual core::Result<std::unique_ptr<ReadQueue>> NewReadQueue(
+      const QueueOptions& options, core::Clock& clock) = 0;
+  // Makes missing folders. Replaces an existing object only at Commit.
+  virtual core::Result<std::unique_ptr<WriteStream>> Create(
+      std::string_view object_name, const WriteOptions& options,
+      core::Clock& clock) = 0;
+  // Makes `prefix` ("valid/") listable although it holds no object. Nothing to
+  // do where folders exist by their objects alone.
+  virtual core::Status EnsureFolder(std::string_view prefix) = 0;
+  // A second name for the same bytes: hard link, server-side copy, shared page.
+  // Replaces `name`. kUnsupported with the reason where it cannot.
+  virtual core::Status Link(std::string_view existing,
+                            std::string_view name) = 0;
+  virtual core::Status Remove(std::string_view object_name) = 0;
+  // Free space for new objects; UINT64_MAX where unlimited.
+  virtual core::Result<std::uint64_t> FreeBytes() = 0;
+};
+
+// Convenience on top of the seam: whole small objects (manifests, tests).
+// `limit`: kInvalidArgument if the object is larger.
+core::Result<std::string> ReadObject(Backend& backend, std::string_view name,
+                                     core::Clock& clock,
+                                     std::uint64_t limit = 64ULL << 20);
+core::Status WriteObject(Backend& backend, std::string_view name,
+                         std::string_view content, core::Clock& clock,
+                         const WriteOptions& options = {});
+
+}  // namespace stoker::storage

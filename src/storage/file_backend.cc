@@ -1,0 +1,270 @@
+#include "storage/file_backend.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "storage/internal/file_paths.h"
+#include "storage/internal/file_thread_queue.h"
+#include "storage/internal/file_uring_queue.h"
+#include "storage/internal/file_write_stream.h"
+#include "storage/internal/open_files.h"
+#include "storage/internal/options.h"
+
+namespace stoker::storage {
+
+namespace {
+
+enum class Engine : std::uint8_t { kAuto, kUring, kThreads };
+
+struct FileSettings {
+  std::string root;   // no slash at the end; empty: the file system's root
+  std::string place;  // as the user wrote it
+  Engine engine = Engine::kAuto;
+  std::uint64_t io_threads = 0;  // 0: by the depth
+};
+
+constexpr std::size_t kMostThreadsByDepth = 16;
+// glibc's answer for every file system it does not know (LINUX_LINK_MAX).
+constexpr int kUnknownLinkMax = 127;
+
+class FileBackend final : public Backend {
+ public:
+  explicit FileBackend(FileSettings settings)
+      : settings_(std::move(settings)), files_(settings_.root) {}
+
+  std::string_view scheme() const override { return "file"; }
+  std::string uri() const override { return "file://" + settings_.place; }
+  Capabilities capabilities() const override;
+  core::Status List(
+      std::string_view prefix,
+      const std::function<bool(const ObjectInfo&)>& visit) override;
+  ObjectId Resolve(std::string_view object_name) override {
+    return files_.Resolve(object_name);
+  }
+  void Release(ObjectId object) override { files_.Release(object); }
+  core::Result<std::unique_ptr<ReadQueue>> NewReadQueue(
+      const QueueOptions& options, core::Clock& clock) override;
+  core::Result<std::unique_ptr<WriteStream>> Create(
+      std::string_view object_name, const WriteOptions& options,
+      core::Clock& clock) override;
+  core::Status EnsureFolder(std::string_view prefix) override;
+  core::Status Link(std::string_view existing, std::string_view name) override;
+  core::Status Remove(std::string_view object_name) override;
+  core::Result<std::uint64_t> FreeBytes() override {
+    return internal::FreeBytesAt(internal::NearestExisting(settings_.root));
+  }
+
+ private:
+  std::string Path(std::string_view name) const {
+    return fmt::format("{}/{}", settings_.root, name);
+  }
+  ReadLimits Limits(std::size_t depth) const;
+  core::Status ReplaceByLink(const std::string& from, const std::string& to);
+  core::Status LinkError(const std::string& from, const std::string& to,
+                         int os_error) const;
+
+  FileSettings settings_;
+  internal::OpenFiles files_;
+  internal::TempNames temp_names_;
+};
+
+Capabilities FileBackend::capabilities() const {
+  Capabilities can;
+  const std::string here = internal::NearestExisting(Path(""));
+  const auto links = ::pathconf(here.c_str(), _PC_LINK_MAX);
+  if (links > 0 && links != kUnknownLinkMax) {
+    can.max_links = static_cast<std::uint64_t>(links);
+  }
+  return can;
+}
+
+ReadLimits FileBackend::Limits(std::size_t depth) const {
+  ReadLimits limits;
+  limits.capacity = depth;
+  struct stat info{};
+  if (::stat(Path("").c_str(), &info) == 0 && info.st_blksize > 0) {
+    limits.preferred_unit = static_cast<std::uint32_t>(info.st_blksize);
+  }
+  return limits;
+}
+
+core::Result<std::unique_ptr<ReadQueue>> FileBackend::NewReadQueue(
+    const QueueOptions& options, core::Clock& clock) {
+  STOKER_TRY(internal::CheckDepth(options));
+  const ReadLimits limits = Limits(options.depth);
+  if (settings_.engine != Engine::kThreads) {
+    auto queue = internal::FileUringQueue::Make(files_, limits, clock);
+    if (queue.ok() || settings_.engine == Engine::kUring) {
+      return queue;
+    }
+  }
+  const std::size_t threads =
+      settings_.io_threads != 0 ? settings_.io_threads
+                                : std::min(options.depth, kMostThreadsByDepth);
+  return internal::FileThreadQueue::Make(files_, limits, threads, clock);
+}
+
+core::Result<std::unique_ptr<WriteStream>> FileBackend::Create(
+    std::string_view object_name, const WriteOptions& options,
+    core::Clock& clock) {
+  STOKER_TRY(internal::CheckObjectName(object_name));
+  return internal::FileWriteStream::Make(Path(object_name), temp_names_,
+                                         options, clock);
+}
+
+core::Status FileBackend::List(
+    std::string_view prefix,
+    const std::function<bool(const ObjectInfo&)>& visit) {
+  namespace fs = std::filesystem;
+  const std::string folder = Path(internal::FolderOf(prefix));
+  const std::string wanted = Path(prefix);
+  const std::size_t root_length = settings_.root.size() + 1;
+  std::error_code error;
+  fs::recursive_directory_iterator at(folder, error);
+  for (; !error && at != fs::end(at); at.increment(error)) {
+    const std::string path = at->path().string();
+    if (internal::IsTempName(at->path().filename().string()) ||
+        !path.starts_with(wanted)) {
+      continue;
+    }
+    std::error_code vanished;
+    if (!at->is_regular_file(vanished)) {
+      continue;
+    }
+    const std::uintmax_t size = at->file_size(vanished);
+    if (!vanished && !visit({std::string_view(path).substr(root_length),
+                             static_cast<std::uint64_t>(size)})) {
+      return {};
+    }
+  }
+  if (error) {
+    return core::Status::FromErrno(error.value(), "list folder " + folder);
+  }
+  return {};
+}
+
+core::Status FileBackend::EnsureFolder(std::string_view prefix) {
+  return internal::MakeFolder(internal::FolderOf(Path(prefix)));
+}
+
+core::Status FileBackend::Link(std::string_view existing,
+                               std::string_view name) {
+  STOKER_TRY(internal::CheckObjectName(existing));
+  STOKER_TRY(internal::CheckObjectName(name));
+  const std::string from = Path(existing);
+  const std::string to = Path(name);
+  int failure = ::link(from.c_str(), to.c_str()) == 0 ? 0 : errno;
+  if (failure == ENOENT && ::access(from.c_str(), F_OK) == 0) {
+    STOKER_TRY(internal::MakeFolder(internal::FolderOf(to)));
+    failure = ::link(from.c_str(), to.c_str()) == 0 ? 0 : errno;
+  }
+  if (failure == EEXIST) {
+    return ReplaceByLink(from, to);
+  }
+  return failure == 0 ? core::Status{} : LinkError(from, to, failure);
+}
+
+// Through a temporary name, so that `to` always names a whole object.
+core::Status FileBackend::ReplaceByLink(const std::string& from,
+                                        const std::string& to) {
+  std::string temp = temp_names_.For(to);
+  while (::link(from.c_str(), temp.c_str()) != 0) {
+    if (errno != EEXIST) {
+      return LinkError(from, to, errno);
+    }
+    temp = temp_names_.For(to);
+  }
+  const int failure = std::rename(temp.c_str(), to.c_str()) == 0 ? 0 : errno;
+  // rename leaves both names if they were links to the same file already.
+  ::unlink(temp.c_str());
+  return failure == 0 ? core::Status{} : LinkError(from, to, failure);
+}
+
+core::Status FileBackend::LinkError(const std::string& from,
+                                    const std::string& to, int os_error) const {
+  const std::string what = fmt::format("link {} to {}", to, from);
+  switch (os_error) {
+    case EMLINK:
+      return {core::Code::kUnsupported,
+              fmt::format("{}: this file system allows {} names per file; "
+                          "spread the names over more different files",
+                          what, capabilities().max_links),
+              os_error};
+    case EPERM:
+    case EOPNOTSUPP:
+    case ENOSYS:
+    case EXDEV:
+      return {core::Code::kUnsupported,
+              what +
+                  ": this file system does not link files here; write "
+                  "separate files instead",
+              os_error};
+    default:
+      return core::Status::FromErrno(os_error, what);
+  }
+}
+
+core::Status FileBackend::Remove(std::string_view object_name) {
+  STOKER_TRY(internal::CheckObjectName(object_name));
+  const std::string path = Path(object_name);
+  if (::unlink(path.c_str()) != 0) {
+    return core::Status::FromErrno(errno, "remove " + path);
+  }
+  return {};
+}
+
+// "/mnt/x//" → "/mnt/x", "/" → "". Otherwise as written: taking ".." out would
+// change what a path through a symbolic link means.
+std::string RootOf(std::string_view place) {
+  while (place.ends_with('/')) {
+    place.remove_suffix(1);
+  }
+  return std::string(place);
+}
+
+core::Result<Engine> ParseEngine(const Uri& uri) {
+  const std::string_view text = internal::TextOption(uri, "engine", "auto");
+  if (text == "auto") {
+    return Engine::kAuto;
+  }
+  if (text == "threads") {
+    return Engine::kThreads;
+  }
+  if (text == "uring") {
+    STOKER_TRY(internal::ProbeUring().WithContext("storage file"));
+    return Engine::kUring;
+  }
+  return internal::BadOption(uri, "engine",
+                             "allowed are auto, uring and threads");
+}
+
+}  // namespace
+
+core::Result<std::unique_ptr<Backend>> OpenFileBackend(
+    const Uri& uri, std::unique_ptr<Backend> /*inner*/) {
+  if (uri.place.empty()) {
+    return core::Status(core::Code::kInvalidArgument,
+                        "storage file: no folder given; write "
+                        "file:///folder or ./folder");
+  }
+  FileSettings settings;
+  settings.place = uri.place;
+  settings.root = RootOf(uri.place);
+  STOKER_ASSIGN(settings.engine, ParseEngine(uri));
+  STOKER_ASSIGN(settings.io_threads,
+                internal::CountOption(uri, "io_threads", 0,
+                                      {.lowest = 1, .highest = 256}));
+  return std::unique_ptr<Backend>(
+      std::make_unique<FileBackend>(std::move(settings)));
+}
+
+}  // namespace stoker::storage

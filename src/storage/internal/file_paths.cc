@@ -1,0 +1,86 @@
+#include "storage/internal/file_paths.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+
+namespace stoker::storage::internal {
+
+namespace {
+constexpr std::string_view kTempMark = ".stoker-";
+}  // namespace
+
+std::string TempNames::For(std::string_view path) {
+  const std::string_view folder = FolderOf(path);
+  std::string_view file = path;
+  if (const std::size_t slash = path.rfind('/');
+      slash != std::string_view::npos) {
+    file = path.substr(slash + 1);
+  }
+  const std::string_view separator = folder.empty() || folder == "/" ? "" : "/";
+  return fmt::format("{}{}.{}{}{}-{}", folder, separator, file, kTempMark,
+                     ::getpid(), next_.fetch_add(1));
+}
+
+bool IsTempName(std::string_view file_name) {
+  return file_name.starts_with('.') &&
+         file_name.find(kTempMark) != std::string_view::npos;
+}
+
+std::string_view FolderOf(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string_view::npos) {
+    return "";
+  }
+  return slash == 0 ? path.substr(0, 1) : path.substr(0, slash);
+}
+
+core::Status MakeFolder(std::string_view path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) {
+    return core::Status::FromErrno(error.value(),
+                                   fmt::format("make folder {}", path));
+  }
+  return {};
+}
+
+std::string NearestExisting(std::string_view path) {
+  std::string here(path.empty() ? "." : path);
+  struct stat info{};
+  while (::stat(here.c_str(), &info) != 0 && here != "/" && here != ".") {
+    const std::string_view above = FolderOf(here);
+    here = std::string(above.empty() ? "." : above);
+  }
+  return here;
+}
+
+core::Status SyncFolder(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) {
+    return core::Status::FromErrno(errno, "open folder " + path);
+  }
+  const int failure = ::fsync(fd) == 0 ? 0 : errno;
+  ::close(fd);
+  // Some network file systems refuse to sync a folder and need not.
+  if (failure != 0 && failure != EINVAL) {
+    return core::Status::FromErrno(failure, "sync folder " + path);
+  }
+  return {};
+}
+
+core::Result<std::uint64_t> FreeBytesAt(const std::string& path) {
+  struct statvfs info{};
+  if (::statvfs(path.c_str(), &info) != 0) {
+    return core::Status::FromErrno(errno, "ask for the free space of " + path);
+  }
+  return std::uint64_t{info.f_bavail} * std::uint64_t{info.f_frsize};
+}
+
+}  // namespace stoker::storage::internal

@@ -1,0 +1,39 @@
+#pragma once
+
+// Folders and temporary names under a root folder.
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/status.h"
+
+namespace stoker::storage::internal {
+
+// Names for objects that are not whole yet:
+// "<folder>/.<file>.stoker-<process>-<number>", so that no pattern on a suffix
+// takes them for data. Safe for concurrent use.
+class TempNames {
+ public:
+  std::string For(std::string_view path);
+
+ private:
+  std::atomic<std::uint64_t> next_{0};
+};
+
+// Whether a file's own name (no folder) is one of TempNames.
+bool IsTempName(std::string_view file_name);
+
+// "a/b" of "a/b/c"; "" of "c"; "/" of "/c".
+std::string_view FolderOf(std::string_view path);
+// Makes the folder and all missing ones above it.
+core::Status MakeFolder(std::string_view path);
+// `path`, or the nearest folder above it that exists.
+std::string NearestExisting(std::string_view path);
+// Makes the entries of a folder durable.
+core::Status SyncFolder(const std::string& path);
+// Free space for unprivileged users in the file system of `path`, bytes.
+core::Result<std::uint64_t> FreeBytesAt(const std::string& path);
+
+}  // namespace stoker::storage::internal

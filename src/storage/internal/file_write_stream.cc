@@ -1,0 +1,164 @@
+#include "storage/internal/file_write_stream.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+
+namespace stoker::storage::internal {
+
+namespace {
+
+constexpr mode_t kMode = 0666;  // the process mask applies
+
+std::string_view WriteRemedy(int os_error) {
+  switch (os_error) {
+    case ENOSPC:
+      return "free space there, choose another folder, or write less";
+    case EDQUOT:
+      return "raise the quota, choose another folder, or write less";
+    case EFBIG:
+      return "raise the file size limit (ulimit -f), or use a file system "
+             "with larger files";
+    default:
+      return "";
+  }
+}
+
+// Folders made on the way are durable only once their parents are synced.
+core::Status SyncFolders(const std::string& path, bool all) {
+  std::string_view folder = FolderOf(path);
+  STOKER_TRY(SyncFolder(std::string(folder.empty() ? "." : folder)));
+  while (all && !folder.empty() && folder != "/") {
+    folder = FolderOf(folder);
+    STOKER_TRY(SyncFolder(std::string(folder.empty() ? "." : folder)));
+  }
+  return {};
+}
+
+}  // namespace
+
+core::Result<std::unique_ptr<WriteStream>> FileWriteStream::Make(
+    std::string path, TempNames& temp_names, const WriteOptions& options,
+    core::Clock& clock) {
+  std::unique_ptr<FileWriteStream> stream(
+      new FileWriteStream(std::move(path), options, clock));
+  STOKER_TRY(stream->Open(temp_names));
+  return std::unique_ptr<WriteStream>(std::move(stream));
+}
+
+FileWriteStream::FileWriteStream(std::string path, const WriteOptions& options,
+                                 core::Clock& clock)
+    : WriteStream(options, clock), path_(std::move(path)) {}
+
+FileWriteStream::~FileWriteStream() {
+  if (fd_ >= 0) {
+    ::close(fd_);
+  }
+  if (!committed_ && !written_.empty()) {
+    ::unlink(written_.c_str());
+  }
+}
+
+core::Status FileWriteStream::Open(TempNames& temp_names) {
+  int failure = TryOpen(temp_names);
+  if (failure == ENOENT) {
+    STOKER_TRY(MakeFolder(FolderOf(path_)));
+    made_folders_ = true;
+    failure = TryOpen(temp_names);
+  }
+  if (failure != 0) {
+    return core::Status::FromErrno(failure, "create " + path_);
+  }
+  return {};
+}
+
+// Returns 0 or errno.
+int FileWriteStream::TryOpen(TempNames& temp_names) {
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_CLOEXEC;
+  while (true) {
+    const bool in_place = options().in_place;
+    std::string name = in_place ? path_ : temp_names.For(path_);
+    fd_ = ::open(name.c_str(), kFlags | (in_place ? O_TRUNC : O_EXCL), kMode);
+    if (fd_ >= 0) {
+      written_ = std::move(name);
+      return 0;
+    }
+    // Another process's temporary name: the next number is free.
+    const bool taken = errno == EEXIST && !in_place;
+    if (!taken && errno != EINTR) {
+      return errno;
+    }
+  }
+}
+
+core::Result<std::span<std::byte>> FileWriteStream::DoBuffer(
+    std::uint64_t offset) {
+  return memory_.For(offset, options().part_size);
+}
+
+core::Status FileWriteStream::DoSend(std::uint64_t offset,
+                                     std::span<const std::byte> part) {
+  while (!part.empty()) {
+    const ssize_t result =
+        ::pwrite(fd_, part.data(), part.size(), static_cast<off_t>(offset));
+    if (result < 0 && errno == EINTR) {
+      continue;
+    }
+    if (result < 0) {
+      return WriteError(offset, errno);
+    }
+    offset += static_cast<std::uint64_t>(result);
+    part = part.subspan(static_cast<std::size_t>(result));
+  }
+  return {};
+}
+
+core::Status FileWriteStream::DoCommit(std::uint64_t /*size*/,
+                                       WriteTimes& times) {
+  if (options().durable) {
+    if (::fsync(fd_) != 0) {
+      return WriteError(0, errno);
+    }
+    times.synced = clock().Now();
+  }
+  // Network file systems may report a failed write only here.
+  if (::close(std::exchange(fd_, -1)) != 0 && errno != EINTR) {
+    return WriteError(0, errno);
+  }
+  return Publish();
+}
+
+core::Status FileWriteStream::Publish() {
+  if (!options().in_place &&
+      std::rename(written_.c_str(), path_.c_str()) != 0) {
+    return core::Status::FromErrno(
+        errno, fmt::format("rename {} to {}", written_, path_));
+  }
+  committed_ = true;
+  return options().durable ? SyncFolders(path_, made_folders_) : core::Status{};
+}
+
+core::Status FileWriteStream::WriteError(std::uint64_t offset,
+                                         int os_error) const {
+  core::Status status = core::Status::FromErrno(
+      os_error, fmt::format("write {} at offset {}", path_, offset));
+  const std::string_view remedy = WriteRemedy(os_error);
+  if (remedy.empty()) {
+    return status;
+  }
+  const auto free_bytes = FreeBytesAt(NearestExisting(path_));
+  return {status.code(),
+          fmt::format("{} ({} of its bytes were written, {} bytes are free "
+                      "there); {}",
+                      status.message(), counters().bytes,
+                      free_bytes.ok() ? fmt::to_string(free_bytes.value())
+                                      : "an unknown number of",
+                      remedy),
+          os_error};
+}
+
+}  // namespace stoker::storage::internal

@@ -1,0 +1,58 @@
+#pragma once
+
+// A back end over another one that passes everything on.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "storage/backend.h"
+
+namespace stoker::storage::internal {
+
+// Wrappers override what they change.
+class WrapperBackend : public Backend {
+ public:
+  explicit WrapperBackend(std::unique_ptr<Backend> inner)
+      : inner_(std::move(inner)) {}
+
+  Capabilities capabilities() const override { return inner_->capabilities(); }
+  core::Status List(
+      std::string_view prefix,
+      const std::function<bool(const ObjectInfo&)>& visit) override {
+    return inner_->List(prefix, visit);
+  }
+  ObjectId Resolve(std::string_view object_name) override {
+    return inner_->Resolve(object_name);
+  }
+  void Release(ObjectId object) override { inner_->Release(object); }
+  core::Result<std::unique_ptr<WriteStream>> Create(
+      std::string_view object_name, const WriteOptions& options,
+      core::Clock& clock) override {
+    return inner_->Create(object_name, options, clock);
+  }
+  core::Status EnsureFolder(std::string_view prefix) override {
+    return inner_->EnsureFolder(prefix);
+  }
+  core::Status Link(std::string_view existing, std::string_view name) override {
+    return inner_->Link(existing, name);
+  }
+  core::Status Remove(std::string_view object_name) override {
+    return inner_->Remove(object_name);
+  }
+  core::Result<std::uint64_t> FreeBytes() override {
+    return inner_->FreeBytes();
+  }
+
+ protected:
+  Backend& inner() { return *inner_; }
+  const Backend& inner() const { return *inner_; }
+
+ private:
+  std::unique_ptr<Backend> inner_;
+};
+
+}  // namespace stoker::storage::internal

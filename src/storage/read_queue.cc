@@ -1,0 +1,128 @@
+#include "storage/read_queue.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "core/check.h"
+
+namespace stoker::storage {
+
+namespace {
+
+core::Status CheckAligned(const ReadOp& op, const ReadLimits& limits) {
+  if (op.offset % limits.offset_align != 0) {
+    return {core::Code::kInvalidArgument,
+            fmt::format("submit a read: offset {} is not a multiple of {}",
+                        op.offset, limits.offset_align)};
+  }
+  const auto address = std::bit_cast<std::uintptr_t>(op.buffer.data());
+  if (address % limits.buffer_align != 0) {
+    return {core::Code::kInvalidArgument,
+            fmt::format("submit a read at offset {}: the buffer is not "
+                        "aligned to {} bytes",
+                        op.offset, limits.buffer_align)};
+  }
+  return {};
+}
+
+}  // namespace
+
+ReadQueue::ReadQueue(ReadLimits limits, core::Clock& clock)
+    : limits_(limits), clock_(clock), slots_(limits.capacity) {
+  STOKER_CHECK(limits.capacity > 0 && limits.capacity <= UINT32_MAX);
+  STOKER_CHECK(std::has_single_bit(limits.offset_align));
+  STOKER_CHECK(std::has_single_bit(limits.buffer_align));
+  free_slots_.reserve(limits.capacity);
+  for (std::size_t slot = limits.capacity; slot-- > 0;) {
+    free_slots_.push_back(static_cast<std::uint32_t>(slot));
+  }
+  batch_.reserve(limits.capacity);
+}
+
+core::Result<std::size_t> ReadQueue::Submit(std::span<const ReadOp> ops) {
+  for (const ReadOp& op : ops) {
+    if (op.kind == ReadOp::Kind::kRead) {
+      STOKER_TRY(CheckAligned(op, limits_));
+    }
+  }
+  const std::size_t count = std::min(ops.size(), free_slots_.size());
+  if (count == 0) {
+    return count;
+  }
+  const core::TimePoint now = clock_.Now();
+  batch_.clear();
+  for (const ReadOp& op : ops.first(count)) {
+    const std::uint32_t slot = free_slots_.back();
+    free_slots_.pop_back();
+    slots_[slot] = {.op = op, .submitted = now, .busy = true};
+    batch_.push_back(op);
+    batch_.back().tag = slot;
+  }
+  const core::Result<std::size_t> taken = DoSubmit(batch_);
+  const std::size_t kept = taken.ok() ? taken.value() : 0;
+  STOKER_CHECK(kept <= count);
+  for (std::size_t i = count; i-- > kept;) {
+    const auto slot = static_cast<std::uint32_t>(batch_[i].tag);
+    slots_[slot].busy = false;
+    free_slots_.push_back(slot);
+  }
+  in_flight_ += kept;
+  return taken;
+}
+
+core::Result<std::size_t> ReadQueue::Reap(std::span<ReadDone> done,
+                                          std::size_t at_least,
+                                          core::TimePoint deadline) {
+  if (done.empty() || in_flight_ == 0) {
+    return std::size_t{0};
+  }
+  at_least = std::min({at_least, in_flight_, done.size()});
+  STOKER_ASSIGN(const std::size_t count, DoReap(done, at_least, deadline));
+  STOKER_CHECK(count <= done.size() && count <= in_flight_);
+  if (count == 0) {
+    return count;
+  }
+  const core::TimePoint now = clock_.Now();
+  for (ReadDone& one : done.first(count)) {
+    Finish(one, now);
+  }
+  return count;
+}
+
+void ReadQueue::Finish(ReadDone& done, core::TimePoint now) {
+  STOKER_CHECK(done.tag < slots_.size() && slots_[done.tag].busy);
+  const auto number = static_cast<std::uint32_t>(done.tag);
+  Slot& slot = slots_[number];
+  slot.busy = false;
+  free_slots_.push_back(number);
+  --in_flight_;
+
+  done.tag = slot.op.tag;
+  done.kind = slot.op.kind;
+  done.submitted = slot.submitted;
+  done.finished = now;
+  const bool is_read = slot.op.kind == ReadOp::Kind::kRead;
+  if (is_read) {
+    const core::Nanos latency = now - slot.submitted;
+    ++counters_.reads;
+    counters_.bytes += done.bytes;
+    counters_.latency_sum += latency;
+    counters_.latency_max = std::max(counters_.latency_max, latency);
+    if (done.tier == Tier::kCache) {
+      counters_.bytes_from_cache += done.bytes;
+    }
+  } else {
+    ++counters_.size_queries;
+  }
+  if (!done.status.ok()) {
+    ++counters_.errors;
+  }
+  if (observer_ != nullptr) {
+    observer_->OnRead(slot.op.object, is_read ? slot.op.offset : 0,
+                      is_read ? slot.op.buffer.size() : 0, done);
+  }
+}
+
+}  // namespace stoker::storage

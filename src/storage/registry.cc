@@ -1,0 +1,216 @@
+#include "storage/registry.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "core/text.h"
+#include "storage/fault_backend.h"
+#include "storage/file_backend.h"
+#include "storage/mem_backend.h"
+#include "storage/model_backend.h"
+#include "storage/null_backend.h"
+
+namespace stoker::storage {
+
+namespace {
+
+constexpr std::array<BackendInfo, 5> kBackends{
+    {{.name = "file",
+      .summary = "files under a folder, through the page cache",
+      .example = "file:///mnt/data?engine=threads",
+      .wrapper = false,
+      .default_inner = "",
+      .options = kFileOptions,
+      .open = OpenFileBackend},
+     {.name = "mem",
+      .summary = "memory of this process, for tests",
+      .example = "mem:scratch",
+      .wrapper = false,
+      .default_inner = "",
+      .options = {},
+      .open = OpenMemBackend},
+     {.name = "null",
+      .summary = "answers at once and keeps nothing: our own overhead",
+      .example = "null:",
+      .wrapper = false,
+      .default_inner = "",
+      .options = {},
+      .open = OpenNullBackend},
+     {.name = "model",
+      .summary = "simulated remote storage: latency, bandwidth, servers",
+      .example = "model:?latency=1ms&bandwidth=500MiB&servers=4,null:",
+      .wrapper = true,
+      .default_inner = "null:",
+      .options = kModelOptions,
+      .open = OpenModelBackend},
+     {.name = "fault",
+      .summary = "scripted failures, for tests",
+      .example = "fault:?op=read&nth=10&error=EIO,file:///mnt/data",
+      .wrapper = true,
+      .default_inner = "",
+      .options = kFaultOptions,
+      .open = OpenFaultBackend}}};
+
+core::Status BadUri(std::string_view text, std::string_view reason) {
+  return {core::Code::kInvalidArgument,
+          fmt::format("storage '{}': {}", text, reason)};
+}
+
+// "; did you mean 'file'?", or nothing; then what is allowed.
+std::string Suggest(std::string_view word,
+                    std::span<const std::string_view> known) {
+  const std::string_view nearest = core::Nearest(word, known);
+  return fmt::format(
+      "{}; known: {}",
+      nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest),
+      known.empty() ? "none" : core::Join(known, ", "));
+}
+
+bool IsSchemeCharacter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+// Takes "name:" off the front; "file" for a bare path.
+std::string TakeScheme(std::string_view& text) {
+  const std::size_t colon = text.find(':');
+  const std::string_view name = text.substr(0, colon);
+  if (colon == std::string_view::npos || name.empty() ||
+      !std::ranges::all_of(name, IsSchemeCharacter)) {
+    return "file";
+  }
+  text.remove_prefix(colon + 1);
+  if (text.starts_with("//")) {
+    text.remove_prefix(2);
+  }
+  return std::string(name);
+}
+
+core::Status ParseOptions(std::string_view whole, std::string_view text,
+                          Uri& uri) {
+  for (const std::string_view option : core::Split(text, '&')) {
+    const std::size_t equals = option.find('=');
+    if (equals == 0 || equals == std::string_view::npos) {
+      return BadUri(whole,
+                    fmt::format("option '{}' is not <key>=<value>", option));
+    }
+    const auto [at, is_new] = uri.options.emplace(option.substr(0, equals),
+                                                  option.substr(equals + 1));
+    if (!is_new) {
+      return BadUri(whole, fmt::format("option {} is given twice", at->first));
+    }
+  }
+  return {};
+}
+
+const BackendInfo* FindBackend(std::string_view name) {
+  const auto* const found =
+      std::ranges::find(kBackends, name, &BackendInfo::name);
+  return found == kBackends.end() ? nullptr : found;
+}
+
+core::Status UnknownBackend(const Uri& uri) {
+  std::array<std::string_view, kBackends.size()> names;
+  std::ranges::transform(kBackends, names.begin(), &BackendInfo::name);
+  return {core::Code::kInvalidArgument,
+          fmt::format("unknown storage '{}'{} (a path with a colon is written "
+                      "./{}:...)",
+                      uri.scheme, Suggest(uri.scheme, names), uri.scheme)};
+}
+
+core::Status CheckOptions(const BackendInfo& info, const Uri& uri) {
+  std::vector<std::string_view> known;
+  for (const OptionHelp& option : info.options) {
+    known.push_back(option.name);
+  }
+  for (const auto& [key, value] : uri.options) {
+    if (std::ranges::find(known, key) == known.end()) {
+      return {core::Code::kInvalidArgument,
+              fmt::format("storage {}: unknown option '{}'{}", info.name, key,
+                          Suggest(key, known))};
+    }
+  }
+  return {};
+}
+
+core::Result<std::unique_ptr<Backend>> OpenInner(const BackendInfo& info,
+                                                 const Uri& uri) {
+  if (!info.wrapper) {
+    if (uri.inner.empty()) {
+      return std::unique_ptr<Backend>();
+    }
+    return core::Status(
+        core::Code::kInvalidArgument,
+        fmt::format("storage {}: it wraps no other storage, but ',{}' follows",
+                    info.name, uri.inner));
+  }
+  const std::string_view inner =
+      uri.inner.empty() ? info.default_inner : std::string_view(uri.inner);
+  if (inner.empty()) {
+    return core::Status(
+        core::Code::kInvalidArgument,
+        fmt::format("storage {}: it needs a storage to wrap, behind a comma; "
+                    "example: {}",
+                    info.name, info.example));
+  }
+  return OpenBackend(inner);
+}
+
+}  // namespace
+
+core::Result<Uri> ParseUri(std::string_view text) {
+  if (text.empty()) {
+    return BadUri(text, "empty; write a path or <name>:<place>");
+  }
+  std::string_view rest = text;
+  Uri uri;
+  if (const std::size_t comma = rest.find(',');
+      comma != std::string_view::npos) {
+    uri.inner = rest.substr(comma + 1);
+    if (uri.inner.empty()) {
+      return BadUri(text,
+                    "nothing follows the comma; expected the storage "
+                    "to wrap");
+    }
+    rest = rest.substr(0, comma);
+  }
+  uri.scheme = TakeScheme(rest);
+  const std::size_t question = rest.find('?');
+  uri.place = rest.substr(0, question);
+  if (question != std::string_view::npos) {
+    STOKER_TRY(ParseOptions(text, rest.substr(question + 1), uri));
+  }
+  return uri;
+}
+
+std::string FormatUri(const Uri& uri) {
+  std::string text = fmt::format("{}:{}{}", uri.scheme,
+                                 uri.scheme == "file" ? "//" : "", uri.place);
+  char separator = '?';
+  for (const auto& [key, value] : uri.options) {
+    text += fmt::format("{}{}={}", std::exchange(separator, '&'), key, value);
+  }
+  if (!uri.inner.empty()) {
+    text += "," + uri.inner;
+  }
+  return text;
+}
+
+std::span<const BackendInfo> Backends() { return kBackends; }
+
+core::Result<std::unique_ptr<Backend>> OpenBackend(std::string_view uri) {
+  STOKER_ASSIGN(const Uri parsed, ParseUri(uri));
+  const BackendInfo* const info = FindBackend(parsed.scheme);
+  if (info == nullptr) {
+    return UnknownBackend(parsed);
+  }
+  STOKER_TRY(CheckOptions(*info, parsed));
+  STOKER_ASSIGN(std::unique_ptr<Backend> inner, OpenInner(*info, parsed));
+  return info->open(parsed, std::move(inner));
+}
+
+}  // namespace stoker::storage

@@ -1,0 +1,579 @@
+// What every back end promises, run over all of them. A row says how a back end
+// is opened and where it legitimately differs.
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "storage/backend.h"
+#include "storage/internal/uring_ring.h"
+#include "storage/registry.h"
+#include "tests/storage/support.h"
+#include "tests/support/temp_dir.h"
+
+namespace stoker::storage {
+namespace {
+
+using testing::AsBytes;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::Letters;
+using testing::ListAll;
+using testing::NewQueue;
+using testing::ReadInto;
+using Listing = std::map<std::string, std::uint64_t>;
+
+// An op on `object` of storage `uri` that does not finish before `release`,
+// for four bytes or for the size.
+struct Stuck {
+  std::string uri;
+  std::string object;
+  ReadOp::Kind kind = ReadOp::Kind::kRead;
+  std::function<void()> release;
+};
+
+struct Row {
+  std::string name;
+  std::string scheme;
+  std::string engine;
+  std::function<std::string(const testing::TempDir&)> uri;
+  Capabilities can;
+  bool has_folders = false;     // a list of a missing folder is an error
+  bool has_free_bytes = false;  // and knows its free space
+  // Empty where ops are always done at once.
+  std::function<Stuck(const testing::TempDir&)> stuck;
+};
+
+std::string FileUri(const testing::TempDir& dir, std::string_view engine) {
+  return fmt::format("file://{}/root?engine={}", dir.str(), engine);
+}
+
+// Both ends of a named pipe.
+class PipeEnds {
+ public:
+  explicit PipeEnds(const std::string& path)
+      : fd_(::open(path.c_str(), O_RDWR | O_CLOEXEC)) {
+    STOKER_CHECK(fd_ >= 0);
+  }
+  ~PipeEnds() { ::close(fd_); }
+  PipeEnds(const PipeEnds&) = delete;
+  PipeEnds& operator=(const PipeEnds&) = delete;
+  void Write(std::string_view text) const {
+    STOKER_CHECK(::write(fd_, text.data(), text.size()) ==
+                 static_cast<ssize_t>(text.size()));
+  }
+
+ private:
+  int fd_;
+};
+
+// With threads the open of a named pipe hangs until there is a writer; io_uring
+// opens it at once, and the read hangs until something is written.
+Stuck StuckFile(const testing::TempDir& dir, std::string_view engine) {
+  const std::string path = dir.str() + "/pipe";
+  STOKER_CHECK(::mkfifo(path.c_str(), 0600) == 0);
+  Stuck stuck{.uri = fmt::format("file://{}?engine={}", dir.str(), engine),
+              .object = "pipe",
+              .release = {}};
+  if (engine == "threads") {
+    stuck.kind = ReadOp::Kind::kSize;
+    stuck.release = [path, held = std::shared_ptr<PipeEnds>()]() mutable {
+      held = std::make_shared<PipeEnds>(path);
+    };
+  } else {
+    stuck.release = [held = std::make_shared<PipeEnds>(path)] {
+      held->Write("text");
+    };
+  }
+  return stuck;
+}
+
+Row FileRow(const std::string& engine) {
+  return {
+      .name = "File" + engine,
+      .scheme = "file",
+      .engine = engine,
+      .uri = [engine](const auto& dir) { return FileUri(dir, engine); },
+      .can = {},
+      .has_folders = true,
+      .has_free_bytes = true,
+      .stuck = [engine](const auto& dir) { return StuckFile(dir, engine); }};
+}
+
+Row Fixed(const std::string& name, const std::string& scheme,
+          const std::string& uri, const Capabilities& can,
+          const std::string& stuck_uri = "") {
+  Row row{.name = name,
+          .scheme = scheme,
+          .engine = "",
+          .uri = [uri](const testing::TempDir&) { return uri; },
+          .can = can,
+          .stuck = {}};
+  if (!stuck_uri.empty()) {
+    row.stuck = [stuck_uri](const testing::TempDir&) {
+      return Stuck{.uri = stuck_uri, .object = "object", .release = [] {}};
+    };
+  }
+  return row;
+}
+
+std::vector<Row> Rows() {
+  std::vector<Row> rows{
+      FileRow("threads"), Fixed("Mem", "mem", "mem:", {.shared = false}),
+      Fixed("Null", "null", "null:", {.stores_data = false}),
+      Fixed("Model", "model",
+            "model:?latency=10us&bandwidth=10GB&servers=2,mem:",
+            {.shared = false}, "model:?latency=1000000s"),
+      Fixed("Fault", "fault", "fault:,mem:", {.shared = false},
+            "fault:?delay=1000000s,null:")};
+  if (internal::ProbeUring().ok()) {
+    rows.push_back(FileRow("uring"));
+  }
+  return rows;
+}
+
+std::vector<Row> WaitingRows() {
+  std::vector<Row> rows = Rows();
+  std::erase_if(rows, [](const Row& row) { return !row.stuck; });
+  return rows;
+}
+
+std::string RowName(const ::testing::TestParamInfo<Row>& row) {
+  return row.param.name;
+}
+
+class BackendConformance : public ::testing::TestWithParam<Row> {
+ protected:
+  static constexpr std::size_t kPart = 4096;
+
+  void Put(std::string_view name, std::string_view content) {
+    const core::Status status =
+        WriteObject(*backend_, name, content, clock_, {.part_size = kPart});
+    ASSERT_TRUE(status.ok()) << status.ToString();
+  }
+  std::unique_ptr<WriteStream> Create(std::string_view name,
+                                      std::size_t part_size = kPart) {
+    auto stream = backend_->Create(name, {.part_size = part_size}, clock_);
+    STOKER_CHECK(stream.ok());
+    return std::move(stream).value();
+  }
+  bool stores() const { return GetParam().can.stores_data; }
+  // What a size query answers for an object of `size` bytes.
+  std::uint64_t Size(std::uint64_t size) const { return stores() ? size : 0; }
+  // What a read of `wanted` bytes reports where `there` bytes are left.
+  std::uint64_t Delivered(std::uint64_t wanted, std::uint64_t there) const {
+    return stores() ? std::min(wanted, there) : wanted;
+  }
+  std::string Content(std::string_view content) const {
+    return stores() ? std::string(content) : "";
+  }
+  Listing Listed(const Listing& objects) const {
+    return stores() ? objects : Listing{};
+  }
+  std::string Read(std::string_view name) {
+    const auto content = ReadObject(*backend_, name, clock_);
+    return content.ok() ? content.value() : content.status().ToString();
+  }
+
+  testing::TempDir dir_;
+  core::SystemClock clock_;
+  std::unique_ptr<Backend> backend_ = testing::Open(GetParam().uri(dir_));
+  std::string text_;
+};
+
+TEST_P(BackendConformance, SaysWhatItIs) {
+  EXPECT_EQ(backend_->scheme(), GetParam().scheme);
+  EXPECT_EQ(NewQueue(*backend_, clock_)->engine(), GetParam().engine);
+  const Capabilities can = backend_->capabilities();
+  EXPECT_EQ(can.stores_data, GetParam().can.stores_data);
+  EXPECT_EQ(can.links, GetParam().can.links);
+  EXPECT_EQ(can.shared, GetParam().can.shared);
+  EXPECT_GE(can.max_links, 2U);
+  EXPECT_TRUE(OpenBackend(backend_->uri()).ok()) << backend_->uri();
+}
+
+TEST_P(BackendConformance, ReadsBackWhatWasCommitted) {
+  const std::string text = Letters(3 * kPart + 123);
+  Put("object", text);
+  EXPECT_EQ(Read("object"), Content(text));
+}
+
+TEST_P(BackendConformance, AnEmptyObjectExists) {
+  Put("empty", "");
+  EXPECT_EQ(Read("empty"), "");
+  EXPECT_EQ(ListAll(*backend_, ""), Listed({{"empty", 0}}));
+}
+
+TEST_P(BackendConformance, AnUncommittedObjectLeavesNothing) {
+  Put("train/kept", "text");
+  auto stream = Create("train/dropped");
+  ASSERT_TRUE(stream->Write(AsBytes(Letters(3 * kPart))).ok());
+  EXPECT_EQ(ListAll(*backend_, "train/"), Listed({{"train/kept", 4}}));
+  stream.reset();
+  EXPECT_EQ(ListAll(*backend_, "train/"), Listed({{"train/kept", 4}}));
+}
+
+TEST_P(BackendConformance, AnObjectIsReplacedAtCommitAndNotBefore) {
+  Put("object", "old");
+  const auto stream = Create("object");
+  ASSERT_TRUE(stream->Write(AsBytes(Letters(2 * kPart))).ok());
+  EXPECT_EQ(Read("object"), Content("old"));
+  ASSERT_TRUE(stream->Commit().ok());
+  EXPECT_EQ(Read("object"), Content(Letters(2 * kPart)));
+}
+
+TEST_P(BackendConformance, PatchReachesTheFirstPartAfterLaterOnesWereSent) {
+  const auto stream = Create("object");
+  ASSERT_TRUE(stream->Write(AsBytes(Letters(2 * kPart + 10))).ok());
+  ASSERT_TRUE(stream->Patch(14, AsBytes("CRC!")).ok());
+  EXPECT_EQ(stream->Patch(kPart, AsBytes("x")).code(),
+            core::Code::kInvalidArgument);
+  ASSERT_TRUE(stream->Commit().ok());
+  std::string expected = Letters(2 * kPart + 10);
+  expected.replace(14, 4, "CRC!");
+  EXPECT_EQ(Read("object"), Content(expected));
+}
+
+TEST_P(BackendConformance, CountsWhatIsWritten) {
+  const auto stream = Create("object");
+  ASSERT_TRUE(stream->Write(AsBytes(Letters(2 * kPart + 10))).ok());
+  const WriteTimes times = stream->Commit().value();
+  EXPECT_EQ(stream->position(), 2 * kPart + 10);
+  EXPECT_EQ(stream->counters().parts, 3U);
+  EXPECT_EQ(stream->counters().bytes, 2 * kPart + 10);
+  EXPECT_LE(times.first, times.last);
+  EXPECT_LE(times.last, times.synced);
+  EXPECT_LE(times.synced, times.committed);
+}
+
+TEST_P(BackendConformance, ListsByPrefixThroughSubfolders) {
+  for (const char* name :
+       {"train/img_0.npz", "train/0/img_1.npz", "train/0/1/img_2.npz",
+        "train/other", "valid/img_3.npz", "root"}) {
+    Put(name, name);
+  }
+  EXPECT_EQ(ListAll(*backend_, ""), Listed({{"train/img_0.npz", 15},
+                                            {"train/0/img_1.npz", 17},
+                                            {"train/0/1/img_2.npz", 19},
+                                            {"train/other", 11},
+                                            {"valid/img_3.npz", 15},
+                                            {"root", 4}}));
+  EXPECT_EQ(ListAll(*backend_, "train/0/"),
+            Listed({{"train/0/img_1.npz", 17}, {"train/0/1/img_2.npz", 19}}));
+  EXPECT_EQ(ListAll(*backend_, "train/im"), Listed({{"train/img_0.npz", 15}}));
+}
+
+TEST_P(BackendConformance, AListEndsWhenTheVisitorSaysSo) {
+  Put("a", "1");
+  Put("b", "2");
+  int visits = 0;
+  ASSERT_TRUE(backend_
+                  ->List("",
+                         [&visits](const ObjectInfo&) {
+                           ++visits;
+                           return false;
+                         })
+                  .ok());
+  EXPECT_EQ(visits, stores() ? 1 : 0);
+}
+
+TEST_P(BackendConformance, AMissingFolderIsReportedWhereThereAreFolders) {
+  Put("train/a", "1");
+  const core::Status status =
+      backend_->List("valid/", [](const ObjectInfo&) { return true; });
+  EXPECT_EQ(status.code(),
+            GetParam().has_folders ? core::Code::kNotFound : core::Code::kOk);
+  ASSERT_TRUE(backend_->EnsureFolder("valid/").ok());
+  EXPECT_THAT(ListAll(*backend_, "valid/"), IsEmpty());
+}
+
+TEST_P(BackendConformance, ALinkIsASecondNameAndReplaces) {
+  Put("a", "first");
+  Put("other/b", "will be replaced");
+  ASSERT_TRUE(backend_->Link("a", "other/b").ok());
+  ASSERT_TRUE(backend_->Link("a", "new/c").ok());
+  ASSERT_TRUE(backend_->Link("a", "new/c").ok());
+  EXPECT_EQ(Read("other/b"), Content("first"));
+  ASSERT_TRUE(backend_->Remove("a").ok());
+  EXPECT_EQ(Read("new/c"), Content("first"));
+  EXPECT_EQ(ListAll(*backend_, ""), Listed({{"other/b", 5}, {"new/c", 5}}));
+}
+
+TEST_P(BackendConformance, WhatDoesNotExistCanBeNeitherLinkedNorRemoved) {
+  const core::Code expected =
+      stores() ? core::Code::kNotFound : core::Code::kOk;
+  EXPECT_EQ(backend_->Link("none", "b").code(), expected);
+  EXPECT_EQ(backend_->Remove("none").code(), expected);
+}
+
+TEST_P(BackendConformance, RefusesNamesThatLeaveThePlace) {
+  for (const char* name : {"", "/a", "a/../../b", "a//b", "./a", "a/"}) {
+    EXPECT_EQ(backend_->Create(name, {}, clock_).status().code(),
+              core::Code::kInvalidArgument)
+        << name;
+    EXPECT_EQ(backend_->Remove(name).code(), core::Code::kInvalidArgument);
+  }
+}
+
+TEST_P(BackendConformance, AnswersSizes) {
+  Put("a", Letters(12'345));
+  const auto queue = NewQueue(*backend_, clock_);
+  const ReadOp op{
+      .kind = ReadOp::Kind::kSize, .object = backend_->Resolve("a"), .tag = 7};
+  for (int i = 0; i < 2; ++i) {
+    const ReadDone done = testing::RunOne(*queue, op);
+    EXPECT_TRUE(done.status.ok());
+    EXPECT_EQ(done.bytes, Size(12'345));
+    EXPECT_EQ(done.tag, 7U);
+    EXPECT_EQ(done.kind, ReadOp::Kind::kSize);
+  }
+  backend_->Release(op.object);
+}
+
+TEST_P(BackendConformance, AReadAcrossTheEndReportsTheBytesThatAreThere) {
+  const std::string content = Letters(1000);
+  Put("a", content);
+  const auto queue = NewQueue(*backend_, clock_);
+  const ObjectId a = backend_->Resolve("a");
+  const ReadDone done = ReadInto(text_, *queue, a, 990, 64);
+  EXPECT_TRUE(done.status.ok());
+  EXPECT_EQ(done.bytes, Delivered(64, 10));
+  EXPECT_EQ(text_, stores() ? content.substr(990) : std::string(64, '?'));
+  backend_->Release(a);
+}
+
+TEST_P(BackendConformance, AReadAtTheEndOrBehindItGivesNothing) {
+  Put("a", Letters(1000));
+  const auto queue = NewQueue(*backend_, clock_);
+  const ObjectId a = backend_->Resolve("a");
+  for (const std::uint64_t offset : {1000, 1001, 1'000'000}) {
+    const ReadDone done = ReadInto(text_, *queue, a, offset, 8);
+    EXPECT_TRUE(done.status.ok());
+    EXPECT_EQ(done.bytes, Delivered(8, 0));
+  }
+  backend_->Release(a);
+}
+
+TEST_P(BackendConformance, AReadOfNoBytesIsDone) {
+  Put("a", "text");
+  const auto queue = NewQueue(*backend_, clock_);
+  const ReadDone done =
+      testing::RunOne(*queue, {.object = backend_->Resolve("a"), .tag = 3});
+  EXPECT_TRUE(done.status.ok());
+  EXPECT_EQ(done.bytes, 0U);
+  EXPECT_EQ(done.tag, 3U);
+}
+
+TEST_P(BackendConformance, AMissingObjectFailsItsOwnOpOnly) {
+  Put("a", "text");
+  const auto queue = NewQueue(*backend_, clock_);
+  const ObjectId none = backend_->Resolve("none");
+  const ObjectId a = backend_->Resolve("a");
+  const ReadDone missing = ReadInto(text_, *queue, none, 0, 4);
+  EXPECT_EQ(missing.status.code(),
+            stores() ? core::Code::kNotFound : core::Code::kOk);
+  EXPECT_THAT(missing.status.ToString(), HasSubstr(stores() ? "none" : "ok"));
+  EXPECT_TRUE(ReadInto(text_, *queue, a, 0, 4).status.ok());
+  EXPECT_EQ(queue->counters().errors, stores() ? 1U : 0U);
+}
+
+TEST_P(BackendConformance, AnObjectMadeAfterItWasMissedIsFound) {
+  const auto queue = NewQueue(*backend_, clock_);
+  const ObjectId late = backend_->Resolve("late");
+  ReadInto(text_, *queue, late, 0, 4);
+  Put("late", "text");
+  const ReadDone done = ReadInto(text_, *queue, late, 0, 4);
+  EXPECT_TRUE(done.status.ok());
+  EXPECT_EQ(text_, stores() ? "text" : "????");
+}
+
+TEST_P(BackendConformance, TakesNoMoreOpsThanItsDepthAndFinishesAll) {
+  constexpr std::size_t kOps = 50;
+  constexpr std::size_t kSize = 100;
+  const std::string content = Letters(kOps * kSize);
+  Put("a", content);
+  const auto queue = NewQueue(*backend_, clock_, 4);
+  EXPECT_EQ(queue->limits().capacity, 4U);
+  const ObjectId a = backend_->Resolve("a");
+  std::string read(content.size(), '?');
+  const auto memory =
+      std::as_writable_bytes(std::span(read.data(), read.size()));
+  std::vector<ReadOp> ops;
+  for (std::size_t i = 0; i < kOps; ++i) {
+    ops.push_back({.object = a,
+                   .offset = i * kSize,
+                   .buffer = memory.subspan(i * kSize, kSize),
+                   .tag = 1000 + i});
+  }
+  ASSERT_EQ(queue->Submit(ops).value(), 4U);
+  EXPECT_EQ(queue->Submit(std::span(ops).subspan(4)).value(), 0U);
+  EXPECT_EQ(queue->in_flight(), 4U);
+
+  std::size_t submitted = 4;
+  std::set<std::uint64_t> tags;
+  std::array<ReadDone, 3> done;
+  while (queue->in_flight() > 0) {
+    const std::size_t count = queue->Reap(done, 1, core::kNever).value();
+    for (const ReadDone& one : std::span(done).first(count)) {
+      EXPECT_EQ(one.bytes, kSize);
+      tags.insert(one.tag);
+    }
+    submitted += queue->Submit(std::span(ops).subspan(submitted)).value();
+  }
+  EXPECT_EQ(tags.size(), kOps);
+  EXPECT_EQ(*tags.begin(), 1000U);
+  EXPECT_EQ(read, stores() ? content : std::string(content.size(), '?'));
+  backend_->Release(a);
+}
+
+TEST_P(BackendConformance, CountsAndTimesItsOps) {
+  Put("a", Letters(1000));
+  const auto queue = NewQueue(*backend_, clock_);
+  const ObjectId a = backend_->Resolve("a");
+  const ReadDone done = ReadInto(text_, *queue, a, 0, 600);
+  EXPECT_LE(done.submitted, done.finished);
+  ReadInto(text_, *queue, a, 600, 600);
+  testing::RunOne(*queue, {.kind = ReadOp::Kind::kSize, .object = a});
+  const ReadCounters& counters = queue->counters();
+  EXPECT_EQ(counters.reads, 2U);
+  EXPECT_EQ(counters.size_queries, 1U);
+  EXPECT_EQ(counters.bytes, 600 + Delivered(600, 400));
+  EXPECT_EQ(counters.errors, 0U);
+  EXPECT_LE(counters.latency_max, counters.latency_sum);
+  backend_->Release(a);
+}
+
+TEST_P(BackendConformance, ServesTwoQueuesInTwoThreads) {
+  const std::string content = Letters(20'000);
+  Put("shared", content);
+  Put("own0", content);
+  Put("own1", content);
+  const ObjectId shared = backend_->Resolve("shared");
+  const auto work = [&](const std::string& own) {
+    const auto queue = NewQueue(*backend_, clock_);
+    std::string text;
+    for (std::size_t i = 0; i < 100; ++i) {
+      const ObjectId mine = backend_->Resolve(own);
+      for (const ObjectId object : {mine, shared}) {
+        const ReadDone done = ReadInto(text, *queue, object, 100 * i, 100);
+        EXPECT_TRUE(done.status.ok());
+        EXPECT_EQ(text, stores() ? content.substr(100 * i, 100)
+                                 : std::string(100, '?'));
+      }
+      backend_->Release(mine);
+    }
+    EXPECT_EQ(queue->counters().bytes, 20'000U);
+  };
+  std::thread other([&] { work("own1"); });
+  work("own0");
+  other.join();
+  backend_->Release(shared);
+}
+
+TEST_P(BackendConformance, AQueueMayBeMadeInOneThreadAndUsedInAnother) {
+  Put("a", "text");
+  const ObjectId a = backend_->Resolve("a");
+  const auto queue = NewQueue(*backend_, clock_);
+  std::thread user(
+      [&] { EXPECT_EQ(ReadInto(text_, *queue, a, 0, 4).bytes, 4U); });
+  user.join();
+  EXPECT_EQ(queue->counters().reads, 1U);
+}
+
+TEST_P(BackendConformance, AReapWithoutOpsEndsAtOnce) {
+  const auto queue = NewQueue(*backend_, clock_);
+  std::array<ReadDone, 1> done;
+  EXPECT_EQ(queue->Reap(done, 1, core::kNever).value(), 0U);
+}
+
+TEST_P(BackendConformance, AWakeWithoutAWaiterDoesNoHarm) {
+  Put("a", "text");
+  const auto queue = NewQueue(*backend_, clock_);
+  queue->Wake();
+  queue->Wake();
+  EXPECT_EQ(ReadInto(text_, *queue, backend_->Resolve("a"), 0, 4).bytes, 4U);
+}
+
+TEST_P(BackendConformance, RefusesAQueueWithoutDepth) {
+  EXPECT_EQ(backend_->NewReadQueue({.depth = 0}, clock_).status().code(),
+            core::Code::kInvalidArgument);
+}
+
+TEST_P(BackendConformance, KnowsItsFreeSpace) {
+  const std::uint64_t free_bytes = backend_->FreeBytes().value();
+  EXPECT_EQ(free_bytes == UINT64_MAX, !GetParam().has_free_bytes);
+}
+
+INSTANTIATE_TEST_SUITE_P(AllBackends, BackendConformance,
+                         ::testing::ValuesIn(Rows()), RowName);
+
+// Those whose ops can be made to hang.
+class WaitingConformance : public ::testing::TestWithParam<Row> {
+ protected:
+  WaitingConformance()
+      : stuck_(GetParam().stuck(dir_)),
+        backend_(testing::Open(stuck_.uri)),
+        queue_(NewQueue(*backend_, clock_)) {
+    const ReadOp op{.kind = stuck_.kind,
+                    .object = backend_->Resolve(stuck_.object),
+                    .buffer = std::span(memory_),
+                    .tag = 5};
+    STOKER_CHECK(queue_->Submit(std::span(&op, 1)).value() == 1);
+  }
+  ~WaitingConformance() override { stuck_.release(); }
+
+  testing::TempDir dir_;
+  core::SystemClock clock_;
+  Stuck stuck_;
+  std::array<std::byte, 4> memory_{};
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<ReadQueue> queue_;
+  std::array<ReadDone, 1> done_;
+};
+
+TEST_P(WaitingConformance, ADeadlineEndsAReap) {
+  const core::TimePoint deadline = clock_.Now() + std::chrono::milliseconds(1);
+  EXPECT_EQ(queue_->Reap(done_, 1, deadline).value(), 0U);
+  EXPECT_GE(clock_.Now(), deadline);
+  EXPECT_EQ(queue_->in_flight(), 1U);
+}
+
+TEST_P(WaitingConformance, APassedDeadlineEndsAReapAtOnce) {
+  EXPECT_EQ(queue_->Reap(done_, 1, clock_.Now()).value(), 0U);
+  EXPECT_EQ(queue_->Reap(done_, 0, core::kNever).value(), 0U);
+}
+
+TEST_P(WaitingConformance, AnEarlierWakeEndsTheNextReapAndOnlyThat) {
+  queue_->Wake();
+  EXPECT_EQ(queue_->Reap(done_, 1, core::kNever).value(), 0U);
+  const core::TimePoint deadline = clock_.Now() + std::chrono::milliseconds(1);
+  EXPECT_EQ(queue_->Reap(done_, 1, deadline).value(), 0U);
+  EXPECT_GE(clock_.Now(), deadline);
+}
+
+TEST_P(WaitingConformance, AnotherThreadsWakeEndsAReap) {
+  std::thread other([this] { queue_->Wake(); });
+  EXPECT_EQ(queue_->Reap(done_, 1, core::kNever).value(), 0U);
+  other.join();
+  EXPECT_EQ(queue_->in_flight(), 1U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Waiting, WaitingConformance,
+                         ::testing::ValuesIn(WaitingRows()), RowName);
+
+}  // namespace
+}  // namespace stoker::storage

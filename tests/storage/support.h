@@ -1,0 +1,96 @@
+#pragma once
+
+// What the storage tests share.
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/check.h"
+#include "core/clock.h"
+#include "storage/backend.h"
+#include "storage/registry.h"
+
+namespace stoker::testing {
+
+inline std::span<const std::byte> AsBytes(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+// "abc…", `size` letters, different for each `start`.
+inline std::string Letters(std::size_t size, std::size_t start = 0) {
+  std::string text(size, '\0');
+  for (std::size_t i = 0; i < size; ++i) {
+    // The second term has no period in common with pages or parts.
+    text[i] = static_cast<char>('a' + (start + i + i / 251) % 26);
+  }
+  return text;
+}
+
+inline std::unique_ptr<storage::Backend> Open(std::string_view uri) {
+  auto backend = storage::OpenBackend(uri);
+  if (!backend.ok()) {
+    std::cerr << backend.status().ToString() << '\n';
+  }
+  STOKER_CHECK(backend.ok());
+  return std::move(backend).value();
+}
+
+inline std::unique_ptr<storage::ReadQueue> NewQueue(storage::Backend& backend,
+                                                    core::Clock& clock,
+                                                    std::size_t depth = 4) {
+  auto queue = backend.NewReadQueue({.depth = depth}, clock);
+  STOKER_CHECK(queue.ok());
+  return std::move(queue).value();
+}
+
+// Submits one op and waits for it.
+inline storage::ReadDone RunOne(storage::ReadQueue& queue,
+                                const storage::ReadOp& op) {
+  const auto taken = queue.Submit(std::span(&op, 1));
+  STOKER_CHECK(taken.ok() && taken.value() == 1);
+  std::array<storage::ReadDone, 1> done;
+  std::size_t count = 0;
+  while (count == 0) {
+    const auto reaped = queue.Reap(done, 1, core::kNever);
+    STOKER_CHECK(reaped.ok());
+    count = reaped.value();
+  }
+  return done[0];
+}
+
+// Reads `wanted` bytes of an object; `text` gets what arrived.
+inline storage::ReadDone ReadInto(std::string& text, storage::ReadQueue& queue,
+                                  storage::ObjectId object,
+                                  std::uint64_t offset, std::size_t wanted) {
+  text.assign(wanted, '?');
+  storage::ReadDone done = RunOne(
+      queue,
+      {.object = object,
+       .offset = offset,
+       .buffer = std::as_writable_bytes(std::span(text.data(), text.size()))});
+  text.resize(std::min<std::size_t>(done.bytes, wanted));
+  return done;
+}
+
+// Name to size.
+inline std::map<std::string, std::uint64_t> ListAll(storage::Backend& backend,
+                                                    std::string_view prefix) {
+  std::map<std::string, std::uint64_t> found;
+  const core::Status status =
+      backend.List(prefix, [&found](const storage::ObjectInfo& object) {
+        found.emplace(object.name, object.size);
+        return true;
+      });
+  STOKER_CHECK(status.ok());
+  return found;
+}
+
+}  // namespace stoker::testing
