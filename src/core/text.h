@@ -13,8 +13,9 @@
 
 namespace stoker::core {
 
-// The candidate with the smallest edit distance (Levenshtein, case folded) to
-// `word`, if that is at most a third of its length and at least 1; else "".
+// The candidate with the smallest edit distance to `word` (case folded, a swap
+// of neighbours counts once), if that is at most a third of the word's length,
+// and 1 is always near enough; else "".
 std::string_view Nearest(std::string_view word,
                          std::span<const std::string_view> candidates);
 

@@ -36,6 +36,12 @@ TEST(Nearest, AllowsOneMistakeInAShortWord) {
   EXPECT_EQ(Nearest("a", kKeys), "ab");
 }
 
+TEST(Nearest, CountsSwappedNeighboursOnce) {
+  // "modle" may differ in max(1, 5 / 3) = 1 place.
+  constexpr std::array<std::string_view, 2> kKeys{"model", "loops"};
+  EXPECT_EQ(Nearest("modle", kKeys), "model");
+}
+
 TEST(Nearest, PrefersTheCloserOne) {
   constexpr std::array<std::string_view, 2> kKeys{"dataset", "datasets"};
   EXPECT_EQ(Nearest("datasetz", kKeys), "dataset");

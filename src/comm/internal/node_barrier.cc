@@ -238,7 +238,7 @@ core::Status NodeBarrier::TimedOut(std::string_view what) const {
           fmt::format("{}: waited in vain for {} of the {} ranks of this host: "
                       "{}{}",
                       what, count, slots_.size(), missing,
-                      count > kNamed ? ", …" : "")};
+                      count > kNamed ? ", ..." : "")};
 }
 
 }  // namespace stoker::comm::internal
