@@ -1,0 +1,26 @@
+#pragma once
+
+// The records of this module as packed bytes.
+
+#include "metrics/epoch_summary.h"
+#include "metrics/internal/packed.h"
+#include "metrics/run_facts.h"
+#include "metrics/run_record.h"
+
+namespace stoker::metrics {
+
+// Epoch number, blocks, evaluation and meminfo of an epoch: what a summary
+// leaves out.
+void PackSteps(const EpochRecord& epoch, PackedWriter& out);
+void UnpackSteps(PackedReader& in, EpochRecord& epoch);
+
+void PackSummary(const EpochSummary& epoch, PackedWriter& out);
+EpochSummary UnpackSummary(PackedReader& in);
+
+void PackHost(const HostFacts& host, PackedWriter& out);
+HostFacts UnpackHost(PackedReader& in);
+
+void PackRank(const RankFacts& rank, PackedWriter& out);
+RankFacts UnpackRank(PackedReader& in);
+
+}  // namespace stoker::metrics
