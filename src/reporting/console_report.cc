@@ -1,0 +1,137 @@
+#include "reporting/console_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/units.h"
+
+namespace stoker::reporting {
+namespace {
+
+using metrics::MeanStdev;
+using metrics::PhaseFigures;
+using metrics::RunRecord;
+using metrics::RunSummary;
+
+constexpr std::string_view kFrame =
+    "==========================================================";
+
+std::string Metric(std::string_view name, std::string_view value) {
+  return fmt::format("[METRIC] {}: {}\n", name, value);
+}
+
+std::string Spread(const MeanStdev& value, int decimals = 4) {
+  return fmt::format("{:.{}f} ({:.{}f})", value.mean, decimals, value.stdev,
+                     decimals);
+}
+
+std::string_view Expectation(const PhaseFigures& figures) {
+  return figures.au_met ? "success" : "fail";
+}
+
+std::string Line(std::string_view name, std::string_view value) {
+  return fmt::format("{:<18}{}\n", name, value);
+}
+
+std::string WaitText(const RunSummary& summary) {
+  return fmt::format(
+      "load {} ({:.1f} %), compute {} ({:.1f} %), barrier {} ({:.1f} %)",
+      core::FormatSeconds(summary.step.load), 100 * summary.load_share,
+      core::FormatSeconds(summary.step.compute), 100 * summary.compute_share,
+      core::FormatSeconds(summary.step.barrier), 100 * summary.barrier_share);
+}
+
+std::string VerdictText(const RunRecord& record, const RunSummary& summary) {
+  return fmt::format("{}: AU {:.2f} % of {:.2f} % asked",
+                     Expectation(summary.train), summary.train.au.mean,
+                     record.facts.au_target * 100);
+}
+
+// Lines that are only there when they have something to say.
+std::string OccasionalLines(const RunRecord& record,
+                            const RunSummary& summary) {
+  std::string text;
+  if (summary.discarded_bytes > 0) {
+    text +=
+        Line("read ahead, lost",
+             core::FormatBytes(static_cast<double>(summary.discarded_bytes)));
+  }
+  if (summary.unexpected_sizes > 0) {
+    text += Line("odd sizes",
+                 fmt::format("{} samples are not of the configured size, so "
+                             "that MB/second is off",
+                             core::FormatCount(summary.unexpected_sizes)));
+  }
+  if (summary.reads.errors > 0) {
+    text += Line("read errors", core::FormatCount(summary.reads.errors));
+  }
+  const auto cached = std::ranges::count(summary.potential_caching, true);
+  if (cached > 0) {
+    text += Line("page cache",
+                 fmt::format("{} of {} hosts could hold all of their data in "
+                             "memory",
+                             cached, summary.potential_caching.size()));
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string MetricBlock(const RunRecord& record, const RunSummary& summary) {
+  const PhaseFigures& train = summary.train;
+  std::string text = fmt::format("[METRIC] {}\n", kFrame);
+  text += Metric("Number of Simulated Accelerators",
+                 fmt::format("{}", record.facts.num_accelerators));
+  text += Metric("Training Accelerator Utilization [AU] (%)", Spread(train.au));
+  text += Metric("Training Throughput (samples/second)", Spread(train.samples));
+  text += Metric("Training I/O Throughput (MB/second)",
+                 Spread(train.io_mib_per_second));
+  text += Metric("train_au_meet_expectation", Expectation(train));
+  if (summary.eval) {
+    const PhaseFigures& eval = *summary.eval;
+    text += Metric("Eval Accelerator Utilization [AU] (%)", Spread(eval.au));
+    text += Metric("Eval Throughput (samples/second)", Spread(eval.samples, 6));
+    text += Metric("Eval I/O Throughput (MB/second)",
+                   Spread(eval.io_mib_per_second, 6));
+    text += Metric("eval_au_meet_expectation", Expectation(eval));
+  }
+  text += fmt::format("[METRIC] {}\n", kFrame);
+  return text;
+}
+
+std::string ConsoleReport(const RunRecord& record, const RunSummary& summary,
+                          std::string_view folder) {
+  std::string text = MetricBlock(record, summary);
+  text += Line(
+      "payload",
+      fmt::format("{:.4f} GiB/s ({:.4f}), {} in {}",
+                  summary.train.exact_gib.mean, summary.train.exact_gib.stdev,
+                  core::FormatBytes(static_cast<double>(summary.payload_bytes)),
+                  core::FormatSeconds(summary.wall_seconds)));
+  text +=
+      Line("samples, unbiased",
+           fmt::format("{} samples/s", Spread(summary.train.unbiased_samples)));
+  text += Line("AU by rank",
+               fmt::format("{:.2f} % (rank {}) to {:.2f} % (rank {})",
+                           summary.au_min.value, summary.au_min.rank,
+                           summary.au_max.value, summary.au_max.rank));
+  text += Line("a step's mean", WaitText(summary));
+  text += Line("compute overshoot",
+               fmt::format("mean {}, longest {} (rank {})",
+                           core::FormatSeconds(summary.step.overshoot),
+                           core::FormatSeconds(summary.overshoot_max.value),
+                           summary.overshoot_max.rank));
+  text += Line(
+      "client CPU",
+      fmt::format("{:.1f} % of all cores, {:.2f} GiB per core-second",
+                  summary.client_cpu_percent, summary.gib_per_core_second));
+  text += OccasionalLines(record, summary);
+  text += Line("bound by", BoundName(summary.bound));
+  text += Line("verdict", VerdictText(record, summary));
+  text += Line("op stream", record.op_stream_hash);
+  text += Line("results", folder);
+  return text;
+}
+
+}  // namespace stoker::reporting

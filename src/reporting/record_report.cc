@@ -1,0 +1,230 @@
+#include "reporting/record_report.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <string>
+
+#include "reporting/internal/file_output.h"
+#include "reporting/internal/host_json.h"
+#include "reporting/result_folder.h"
+#include "reporting/time_text.h"
+
+namespace stoker::reporting {
+namespace {
+
+using metrics::BlockSummary;
+using metrics::EpochSummary;
+using metrics::RunFacts;
+using metrics::RunState;
+
+constexpr std::array<std::string_view, 3> kStateNames = {"running", "complete",
+                                                         "aborted"};
+
+std::string_view StateName(RunState state) {
+  return kStateNames[static_cast<std::size_t>(state)];
+}
+
+Json Count(core::Nanos span) { return span.count(); }
+Json Count(core::TimePoint point) { return point.time_since_epoch().count(); }
+
+Json FactsJson(const RunFacts& facts) {
+  Json json = Json::MakeObject();
+  json.Add("model", facts.model);
+  json.Add("accelerator", facts.accelerator);
+  json.Add("num_accelerators", facts.num_accelerators);
+  json.Add("num_hosts", facts.num_hosts);
+  json.Add("epochs", facts.epochs);
+  json.Add("batch_size", facts.batch_size);
+  json.Add("batch_size_eval", facts.batch_size_eval);
+  json.Add("num_files_train", facts.num_files_train);
+  json.Add("num_files_eval", facts.num_files_eval);
+  json.Add("num_samples_per_file", facts.num_samples_per_file);
+  json.Add("record_length_bytes", facts.record_length_bytes);
+  json.Add("steps_per_epoch", facts.steps_per_epoch);
+  json.Add("eval_steps", facts.eval_steps);
+  json.Add("exclude_start_steps", facts.exclude_start_steps);
+  json.Add("exclude_end_steps", facts.exclude_end_steps);
+  json.Add("au_target", facts.au_target);
+  json.Add("computation_time", facts.computation_time);
+  json.Add("evaluation", facts.evaluation);
+  json.Add("eval_time", facts.eval_time);
+  json.Add("storage_uri", facts.storage_uri);
+  json.Add("backend", facts.backend);
+  json.Add("engine", facts.engine);
+  json.Add("loader_model", facts.loader_model);
+  json.Add("data_loader", facts.data_loader);
+  json.Add("format", facts.format);
+  json.Add("read_threads", facts.read_threads);
+  json.Add("compat_v2_0", facts.compat_v2_0);
+  json.Add("seed", facts.seed);
+  json.Add("content_checks", facts.content_checks);
+  return json;
+}
+
+Json BlockJson(const BlockSummary& block) {
+  const metrics::BlockSums& sums = block.sums;
+  Json json = Json::MakeObject();
+  json.Add("start_ns", Count(block.start));
+  json.Add("end_ns", Count(block.end));
+  json.Add("closed", sums.closed);
+  json.Add("steps", sums.steps);
+  json.Add("wall_ns", Count(sums.wall));
+  json.Add("excluded_proc_ns", Count(sums.excluded_proc));
+  json.Add("counted_steps", sums.counted_steps);
+  json.Add("counted_samples", sums.counted_samples);
+  json.Add("counted_bytes", sums.counted_bytes);
+  json.Add("counted_load_ns", Count(sums.counted_load));
+  json.Add("counted_compute_ns", Count(sums.counted_compute));
+  json.Add("counted_barrier_ns", Count(sums.counted_barrier));
+  json.Add("counted_overshoot_ns", Count(sums.counted_overshoot));
+  json.Add("max_overshoot_ns", Count(sums.max_overshoot));
+  json.Add("total_compute_ns", Count(sums.total_compute));
+  json.Add("total_samples", sums.total_samples);
+  json.Add("total_bytes", sums.total_bytes);
+  return json;
+}
+
+Json LoaderJson(const metrics::LoaderCounters& loader) {
+  Json json = Json::MakeObject();
+  json.Add("files_opened", loader.files_opened);
+  json.Add("samples_delivered", loader.samples_delivered);
+  json.Add("payload_bytes_delivered", loader.payload_bytes_delivered);
+  json.Add("samples_discarded", loader.samples_discarded);
+  json.Add("bytes_discarded", loader.bytes_discarded);
+  json.Add("unexpected_sizes", loader.unexpected_sizes);
+  json.Add("reads", loader.reads.reads);
+  json.Add("size_queries", loader.reads.size_queries);
+  json.Add("read_bytes", loader.reads.bytes);
+  json.Add("read_errors", loader.reads.errors);
+  json.Add("read_bytes_from_cache", loader.reads.bytes_from_cache);
+  json.Add("read_latency_sum_ns", Count(loader.reads.latency_sum));
+  json.Add("read_latency_max_ns", Count(loader.reads.latency_max));
+  return json;
+}
+
+Json EpochJson(const EpochSummary& epoch) {
+  Json::Array blocks;
+  for (const BlockSummary& block : epoch.blocks)
+    blocks.push_back(BlockJson(block));
+  Json json = Json::MakeObject();
+  json.Add("epoch", epoch.epoch);
+  json.Add("start_ns", Count(epoch.start));
+  json.Add("train_end_ns", Count(epoch.train_end));
+  json.Add("end_ns", Count(epoch.end));
+  json.Add("blocks", std::move(blocks));
+  json.Add("eval", epoch.eval ? BlockJson(*epoch.eval) : Json());
+  json.Add("train_loader", LoaderJson(epoch.train_loader));
+  json.Add("eval_loader", LoaderJson(epoch.eval_loader));
+  json.Add("cpu_user_ns", Count(epoch.cpu.user));
+  json.Add("cpu_system_ns", Count(epoch.cpu.system));
+  return json;
+}
+
+Json RankJson(const metrics::RankRecord& rank) {
+  const metrics::RankFacts& facts = rank.facts;
+  Json clock = Json::MakeObject();
+  clock.Add("wall", ZonedTime(facts.anchor.wall));
+  clock.Add("wall_unix_ns", Count(facts.anchor.wall.time_since_epoch()));
+  clock.Add("run_ns", Count(facts.anchor.run));
+  Json::Array epochs;
+  for (const EpochSummary& epoch : rank.epochs)
+    epochs.push_back(EpochJson(epoch));
+  Json json = Json::MakeObject();
+  json.Add("rank", facts.rank);
+  json.Add("node", facts.node);
+  json.Add("local_rank", facts.local_rank);
+  json.Add("op_stream_hash", fmt::format("{:016x}", facts.op_stream_hash));
+  json.Add("pool_bytes", facts.pool_bytes);
+  json.Add("engine", facts.engine);
+  json.Add("clock", std::move(clock));
+  json.Add("epochs", std::move(epochs));
+  return json;
+}
+
+Json CompanionsJson(const metrics::RunRecord& record) {
+  Json json = Json::MakeObject();
+  json.Add("summary", kSummaryFile);
+  json.Add("steps", kStepsFile);
+  json.Add("configuration", kHydraFolder);
+  Json::Array outputs;
+  Json::Array stats;
+  for (std::uint32_t rank = 0; rank < record.facts.num_accelerators; ++rank) {
+    outputs.emplace_back(RankOutputFile(rank));
+    stats.emplace_back(RankStatsFile(rank));
+  }
+  json.Add("rank_outputs", std::move(outputs));
+  json.Add("rank_stats", std::move(stats));
+  return json;
+}
+
+}  // namespace
+
+Json RecordJson(const metrics::RunRecord& record) {
+  const bool running = record.state == RunState::kRunning;
+  Json::Array hosts;
+  for (const metrics::HostFacts& host : record.hosts) {
+    Json json = HostJson(host);
+    json.Add("ranks", host.ranks);
+    hosts.push_back(std::move(json));
+  }
+  Json::Array ranks;
+  for (const metrics::RankRecord& rank : record.ranks)
+    ranks.push_back(RankJson(rank));
+  Json json = Json::MakeObject();
+  json.Add("record_version", kRecordVersion);
+  json.Add("state", StateName(record.state));
+  json.Add("cause", record.cause);
+  json.Add("stoker_version", record.facts.tool_version);
+  json.Add("command_line", record.facts.command_line);
+  json.Add("start", ZonedTime(record.started));
+  json.Add("end", running ? Json() : Json(ZonedTime(record.ended)));
+  json.Add("run", FactsJson(record.facts));
+  json.Add("op_stream_hash", record.op_stream_hash);
+  json.Add("hosts", std::move(hosts));
+  json.Add("ranks", std::move(ranks));
+  json.Add("files", CompanionsJson(record));
+  return json;
+}
+
+core::Status WriteRecord(const std::string& path,
+                         const metrics::RunRecord& record) {
+  return WriteFile(path, DumpJson(RecordJson(record), 2) + '\n');
+}
+
+std::vector<metrics::HostFacts> RecordedHosts(const std::string& path) {
+  std::vector<metrics::HostFacts> hosts;
+  const core::Result<std::string> text = ReadFile(path);
+  if (!text.ok()) return hosts;
+  const core::Result<Json> record = ParseJson(text.value());
+  const Json* list = record.ok() ? record.value().Find("hosts") : nullptr;
+  const auto* items =
+      list == nullptr ? nullptr : std::get_if<Json::Array>(&list->value());
+  if (items != nullptr) {
+    for (const Json& item : *items) hosts.push_back(HostOf(item));
+  }
+  return hosts;
+}
+
+core::Status MarkAborted(const std::string& path, std::string_view cause,
+                         metrics::WallTime now) {
+  STOKER_ASSIGN(const std::string text, ReadFile(path));
+  core::Result<Json> parsed = ParseJson(text);
+  if (!parsed.ok()) return parsed.status().WithContext(path);
+  Json record = std::move(parsed).value();
+  const Json* state = record.Find("state");
+  const auto* name =
+      state == nullptr ? nullptr : std::get_if<std::string>(&state->value());
+  if (name == nullptr) {
+    return core::Status(
+        core::Code::kCorruption,
+        fmt::format("{}: not a run record: it has no \"state\"", path));
+  }
+  if (*name != StateName(RunState::kRunning)) return {};
+  record.Set("state", StateName(RunState::kAborted));
+  record.Set("cause", cause);
+  record.Set("end", ZonedTime(now));
+  return WriteFile(path, DumpJson(record, 2) + '\n');
+}
+
+}  // namespace stoker::reporting

@@ -1,0 +1,75 @@
+#include "reporting/console_report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/reporting/synthetic_run.h"
+
+namespace stoker::reporting {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr std::string_view kRule =
+    "[METRIC] ==========================================================\n";
+
+TEST(MetricBlock, LinesAndDecimalsOfTheReference) {
+  const metrics::RunRecord record = testing::SyntheticRun(false);
+  // As in summary.json: AU 78.75 ± 3.75, 17.5 samples/s of 1 MiB.
+  EXPECT_EQ(MetricBlock(record, metrics::Summarise(record)),
+            std::string(kRule) +
+                "[METRIC] Number of Simulated Accelerators: 2\n"
+                "[METRIC] Training Accelerator Utilization [AU] (%): 78.7500 "
+                "(3.7500)\n"
+                "[METRIC] Training Throughput (samples/second): 17.5000 "
+                "(0.0000)\n"
+                "[METRIC] Training I/O Throughput (MB/second): 17.5000 "
+                "(0.0000)\n"
+                "[METRIC] train_au_meet_expectation: success\n" +
+                std::string(kRule));
+}
+
+TEST(MetricBlock, EvaluationHasSixDecimalsOfThroughput) {
+  const metrics::RunRecord record = testing::SyntheticRun(true);
+  const std::string text = MetricBlock(record, metrics::Summarise(record));
+  EXPECT_THAT(text, HasSubstr("[METRIC] Eval Accelerator Utilization [AU] "
+                              "(%): 75.0000 (0.0000)\n"));
+  EXPECT_THAT(text, HasSubstr("[METRIC] Eval Throughput (samples/second): "
+                              "12.000000 (0.000000)\n"));
+  EXPECT_THAT(text, HasSubstr("[METRIC] Eval I/O Throughput (MB/second): "
+                              "12.000000 (0.000000)\n"));
+  EXPECT_THAT(text, HasSubstr("[METRIC] eval_au_meet_expectation: success\n"));
+}
+
+TEST(ConsoleReport, SaysWhatTheScoreIsWorth) {
+  const metrics::RunRecord record = testing::SyntheticRun(false);
+  const std::string text =
+      ConsoleReport(record, metrics::Summarise(record), "/results/x");
+  EXPECT_THAT(text, HasSubstr("26.2500 (0.0000) samples/s"));
+  EXPECT_THAT(text, HasSubstr("75.00 % (rank 0) to 82.50 % (rank 1)"));
+  EXPECT_THAT(text, HasSubstr("mean 50 us, longest 50 us"));
+  EXPECT_THAT(text, HasSubstr("10.0 % of all cores"));
+  EXPECT_THAT(text, HasSubstr("1 of 1 hosts could hold all"));
+  EXPECT_THAT(text, HasSubstr("success: AU 78.75 % of 70.00 % asked"));
+  EXPECT_THAT(text, HasSubstr("00000000000000ab"));
+  EXPECT_THAT(text, HasSubstr("/results/x\n"));
+  EXPECT_THAT(text, Not(HasSubstr("read ahead, lost")));
+}
+
+TEST(ConsoleReport, TroubleIsMentioned) {
+  metrics::RunRecord record = testing::SyntheticRun(false);
+  record.facts.au_target = 0.9;
+  record.ranks[0].epochs[0].train_loader.bytes_discarded = 3 << 20;
+  record.ranks[0].epochs[0].train_loader.reads.errors = 2;
+  record.ranks[1].epochs[0].train_loader.unexpected_sizes = 1234;
+  const std::string text =
+      ConsoleReport(record, metrics::Summarise(record), "x");
+  EXPECT_THAT(text, HasSubstr("fail: AU 78.75 % of 90.00 % asked"));
+  EXPECT_THAT(text, HasSubstr("read ahead, lost 3.00 MiB"));
+  EXPECT_THAT(text, HasSubstr("read errors       2"));
+  EXPECT_THAT(text, HasSubstr("odd sizes         1,234 samples"));
+}
+
+}  // namespace
+}  // namespace stoker::reporting

@@ -1,0 +1,133 @@
+#include "reporting/record_report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <string>
+
+#include "tests/reporting/synthetic_run.h"
+#include "tests/reporting/zone.h"
+#include "tests/support/temp_dir.h"
+
+namespace stoker::reporting {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string Text(const Json* json) {
+  return json == nullptr ? "(missing)" : DumpJson(*json, -1);
+}
+
+Json Load(const std::string& path) {
+  core::Result<Json> json = ParseJson(testing::Slurp(path));
+  EXPECT_TRUE(json.ok());
+  return json.ok() ? std::move(json).value() : Json::MakeObject();
+}
+
+// As written when a run begins.
+metrics::RunRecord RunningRecord() {
+  metrics::RunRecord record;
+  record.facts = testing::SyntheticFacts(false);
+  record.started = testing::SyntheticAnchor().wall;
+  return record;
+}
+
+TEST(RecordedHosts, AreThoseOfTheRecord) {
+  const stoker::testing::TempDir dir;
+  const std::string path = (dir.path() / "record.json").string();
+  const metrics::RunRecord record = testing::SyntheticRun(false);
+  ASSERT_TRUE(WriteRecord(path, record).ok());
+  const std::vector<metrics::HostFacts> hosts = RecordedHosts(path);
+  ASSERT_EQ(hosts.size(), record.hosts.size());
+  EXPECT_EQ(hosts[0].hostname, record.hosts[0].hostname);
+  EXPECT_EQ(hosts[0].cpu_count, record.hosts[0].cpu_count);
+  EXPECT_EQ(hosts[0].memory_bytes, record.hosts[0].memory_bytes);
+  EXPECT_TRUE(RecordedHosts((dir.path() / "none.json").string()).empty());
+}
+
+TEST(RecordJson, HoldsRawNanoseconds) {
+  const Json record = RecordJson(testing::SyntheticRun(false));
+  EXPECT_EQ(Text(record.Find("record_version")), "1");
+  EXPECT_EQ(Text(record.Find("state")), "\"complete\"");
+  const auto& ranks = std::get<Json::Array>(record.Find("ranks")->value());
+  ASSERT_EQ(ranks.size(), 2U);
+  EXPECT_EQ(Text(ranks[1].Find("op_stream_hash")), "\"00000000000000a1\"");
+  const auto& epochs = std::get<Json::Array>(ranks[1].Find("epochs")->value());
+  ASSERT_EQ(epochs.size(), 2U);
+  EXPECT_EQ(Text(epochs[0].Find("start_ns")), "1010000000000");
+  EXPECT_EQ(Text(epochs[0].Find("eval")), "null");
+  const auto& blocks = std::get<Json::Array>(epochs[1].Find("blocks")->value());
+  EXPECT_EQ(Text(blocks.at(0).Find("wall_ns")), "3600000000");
+  EXPECT_EQ(Text(blocks[0].Find("excluded_proc_ns")), "2000000000");
+  EXPECT_EQ(Text(blocks[0].Find("counted_compute_ns")), "1440000000");
+  EXPECT_EQ(Text(blocks[0].Find("total_bytes")), "29360128");  // 4 · 7 MiB
+  EXPECT_EQ(Text(epochs[0].Find("train_loader")->Find("reads")), "1000");
+}
+
+TEST(RecordJson, NamesItsCompanions) {
+  const Json record = RecordJson(testing::SyntheticRun(false));
+  EXPECT_EQ(Text(record.Find("files")->Find("rank_outputs")),
+            R"(["0_output.json","1_output.json"])");
+  EXPECT_EQ(Text(record.Find("files")->Find("summary")), "\"summary.json\"");
+}
+
+TEST(WriteRecord, RunningThenComplete) {
+  testing::UseTestZone();
+  const testing::TempDir folder;
+  const std::string path = folder.str() + "/record.json";
+  ASSERT_TRUE(WriteRecord(path, RunningRecord()).ok());
+  EXPECT_EQ(Text(Load(path).Find("state")), "\"running\"");
+  EXPECT_EQ(Text(Load(path).Find("end")), "null");
+  ASSERT_TRUE(WriteRecord(path, testing::SyntheticRun(false)).ok());
+  EXPECT_EQ(Text(Load(path).Find("state")), "\"complete\"");
+  EXPECT_EQ(Text(Load(path).Find("end")),
+            "\"2025-03-01T14:30:26.250000+02:30\"");
+}
+
+TEST(MarkAborted, RunningRecordTakesTheCause) {
+  testing::UseTestZone();
+  const testing::TempDir folder;
+  const std::string path = folder.str() + "/record.json";
+  ASSERT_TRUE(WriteRecord(path, RunningRecord()).ok());
+  ASSERT_TRUE(
+      MarkAborted(path, "rank 1: gone", testing::SyntheticAnchor().wall).ok());
+  const Json record = Load(path);
+  EXPECT_EQ(Text(record.Find("state")), "\"aborted\"");
+  EXPECT_EQ(Text(record.Find("cause")), "\"rank 1: gone\"");
+  EXPECT_EQ(Text(record.Find("end")), "\"2025-03-01T14:30:00.250000+02:30\"");
+  EXPECT_EQ(Text(record.Find("run")->Find("model")), "\"unet3d\"");
+}
+
+TEST(MarkAborted, FirstCauseStays) {
+  const testing::TempDir folder;
+  const std::string path = folder.str() + "/record.json";
+  ASSERT_TRUE(WriteRecord(path, RunningRecord()).ok());
+  ASSERT_TRUE(MarkAborted(path, "first", {}).ok());
+  ASSERT_TRUE(MarkAborted(path, "second", {}).ok());
+  EXPECT_EQ(Text(Load(path).Find("cause")), "\"first\"");
+}
+
+TEST(MarkAborted, CompleteRecordIsLeftAlone) {
+  const testing::TempDir folder;
+  const std::string path = folder.str() + "/record.json";
+  ASSERT_TRUE(WriteRecord(path, testing::SyntheticRun(false)).ok());
+  const std::string before = testing::Slurp(path);
+  ASSERT_TRUE(MarkAborted(path, "too late", {}).ok());
+  EXPECT_EQ(testing::Slurp(path), before);
+}
+
+TEST(MarkAborted, MissingOrForeignRecordIsAnError) {
+  const testing::TempDir folder;
+  const std::string path = folder.str() + "/record.json";
+  EXPECT_EQ(MarkAborted(path, "x", {}).code(), core::Code::kNotFound);
+  std::ofstream(path) << "{\"a\": 1}";
+  EXPECT_EQ(MarkAborted(path, "x", {}).code(), core::Code::kCorruption);
+  std::ofstream(path) << "not JSON";
+  const core::Status status = MarkAborted(path, "x", {});
+  EXPECT_EQ(status.code(), core::Code::kCorruption);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(path));
+}
+
+}  // namespace
+}  // namespace stoker::reporting
