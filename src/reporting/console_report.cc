@@ -49,8 +49,7 @@ std::string VerdictText(const RunRecord& record, const RunSummary& summary) {
 }
 
 // Lines that are only there when they have something to say.
-std::string OccasionalLines(const RunRecord& record,
-                            const RunSummary& summary) {
+std::string OccasionalLines(const RunSummary& summary) {
   std::string text;
   if (summary.discarded_bytes > 0) {
     text +=
@@ -126,7 +125,7 @@ std::string ConsoleReport(const RunRecord& record, const RunSummary& summary,
       "client CPU",
       fmt::format("{:.1f} % of all cores, {:.2f} GiB per core-second",
                   summary.client_cpu_percent, summary.gib_per_core_second));
-  text += OccasionalLines(record, summary);
+  text += OccasionalLines(summary);
   text += Line("bound by", BoundName(summary.bound));
   text += Line("verdict", VerdictText(record, summary));
   text += Line("op stream", record.op_stream_hash);
