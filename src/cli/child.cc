@@ -1,0 +1,249 @@
+// Running the launcher: output copied as it comes, signals passed on, the
+// first cause remembered.
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <string>
+#include <utility>
+
+#include "cli/exit_codes.h"
+#include "cli/launch.h"
+#include "core/clock.h"
+#include "run/console.h"
+
+extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX
+
+namespace stoker::cli {
+
+namespace {
+
+using core::Code;
+using core::Status;
+
+constexpr std::string_view kErrorPrefix = "stoker: error: ";
+constexpr core::Nanos kKillAfter = std::chrono::seconds(10);
+
+// One of the child's streams: passed through, copied without progress lines,
+// searched for the first error.
+class Stream {
+ public:
+  Stream(int target, const std::string& copy_path)
+      : target_(target),
+        copy_(copy_path.empty() ? nullptr
+                                : std::fopen(copy_path.c_str(), "we")) {}
+  ~Stream() {
+    Close();
+    if (copy_ != nullptr) {
+      std::fclose(copy_);
+    }
+  }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  Status Open() {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
+      return Status::FromErrno(errno, "make a pipe for the launcher");
+    }
+    read_end_ = ends[0];
+    write_end_ = ends[1];
+    return {};
+  }
+  int read_end() const { return read_end_; }
+  int write_end() const { return write_end_; }
+  void CloseWriteEnd() {
+    if (write_end_ >= 0) {
+      ::close(std::exchange(write_end_, -1));
+    }
+  }
+  const std::string& first_error() const { return first_error_; }
+
+  // What is there to read; closes at the end.
+  void Drain() {
+    std::array<char, 65536> buffer;
+    const ssize_t count = ::read(read_end_, buffer.data(), buffer.size());
+    if (count <= 0) {
+      if (count == 0 || errno != EINTR) {
+        if (!line_.empty()) {
+          FinishLine();
+        }
+        Close();
+      }
+      return;
+    }
+    const std::string_view text(buffer.data(), static_cast<std::size_t>(count));
+    PassOn(text);
+    for (const char c : text) {
+      Take(c);
+    }
+    if (copy_ != nullptr) {
+      std::fflush(copy_);
+    }
+  }
+
+ private:
+  void PassOn(std::string_view text) const {
+    while (!text.empty()) {
+      const ssize_t written = ::write(target_, text.data(), text.size());
+      if (written < 0 && errno != EINTR) {
+        return;  // our reader is gone; the files still get everything
+      }
+      text.remove_prefix(written < 0 ? 0 : static_cast<std::size_t>(written));
+    }
+  }
+
+  void Take(char c) {
+    if (c == '\n') {
+      FinishLine();
+      return;
+    }
+    line_ += c;
+    // A progress line is replaced in place: it never reaches the file.
+    if (line_.ends_with(run::kProgressEnd)) {
+      const std::size_t start = line_.rfind(run::kProgressStart);
+      if (start != std::string::npos) {
+        line_.erase(start);
+      }
+    }
+  }
+
+  void FinishLine() {
+    // A terminal in between (mpirun gives each rank one) ends lines with \r\n.
+    if (line_.ends_with('\r')) {
+      line_.pop_back();
+    }
+    const std::size_t at = line_.find(kErrorPrefix);
+    if (first_error_.empty() && at != std::string::npos) {
+      first_error_ = line_.substr(at + kErrorPrefix.size());
+    }
+    if (copy_ != nullptr) {
+      std::fputs((line_ + "\n").c_str(), copy_);
+    }
+    line_.clear();
+  }
+
+  void Close() {
+    CloseWriteEnd();
+    if (read_end_ >= 0) {
+      ::close(std::exchange(read_end_, -1));
+    }
+  }
+
+  int target_;
+  std::FILE* copy_;
+  int read_end_ = -1;
+  int write_end_ = -1;
+  std::string line_;
+  std::string first_error_;
+};
+
+core::Result<pid_t> Spawn(const std::vector<std::string>& words,
+                          const Stream& out, const Stream& err) {
+  posix_spawn_file_actions_t actions{};
+  ::posix_spawn_file_actions_init(&actions);
+  // mpirun would swallow our input to give it to rank 0, which reads none.
+  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null",
+                                     O_RDONLY, 0);
+  ::posix_spawn_file_actions_adddup2(&actions, out.write_end(), STDOUT_FILENO);
+  ::posix_spawn_file_actions_adddup2(&actions, err.write_end(), STDERR_FILENO);
+  std::vector<std::string> copies = words;
+  std::vector<char*> argv;
+  for (std::string& word : copies) {
+    argv.push_back(word.data());
+  }
+  argv.push_back(nullptr);
+  // A process group of its own: Ctrl-C reaches us, and we pass it on once.
+  posix_spawnattr_t attributes{};
+  ::posix_spawnattr_init(&attributes);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  ::posix_spawnattr_setpgroup(&attributes, 0);
+  pid_t pid = 0;
+  const int error = ::posix_spawnp(&pid, argv[0], &actions, &attributes,
+                                   argv.data(), environ);
+  ::posix_spawnattr_destroy(&attributes);
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) {
+    return Status::FromErrno(error, "start '" + words.front() + "'")
+        .WithContext(
+            "launch the ranks (is Open MPI installed? --mpi-bin, "
+            "MPI_RUN_BIN name the launcher)");
+  }
+  return pid;
+}
+
+ChildResult ResultOf(int status, const Stream& out, const Stream& err,
+                     const core::CancelFlag& cancel) {
+  ChildResult result;
+  result.first_error =
+      err.first_error().empty() ? out.first_error() : err.first_error();
+  if (WIFEXITED(status)) {
+    const int code = WEXITSTATUS(status);
+    result.status = fmt::format("ended with status {}", code);
+    const bool ours =
+        (code >= 0 && code <= kExitTimeout) || code == kExitInterrupted;
+    result.exit_code = ours ? code : kExitFailure;
+    // mpirun itself says 1 for whatever it cannot start.
+    if (code == kExitGeneral && result.first_error.empty()) {
+      result.exit_code = kExitFailure;
+    }
+  } else {
+    result.status = fmt::format("was killed by signal {}", WTERMSIG(status));
+    result.exit_code = kExitFailure;
+  }
+  if (cancel.IsSet()) {
+    result.exit_code = kExitInterrupted;
+  }
+  return result;
+}
+
+}  // namespace
+
+core::Result<ChildResult> RunChild(const std::vector<std::string>& words,
+                                   const ChildOutput& output,
+                                   const core::CancelFlag& cancel) {
+  Stream out(STDOUT_FILENO, output.stdout_file);
+  Stream err(STDERR_FILENO, output.stderr_file);
+  STOKER_TRY(out.Open());
+  STOKER_TRY(err.Open());
+  STOKER_ASSIGN(const pid_t pid, Spawn(words, out, err));
+  out.CloseWriteEnd();
+  err.CloseWriteEnd();
+  const core::SystemClock clock;
+  core::TimePoint kill_at = core::kNever;
+  while (out.read_end() >= 0 || err.read_end() >= 0) {
+    if (cancel.IsSet() && kill_at == core::kNever) {
+      ::kill(pid, SIGTERM);
+      kill_at = clock.Now() + kKillAfter;
+    } else if (clock.Now() >= kill_at) {
+      ::kill(-pid, SIGKILL);
+    }
+    std::array<pollfd, 2> waits{
+        {{out.read_end(), POLLIN, 0}, {err.read_end(), POLLIN, 0}}};
+    constexpr int kPollMillis = 200;
+    if (::poll(waits.data(), waits.size(), kPollMillis) <= 0) {
+      continue;
+    }
+    if (waits[0].revents != 0) {
+      out.Drain();
+    }
+    if (waits[1].revents != 0) {
+      err.Drain();
+    }
+  }
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return ResultOf(status, out, err, cancel);
+}
+
+}  // namespace stoker::cli

@@ -1,0 +1,22 @@
+#pragma once
+
+// What the program's exit status says; the reference's numbers.
+
+#include "core/status.h"
+
+namespace stoker::cli {
+
+inline constexpr int kExitSuccess = 0;
+inline constexpr int kExitGeneral = 1;  // rules broken under --closed, --open
+inline constexpr int kExitArguments = 2;
+inline constexpr int kExitNotFound = 3;
+inline constexpr int kExitPermission = 4;
+inline constexpr int kExitConfiguration = 5;
+inline constexpr int kExitFailure = 6;
+inline constexpr int kExitTimeout = 7;
+inline constexpr int kExitInterrupted = 130;
+
+// Of a command that failed with `status`.
+int ExitCodeOf(const core::Status& status);
+
+}  // namespace stoker::cli

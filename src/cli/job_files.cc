@@ -1,0 +1,157 @@
+#include "cli/internal/job_files.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "core/text.h"
+#include "core/version.h"
+#include "reporting/hydra_report.h"
+#include "reporting/metadata_report.h"
+#include "reporting/record_report.h"
+
+namespace stoker::cli::internal {
+
+namespace {
+
+using reporting::Json;
+
+// Every option of the training commands under its name with '_'. As in the
+// reference num_processes is the number of ranks, whichever option gave it.
+std::vector<std::pair<std::string, Json>> ArgsOf(const TrainingJob& job) {
+  std::vector<std::pair<std::string, Json>> args{{"program", "training"},
+                                                 {"command", job.command}};
+  for (const Option& option : TrainingOptions()) {
+    std::string name(option.name);
+    std::ranges::replace(name, '-', '_');
+    switch (option.kind) {
+      case ValueKind::kFlag:
+        args.emplace_back(name, job.arguments.Flag(option.name));
+        break;
+      case ValueKind::kList:
+        args.emplace_back(name, job.arguments.List(option.name));
+        break;
+      case ValueKind::kInteger:
+        if (option.name == "num-processes") {
+          args.emplace_back(name, job.ranks());
+        } else {
+          args.emplace_back(name, job.arguments.Given(option.name)
+                                      ? Json(job.arguments.Integer(option.name))
+                                      : Json());
+        }
+        break;
+      case ValueKind::kText: {
+        const std::string text = job.arguments.Text(option.name);
+        args.emplace_back(name, text.empty() ? Json() : Json(text));
+        break;
+      }
+    }
+  }
+  return args;
+}
+
+std::vector<std::pair<std::string, Json>> ParamsOf(const TrainingJob& job) {
+  std::vector<std::pair<std::string, Json>> params;
+  for (const config::EffectiveKey& key : job.config.keys) {
+    if (key.is_set && !key.origin.where.starts_with(job.workload_path)) {
+      params.emplace_back(key.key, reporting::FromYamlText(key.value));
+    }
+  }
+  return params;
+}
+
+Json KeysJson(const config::LoadedConfig& config) {
+  std::vector<std::pair<std::string, Json>> flat;
+  for (const config::EffectiveKey& key : config.keys) {
+    if (key.is_set) {
+      flat.emplace_back(key.key, reporting::FromYamlText(key.value));
+    }
+  }
+  return reporting::NestDotted(flat);
+}
+
+// The workload file without the overrides; {} if only they make it valid.
+Json FileKeysJson(const TrainingJob& job) {
+  config::LoadOptions options;
+  options.workload_path = job.workload_path;
+  options.compat = job.config.compat;
+  const core::Result<config::LoadedConfig> loaded = config::Load(options);
+  return loaded.ok() ? KeysJson(loaded.value()) : Json::MakeObject();
+}
+
+}  // namespace
+
+reporting::FolderRequest FolderRequestOf(const TrainingJob& job) {
+  return {.results_dir = job.arguments.Text("results-dir"),
+          .program = "training",
+          .model = job.model,
+          .command = job.command,
+          .time = std::chrono::time_point_cast<core::Nanos>(
+              std::chrono::system_clock::now())};
+}
+
+core::Result<reporting::ResultFolder> MakeJobFolder(const TrainingJob& job) {
+  return reporting::MakeResultFolder(FolderRequestOf(job));
+}
+
+core::Status WriteJobMetadata(const TrainingJob& job,
+                              const JobOutcome& outcome) {
+  reporting::CommandMetadata metadata;
+  metadata.args = ArgsOf(job);
+  metadata.debug = job.arguments.Flag("debug");
+  metadata.run_datetime = outcome.folder.run_time;
+  metadata.runtime_seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() -
+                                    outcome.started)
+          .count();
+  if (!outcome.verification.empty()) {
+    metadata.verification = outcome.verification;
+  }
+  std::error_code ignored;
+  const std::filesystem::path folder =
+      std::filesystem::absolute(outcome.folder.path, ignored);
+  if (outcome.captured) {
+    const auto capture = [&](std::string_view stream) {
+      return (folder / reporting::CaptureFile("training", job.command, stream))
+          .string();
+    };
+    metadata.outputs.push_back({.command = outcome.executed_command,
+                                .stdout_file = capture("stdout"),
+                                .stderr_file = capture("stderr")});
+  }
+  metadata.folder = folder.string();
+  metadata.metadata_file =
+      reporting::MetadataFile("training", outcome.folder.run_time);
+  metadata.program_file = job.program;
+  metadata.config_folder = job.workload_folder;
+  metadata.config_file =
+      std::filesystem::path(job.workload_path).filename().string();
+  if (job.command == "run") {
+    metadata.hosts = reporting::RecordedHosts(
+        (folder / reporting::kRecordFile).string());
+  }
+  metadata.params = ParamsOf(job);
+  metadata.yaml_params = FileKeysJson(job);
+  metadata.combined_params = KeysJson(job.config);
+  metadata.executed_command = outcome.executed_command;
+  return reporting::WriteMetadata(metadata);
+}
+
+core::Status WriteJobConfig(const TrainingJob& job, const std::string& folder) {
+  std::error_code ignored;
+  reporting::HydraFiles files;
+  files.config_yaml = config::ToYaml(job.config);
+  files.workload = job.workload_name;
+  files.overrides = job.config.overrides;
+  if (job.arguments.Given("data-dir")) {
+    files.overrides.push_back("++workload.dataset.data_folder=" + job.data_uri);
+  }
+  files.output_dir = std::filesystem::absolute(folder, ignored).string();
+  files.config_folder = job.workload_folder;
+  files.working_dir = std::filesystem::current_path(ignored).string();
+  files.tool_version = std::string(core::kVersion);
+  return reporting::WriteHydraFiles(files);
+}
+
+}  // namespace stoker::cli::internal

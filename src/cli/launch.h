@@ -1,0 +1,65 @@
+#pragma once
+
+// Starting the ranks of a command with mpirun.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/cancel.h"
+#include "core/status.h"
+
+namespace stoker::cli {
+
+// "a", "b:2" …; where any host has slots all must, and they must suffice;
+// otherwise `ranks` are divided, the first hosts getting one more. The result
+// is "a:3,b:2".
+core::Result<std::string> AssignSlots(const std::vector<std::string>& hosts,
+                                      std::int64_t ranks);
+
+// One host word may hold several, comma-separated.
+std::vector<std::string> SplitHosts(const std::vector<std::string>& words);
+
+// Splits as a shell does words: blanks, quotes, backslash. No expansion.
+core::Result<std::vector<std::string>> SplitWords(std::string_view text);
+
+// The words as one line that a shell (and SplitWords) reads back: quoted where
+// needed.
+std::string QuoteWords(const std::vector<std::string>& words);
+
+struct LaunchPlan {
+  std::string mpi_bin = "mpirun";  // program
+  std::int64_t ranks = 1;
+  std::string host_slots;  // of AssignSlots
+  bool oversubscribe = false;
+  bool allow_run_as_root = false;
+  std::vector<std::string> mpi_params;  // words
+  std::vector<std::string> exported;    // names of environment variables
+  std::vector<std::string> program;     // what each rank runs
+};
+
+// The words of the command.
+std::vector<std::string> MpiCommand(const LaunchPlan& plan);
+
+struct ChildOutput {
+  std::string stdout_file;  // "" for none
+  std::string stderr_file;
+};
+
+struct ChildResult {
+  int exit_code = 0;   // ours: 0 … 7, 130; any other status became 6
+  std::string status;  // "ended with status 137", "killed by signal 9"
+  // First "stoker: error: " line of the child, without that; "" for none.
+  std::string first_error;
+};
+
+// Runs the command without a shell. Its output goes to ours as it comes and to
+// the files, progress lines left out there. Once `cancel` is set the child gets
+// SIGTERM, and SIGKILL ten seconds later. Errors: the program cannot be
+// started (kNotFound with the remedy), files cannot be written.
+core::Result<ChildResult> RunChild(const std::vector<std::string>& words,
+                                   const ChildOutput& output,
+                                   const core::CancelFlag& cancel);
+
+}  // namespace stoker::cli

@@ -1,0 +1,446 @@
+// The commands that work on ranks: datagen and run. Started by a user they
+// launch mpirun on this program; started by mpirun they are a rank.
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "cli/exit_codes.h"
+#include "cli/internal/job_files.h"
+#include "cli/internal/training_job.h"
+#include "cli/launch.h"
+#include "cli/signals.h"
+#include "core/text.h"
+#include "core/version.h"
+#include "reporting/record_report.h"
+#include "run/phases.h"
+#include "run/place.h"
+#include "run/plan.h"
+#include "run/rank_process.h"
+#include "run/sizing_report.h"
+
+namespace stoker::cli::internal {
+
+namespace {
+
+using core::Status;
+using Instant = std::chrono::steady_clock::time_point;
+
+// The launcher tells its ranks the width of the terminal: their own stdout
+// always looks like one.
+constexpr const char* kProgressVariable = "STOKER_PROGRESS_COLUMNS";
+// A rank ends by itself this long after Ctrl-C, the launcher somewhat later.
+constexpr unsigned kRankGraceSeconds = 8;
+constexpr unsigned kLauncherGraceSeconds = 15;
+
+int Fail(const Status& status) {
+  fmt::print(stderr, "stoker: error: {}\n", status.message());
+  return ExitCodeOf(status);
+}
+
+metrics::WallTime WallNow() {
+  return std::chrono::time_point_cast<core::Nanos>(
+      std::chrono::system_clock::now());
+}
+
+// Columns of the terminal on stdout, 0 if it is none.
+int TerminalColumns() {
+  winsize size{};
+  if (::isatty(STDOUT_FILENO) == 0 ||
+      ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) {
+    return 0;
+  }
+  constexpr int kUsual = 80;
+  return size.ws_col > 0 ? size.ws_col : kUsual;
+}
+
+// As told by the launcher; 0 under a foreign mpirun.
+int ProgressColumns() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): read before any thread starts
+  if (const char* told = std::getenv(kProgressVariable)) {
+    return static_cast<int>(
+        core::ParseInt(told).ok() ? core::ParseInt(told).value() : 0);
+  }
+  return run::StartedAsRank() ? 0 : TerminalColumns();
+}
+
+// --- The rules, before a run
+// --------------------------------------------------
+
+run::Admission Admit(const TrainingJob& job) {
+  const run::Admission admission = run::AdmitRun(
+      {.config = &job.config,
+       .model = job.model,
+       .accelerator = job.accelerator,
+       .accelerators = job.ranks(),
+       .hosts = static_cast<std::int64_t>(job.hosts().size()),
+       .memory_gib_per_host =
+           job.arguments.Given("client-host-memory-in-gb")
+               ? job.arguments.Integer("client-host-memory-in-gb")
+               : 0,
+       .division = job.arguments.Flag("closed") ? run::Division::kClosed
+                   : job.arguments.Flag("open") ? run::Division::kOpen
+                                                : run::Division::kNone,
+       .allow_invalid = job.arguments.Flag("allow-invalid-params")});
+  return admission;
+}
+
+void Say(const run::Admission& admission, run::Console& console) {
+  if (!admission.summary.empty()) {
+    console.Info(admission.summary);
+  }
+  if (!admission.findings.empty()) {
+    console.Print(run::LogLevel::kVerbose, admission.findings);
+  }
+}
+
+// --- As a rank
+// ----------------------------------------------------------------
+
+core::Result<core::Nanos> IoTimeout(const TrainingJob& job) {
+  STOKER_ASSIGN(const double seconds,
+                core::ParseSeconds(job.arguments.Text("io-timeout")));
+  if (seconds <= 0) {
+    return Status(core::Code::kInvalidArgument,
+                  "--io-timeout: must be more than 0");
+  }
+  return core::FromSeconds(seconds);
+}
+
+Status Generate(const TrainingJob& job, const run::RankContext& context) {
+  return run::RunDatagen(
+      context,
+      {.config = &job.config,
+       .data_uri = job.data_uri,
+       .distinct = static_cast<std::uint64_t>(
+           job.command == "datagen" ? job.arguments.Integer("distinct") : 0),
+       .write_index = job.arguments.Flag("write-index"),
+       .tool = fmt::format("stoker {}", core::kVersion)});
+}
+
+Status Train(const TrainingJob& job, const run::RankContext& context,
+             const std::string& folder) {
+  STOKER_ASSIGN(const core::Nanos io_timeout, IoTimeout(job));
+  return run::RunTraining(context,
+                          {.config = &job.config,
+                           .model = job.model,
+                           .accelerator = job.accelerator,
+                           .data_uri = job.data_uri,
+                           .folder = folder,
+                           .io_timeout = io_timeout,
+                           .check = !job.arguments.Flag("no-check"),
+                           .tool = fmt::format("stoker {}", core::kVersion),
+                           .command_line = job.command_line()});
+}
+
+struct RankState {
+  reporting::ResultFolder folder;
+  bool leads = false;
+};
+
+Status RankBody(const TrainingJob& job, const run::RankContext& context,
+                RankState& state) {
+  STOKER_ASSIGN(state.folder, run::SharedFolder(context, FolderRequestOf(job),
+                                                job.arguments.Text("run-dir")));
+  state.leads = run::Leads(context);
+  if (state.leads) {
+    if (!job.arguments.Given("run-dir")) {
+      const auto capture = [&](std::string_view stream) {
+        return fmt::format(
+            "{}/{}", state.folder.path,
+            reporting::CaptureFile("training", job.command, stream));
+      };
+      context.console->CopyTo(capture("stdout"), capture("stderr"));
+    }
+    for (const std::string& warning : job.config.warnings) {
+      context.console->Warn(warning);
+    }
+    STOKER_TRY(WriteJobConfig(job, state.folder.path));
+  }
+  const config::WorkflowConfig& workflow = job.config.workload.workflow;
+  if (job.command == "datagen" || workflow.generate_data) {
+    STOKER_TRY(Generate(job, context));
+  }
+  if (job.command == "run" && workflow.train) {
+    STOKER_TRY(Train(job, context, state.folder.path));
+  }
+  return {};
+}
+
+// Whoever survives says in the record that the run was aborted.
+void LeaveTraces(const TrainingJob& job, const RankState& state,
+                 const Status& status) {
+  if (state.folder.path.empty() || job.command != "run") {
+    return;
+  }
+  static_cast<void>(reporting::MarkAborted(
+      fmt::format("{}/{}", state.folder.path, reporting::kRecordFile),
+      status.message(), WallNow()));
+}
+
+// What one rank does, as often as asked, and the metadata of each pass.
+class RankJob {
+ public:
+  RankJob(const TrainingJob& job, const run::Admission& admission)
+      : job_(job), admission_(admission) {}
+
+  Status Run(const run::RankContext& context) {
+    // The launcher repeats the whole; its ranks run once.
+    const std::int64_t loops =
+        job_.arguments.Given("run-dir") ? 1 : job_.arguments.Integer("loops");
+    Say(admission_, *context.console);
+    for (std::int64_t loop = 0; loop < loops; ++loop) {
+      started_ = std::chrono::steady_clock::now();
+      STOKER_TRY(RankBody(job_, context, state_));
+      STOKER_TRY(WriteMetadata());
+      if (!job_.arguments.Given("run-dir")) {
+        context.console->Info("results: " + state_.folder.path);
+      }
+    }
+    return {};
+  }
+
+  void Failed(const Status& failure) const {
+    LeaveTraces(job_, state_, failure);
+    static_cast<void>(WriteMetadata());
+  }
+
+ private:
+  // Under a launcher of ours the launcher writes it.
+  Status WriteMetadata() const {
+    if (job_.arguments.Given("run-dir") || !state_.leads) {
+      return {};
+    }
+    return WriteJobMetadata(job_, {.folder = state_.folder,
+                                   .started = started_,
+                                   .verification = admission_.verification,
+                                   .executed_command = job_.command_line(),
+                                   .captured = true});
+  }
+
+  const TrainingJob& job_;
+  const run::Admission& admission_;
+  RankState state_;
+  Instant started_{};
+};
+
+// Does not return after a failure of ranks.
+int RunAsRank(const TrainingJob& job, const core::CancelFlag& cancel,
+              const run::Admission& admission) {
+  RankJob rank(job, admission);
+  const Status status = run::RunRankProcess(
+      {.ranks = job.ranks(),
+       .level = job.log_level(),
+       .progress_columns = ProgressColumns()},
+      cancel,
+      {.body =
+           [&](const run::RankContext& context) { return rank.Run(context); },
+       .on_failure = [&](const Status& failure) { rank.Failed(failure); },
+       .exit_code = ExitCodeOf});
+  return status.ok() ? kExitSuccess : Fail(status);
+}
+
+// --- As the launcher
+// ----------------------------------------------------------
+
+std::string LauncherProgram(const TrainingJob& job) {
+  const std::string name = job.arguments.Text("mpi-bin");
+  const char* variable = name == "mpirun" ? "MPI_RUN_BIN" : "MPI_EXEC_BIN";
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): read before any thread starts
+  const char* named = std::getenv(variable);
+  return named != nullptr ? named : name;
+}
+
+std::string RankProgram(const TrainingJob& job) {
+  if (job.arguments.Given("dlio-bin-path")) {
+    return (std::filesystem::path(job.arguments.Text("dlio-bin-path")) /
+            "stoker")
+        .string();
+  }
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  return error ? job.program : self.string();
+}
+
+core::Result<std::vector<std::string>> LaunchCommand(
+    const TrainingJob& job, const std::string& run_dir) {
+  LaunchPlan plan;
+  plan.mpi_bin = LauncherProgram(job);
+  plan.ranks = job.ranks();
+  STOKER_ASSIGN(plan.host_slots, AssignSlots(job.hosts(), job.ranks()));
+  plan.oversubscribe = job.arguments.Flag("oversubscribe");
+  plan.allow_run_as_root = job.arguments.Flag("allow-run-as-root");
+  for (const std::string& text : job.arguments.List("mpi-params")) {
+    STOKER_ASSIGN(const std::vector<std::string> words, SplitWords(text));
+    plan.mpi_params.insert(plan.mpi_params.end(), words.begin(), words.end());
+  }
+  plan.exported = {kProgressVariable};
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): read before any thread starts
+  if (std::getenv("STOKER_WORKLOADS") != nullptr) {
+    plan.exported.emplace_back("STOKER_WORKLOADS");
+  }
+  plan.program = {RankProgram(job), "training", job.command};
+  plan.program.insert(plan.program.end(), job.words.begin(), job.words.end());
+  plan.program.insert(plan.program.end(), {"--run-dir", run_dir});
+  return MpiCommand(plan);
+}
+
+// Open MPI refuses root with a status that says nothing.
+std::string_view RootHint(const TrainingJob& job) {
+  return ::geteuid() == 0 && !job.arguments.Flag("allow-run-as-root")
+             ? "; if it refuses to run as root: --allow-run-as-root"
+             : "";
+}
+
+int LaunchOnce(const TrainingJob& job, const core::CancelFlag& cancel,
+               const run::Admission& admission) {
+  const Instant started = std::chrono::steady_clock::now();
+  core::Result<reporting::ResultFolder> folder = MakeJobFolder(job);
+  if (!folder.ok()) {
+    return Fail(folder.status());
+  }
+  std::error_code error;
+  const std::string run_dir =
+      std::filesystem::absolute(folder.value().path, error).string();
+  const auto command = LaunchCommand(job, run_dir);
+  if (!command.ok()) {
+    return Fail(command.status());
+  }
+  const auto capture = [&](std::string_view stream) {
+    return fmt::format("{}/{}", run_dir,
+                       reporting::CaptureFile("training", job.command, stream));
+  };
+  const core::Result<ChildResult> child = RunChild(
+      command.value(),
+      {.stdout_file = capture("stdout"), .stderr_file = capture("stderr")},
+      cancel);
+  const Status metadata =
+      WriteJobMetadata(job, {.folder = folder.value(),
+                             .started = started,
+                             .verification = admission.verification,
+                             .executed_command = QuoteWords(command.value()),
+                             .captured = true});
+  if (!child.ok()) {
+    return Fail(child.status());
+  }
+  const ChildResult& result = child.value();
+  if (result.exit_code != kExitSuccess) {
+    const std::string cause = !result.first_error.empty() ? result.first_error
+                              : cancel.IsSet()
+                                  ? std::string("the run was stopped")
+                                  : fmt::format("{} {}{}", command.value()[0],
+                                                result.status, RootHint(job));
+    static_cast<void>(reporting::MarkAborted(
+        fmt::format("{}/{}", run_dir, reporting::kRecordFile), cause,
+        WallNow()));
+    fmt::print(stderr, "stoker: error: {}\nresults so far: {}\n", cause,
+               folder.value().path);
+    return result.exit_code;
+  }
+  if (!metadata.ok()) {
+    return Fail(metadata);
+  }
+  fmt::print("results: {}\n", folder.value().path);
+  return kExitSuccess;
+}
+
+bool IsLocalOnly(const TrainingJob& job) {
+  const std::vector<std::string> hosts = job.hosts();
+  return hosts.size() == 1 &&
+         (hosts[0] == "127.0.0.1" || hosts[0] == "localhost");
+}
+
+bool NeedsLaunch(const TrainingJob& job) {
+  return !run::StartedAsRank() && job.arguments.Text("exec-type") == "mpi" &&
+         (job.ranks() > 1 || !IsLocalOnly(job));
+}
+
+int WhatIf(const TrainingJob& job) {
+  if (job.command == "run") {
+    const core::Result<std::string> plan = run::DescribePlan(
+        job.config, job.ranks(), job.host_count(), job.data_uri);
+    if (!plan.ok()) {
+      return Fail(plan.status());
+    }
+    fmt::print("{}", plan.value());
+  }
+  if (NeedsLaunch(job)) {
+    const auto command =
+        LaunchCommand(job, fmt::format("{}/training/{}/{}/<time>",
+                                       job.arguments.Text("results-dir"),
+                                       job.model, job.command));
+    if (!command.ok()) {
+      fmt::print(stderr, "stoker: error: {}\n", command.status().message());
+      return kExitArguments;
+    }
+    fmt::print("command: {}\n", QuoteWords(command.value()));
+  }
+  return kExitSuccess;
+}
+
+// What each rank would refuse is refused once, before anything is started.
+core::Status CheckBeforeLaunch(const TrainingJob& job) {
+  if (job.command == "run" && job.config.workload.workflow.train) {
+    const auto ranks = static_cast<std::uint32_t>(job.ranks());
+    STOKER_TRY(run::MakePlan(job.config, {.ranks = ranks}).status());
+  }
+  return run::CheckStorage(job.data_uri, job.ranks());
+}
+
+int RunOnRanks(const TrainingJob& job) {
+  run::Admission admission;
+  if (job.command == "run" && !job.arguments.Given("run-dir")) {
+    admission = Admit(job);
+    if (!admission.status.ok()) {
+      fmt::print(stderr, "stoker: error: {}\n", admission.status.message());
+      return kExitGeneral;
+    }
+  }
+  const bool what_if = job.arguments.Flag("what-if");
+  if (what_if || NeedsLaunch(job)) {
+    run::Console console({.level = job.log_level()});
+    Say(admission, console);
+  }
+  if (what_if) {
+    return WhatIf(job);
+  }
+  static core::CancelFlag cancel;  // the signal handler's, so never gone
+  if (!NeedsLaunch(job)) {
+    CancelOnSignals(cancel, kRankGraceSeconds);
+    return RunAsRank(job, cancel, admission);
+  }
+  const core::Status launchable = LaunchCommand(job, "").status();
+  if (!launchable.ok()) {
+    fmt::print(stderr, "stoker: error: {}\n", launchable.message());
+    return kExitArguments;
+  }
+  const core::Status possible = CheckBeforeLaunch(job);
+  if (!possible.ok()) {
+    return Fail(possible);
+  }
+  CancelOnSignals(cancel, kLauncherGraceSeconds);
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread yet
+  ::setenv(kProgressVariable, std::to_string(TerminalColumns()).c_str(), 1);
+  for (std::int64_t loop = 0; loop < job.arguments.Integer("loops"); ++loop) {
+    const int exit_code = LaunchOnce(job, cancel, admission);
+    if (exit_code != kExitSuccess) {
+      return exit_code;
+    }
+  }
+  return kExitSuccess;
+}
+
+}  // namespace
+
+int RunDatagenCommand(const TrainingJob& job) { return RunOnRanks(job); }
+int RunTrainingCommand(const TrainingJob& job) { return RunOnRanks(job); }
+
+}  // namespace stoker::cli::internal

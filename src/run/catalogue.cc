@@ -1,0 +1,33 @@
+#include "run/catalogue.h"
+
+#include <fmt/format.h>
+
+#include "formats/registry.h"
+#include "storage/registry.h"
+
+namespace stoker::run {
+
+std::string DescribeBackends() {
+  std::string text =
+      "name:<place>?<option>=<value>&..., for wrappers followed by "
+      ",<inner URI>; a bare path is file://<path>\n";
+  for (const storage::BackendInfo& backend : storage::Backends()) {
+    text += fmt::format("  {:<7} {}\n          e.g. {}\n", backend.name,
+                        backend.summary, backend.example);
+    for (const storage::OptionHelp& option : backend.options) {
+      text += fmt::format("          {}={}: {}\n", option.name, option.values,
+                          option.summary);
+    }
+  }
+  return text;
+}
+
+std::string DescribeFormats() {
+  std::string text;
+  for (const formats::FormatInfo& format : formats::Formats()) {
+    text += fmt::format("  {:<9} {}\n", format.name, format.summary);
+  }
+  return text;
+}
+
+}  // namespace stoker::run

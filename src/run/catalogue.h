@@ -1,0 +1,12 @@
+#pragma once
+
+// What there is to choose from, as text, from the registries.
+
+#include <string>
+
+namespace stoker::run {
+
+std::string DescribeBackends();
+std::string DescribeFormats();
+
+}  // namespace stoker::run

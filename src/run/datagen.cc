@@ -1,0 +1,102 @@
+#include <fmt/format.h>
+
+#include <string>
+
+#include "core/units.h"
+#include "formats/registry.h"
+#include "generators/generate.h"
+#include "run/phases.h"
+#include "storage/registry.h"
+
+namespace stoker::run {
+
+namespace {
+
+constexpr core::Nanos kProgressInterval = std::chrono::milliseconds(500);
+
+dataset::Naming NamingOf(const config::DatasetConfig& data,
+                         std::string_view set, std::int64_t files,
+                         std::int64_t subfolders) {
+  return {.set = std::string(set),
+          .prefix = data.file_prefix,
+          .suffix = data.format,
+          .total = static_cast<std::uint64_t>(files),
+          .subfolders = static_cast<std::uint64_t>(subfolders)};
+}
+
+core::Result<generators::GeneratePlan> PlanOf(const DatagenRequest& request) {
+  const config::DatasetConfig& data = request.config->workload.dataset;
+  generators::GeneratePlan plan;
+  STOKER_ASSIGN(plan.format, formats::FindFormat(data.format));
+  plan.train =
+      NamingOf(data, "train", data.num_files_train, data.num_subfolders_train);
+  plan.valid =
+      NamingOf(data, "valid", data.num_files_eval, data.num_subfolders_eval);
+  plan.samples_per_file = static_cast<std::uint32_t>(data.num_samples_per_file);
+  plan.sizes = {.record_length = data.record_length_bytes,
+                .stdev = data.record_length_bytes_stdev,
+                .resize = data.record_length_bytes_resize};
+  plan.content.distinct = request.distinct;
+  plan.write_index = request.write_index;
+  plan.tool = request.tool;
+  return plan;
+}
+
+void ReportDone(const RankContext& context, const DatagenRequest& request,
+                const generators::GeneratePlan& plan,
+                const generators::GenerateResult& result) {
+  const std::string place =
+      fmt::format("{} {} files{} in {}",
+                  core::FormatCount(plan.train.total + plan.valid.total),
+                  plan.format->name(),
+                  plan.content.distinct > 0
+                      ? fmt::format(" ({} distinct contents, the rest hard "
+                                    "links)",
+                                    plan.content.distinct)
+                      : std::string(),
+                  request.data_uri);
+  if (result.reused) {
+    context.console->Info(
+        fmt::format("dataset: {}: already there, nothing to do", place));
+    return;
+  }
+  const double seconds = core::Seconds(result.elapsed);
+  const double bytes = static_cast<double>(result.bytes) *
+                       static_cast<double>(context.comm->size());
+  context.console->Info(
+      fmt::format("dataset: {}: done in {}, about {}/s", place,
+                  core::FormatSeconds(seconds),
+                  core::FormatBytes(seconds > 0 ? bytes / seconds : 0)));
+}
+
+}  // namespace
+
+core::Status RunDatagen(const RankContext& context,
+                        const DatagenRequest& request) {
+  STOKER_ASSIGN(const generators::GeneratePlan plan, PlanOf(request));
+  STOKER_ASSIGN(const std::unique_ptr<storage::Backend> backend,
+                storage::OpenBackend(request.data_uri));
+  core::TimePoint next_progress{};
+  const auto progress = [&](std::uint64_t done, std::uint64_t mine,
+                            std::uint64_t bytes) {
+    const core::TimePoint now = context.clock->Now();
+    if (context.console->shows_progress() && now >= next_progress) {
+      next_progress = now + kProgressInterval;
+      context.console->Progress(
+          fmt::format("datagen: rank 0 {} of {} files, {}", done, mine,
+                      core::FormatBytes(static_cast<double>(bytes))));
+    }
+  };
+  context.console->Info(fmt::format(
+      "datagen: {} files of {} samples to {} with {} processes",
+      core::FormatCount(plan.train.total + plan.valid.total),
+      plan.samples_per_file, request.data_uri, context.comm->size()));
+  STOKER_ASSIGN(
+      const generators::GenerateResult result,
+      generators::Generate(*context.comm, *backend, plan, *context.clock,
+                           *context.cancel, progress));
+  ReportDone(context, request, plan, result);
+  return {};
+}
+
+}  // namespace stoker::run

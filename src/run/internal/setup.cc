@@ -1,0 +1,199 @@
+#include "run/internal/setup.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <fstream>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "core/text.h"
+#include "core/units.h"
+#include "dataset/manifest.h"
+#include "reporting/json.h"
+
+namespace stoker::run::internal {
+
+namespace {
+
+using core::Code;
+using core::Status;
+using reporting::Json;
+
+Status CheckManifest(const dataset::Manifest& manifest, const RunPlan& plan) {
+  if (manifest.sizes.record_length == plan.sizes.record_length &&
+      manifest.sizes.stdev == plan.sizes.stdev &&
+      manifest.samples_per_file == plan.samples_per_file) {
+    return {};
+  }
+  return {
+      Code::kInvalidArgument,
+      fmt::format(
+          "the dataset was generated with record_length_bytes={}, stdev={}, "
+          "num_samples_per_file={}; this run wants {}, {}, {}; remedy: the "
+          "same --params as for datagen, or another --data-dir",
+          manifest.sizes.record_length, manifest.sizes.stdev,
+          manifest.samples_per_file, plan.sizes.record_length, plan.sizes.stdev,
+          plan.samples_per_file)};
+}
+
+core::Result<dataset::Discovered> Look(const RankContext& context,
+                                       storage::Backend& backend,
+                                       const config::LoadedConfig& config,
+                                       const RunPlan& plan) {
+  const config::DatasetConfig& data = config.workload.dataset;
+  STOKER_ASSIGN(dataset::Discovered found,
+                dataset::Discover(
+                    backend,
+                    {.format = std::string(plan.format->name()),
+                     .files_train = plan.train.files,
+                     .files_eval = plan.eval.files,
+                     .subfolders_train =
+                         static_cast<std::uint64_t>(data.num_subfolders_train),
+                     .subfolders_eval =
+                         static_cast<std::uint64_t>(data.num_subfolders_eval)},
+                    *context.clock));
+  if (found.manifest.has_value()) {
+    STOKER_TRY(CheckManifest(*found.manifest, plan)
+                   .WithContext("dataset " + backend.uri()));
+  }
+  for (const std::string& warning : found.warnings) {
+    context.console->Warn(warning);
+  }
+  return found;
+}
+
+Json NamingJson(const dataset::Naming& naming) {
+  Json json = Json::MakeObject();
+  json.Add("set", naming.set)
+      .Add("prefix", naming.prefix)
+      .Add("suffix", naming.suffix)
+      .Add("total", std::to_string(naming.total))
+      .Add("subfolders", std::to_string(naming.subfolders));
+  return json;
+}
+
+std::string TextField(const Json& json, std::string_view key) {
+  const Json* field = json.Find(key);
+  const auto* text =
+      field == nullptr ? nullptr : std::get_if<std::string>(&field->value());
+  return text == nullptr ? std::string() : *text;
+}
+
+core::Result<std::uint64_t> CountField(const Json& json, std::string_view key) {
+  STOKER_ASSIGN(const std::int64_t count, core::ParseInt(TextField(json, key)));
+  return static_cast<std::uint64_t>(count);
+}
+
+core::Result<dataset::Naming> ParseNaming(const Json* json) {
+  if (json == nullptr) {
+    return Status(Code::kCorruption, "rank 0's message about the dataset");
+  }
+  dataset::Naming naming;
+  naming.set = TextField(*json, "set");
+  naming.prefix = TextField(*json, "prefix");
+  naming.suffix = TextField(*json, "suffix");
+  STOKER_ASSIGN(naming.total, CountField(*json, "total"));
+  STOKER_ASSIGN(naming.subfolders, CountField(*json, "subfolders"));
+  return naming;
+}
+
+std::string Encode(const dataset::Discovered& found) {
+  Json json = Json::MakeObject();
+  json.Add("train", NamingJson(found.train))
+      .Add("valid", NamingJson(found.valid))
+      .Add("distinct", std::to_string(found.manifest.has_value()
+                                          ? found.manifest->content.distinct
+                                          : 0));
+  return reporting::DumpJson(json, 0);
+}
+
+core::Result<Dataset> Decode(std::string_view text, const RunPlan& plan) {
+  STOKER_ASSIGN(const Json json, reporting::ParseJson(text));
+  Dataset dataset;
+  STOKER_ASSIGN(dataset.train, ParseNaming(json.Find("train")));
+  STOKER_ASSIGN(dataset.valid, ParseNaming(json.Find("valid")));
+  STOKER_ASSIGN(dataset.distinct, CountField(json, "distinct"));
+  dataset.shapes = dataset::Shapes::Make(
+      plan.sizes, dataset.train.total + dataset.valid.total);
+  return dataset;
+}
+
+std::uint64_t AvailableMemory() {
+  std::ifstream meminfo("/proc/meminfo");
+  for (std::string line; std::getline(meminfo, line);) {
+    if (line.starts_with("MemAvailable:")) {
+      return std::stoull(line.substr(line.find(':') + 1)) * core::kKiB;
+    }
+  }
+  return UINT64_MAX;
+}
+
+}  // namespace
+
+core::Result<Dataset> FindDataset(const RankContext& context,
+                                  storage::Backend& backend,
+                                  const config::LoadedConfig& config,
+                                  const RunPlan& plan) {
+  comm::Bytes message;
+  Status status;
+  if (context.comm->rank() == 0) {
+    core::Result<dataset::Discovered> found =
+        Look(context, backend, config, plan);
+    status = found.status();
+    if (found.ok()) {
+      message = comm::ToBytes(Encode(found.value()));
+    }
+  }
+  STOKER_TRY(comm::Agree(*context.comm, status));
+  STOKER_TRY(context.comm->Broadcast(message, 0));
+  return Decode(comm::ToText(message), plan);
+}
+
+emulator::LoaderData LoaderDataOf(storage::Backend& backend,
+                                  const RunPlan& plan, const Dataset& dataset,
+                                  bool valid) {
+  return {.backend = &backend,
+          .format = plan.format,
+          .specs = {.shapes = &dataset.shapes,
+                    .train_files = dataset.train.total,
+                    .distinct = dataset.distinct,
+                    .samples_per_file = plan.samples_per_file,
+                    .nominal_edge = dataset::NominalEdge(plan.sizes)},
+          .first_index = valid ? dataset.train.total : 0,
+          .naming = valid ? dataset.valid : dataset.train,
+          .returned_bytes = plan.returned_bytes};
+}
+
+Status CheckHost(std::uint64_t pool_bytes_per_rank, int ranks_on_host,
+                 std::uint64_t files_open_per_rank) {
+  const std::uint64_t wanted =
+      pool_bytes_per_rank * static_cast<std::uint64_t>(ranks_on_host);
+  const std::uint64_t available = AvailableMemory();
+  if (wanted > available) {
+    return {Code::kInvalidArgument,
+            fmt::format(
+                "the {} ranks of this host would take {} for request buffers "
+                "and batches read ahead ({} each), {} are available; remedy: "
+                "fewer accelerators per host, or a smaller "
+                "reader.prefetch_size or reader.computation_threads",
+                ranks_on_host, core::FormatBytes(static_cast<double>(wanted)),
+                core::FormatBytes(static_cast<double>(pool_bytes_per_rank)),
+                core::FormatBytes(static_cast<double>(available)))};
+  }
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  // Beside the data: libraries, logs, pipes of the launcher.
+  constexpr std::uint64_t kOthers = 64;
+  if (files.rlim_cur < files_open_per_rank + kOthers) {
+    return {Code::kInvalidArgument,
+            fmt::format("a rank opens up to {} files at a time, the limit is "
+                        "{}; remedy: ulimit -n {}",
+                        files_open_per_rank, files.rlim_cur,
+                        files_open_per_rank + kOthers)};
+  }
+  return {};
+}
+
+}  // namespace stoker::run::internal

@@ -1,0 +1,62 @@
+#pragma once
+
+// The phases of a command, each on all ranks: objects are made and called in
+// order; nothing is measured and no I/O done here.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "config/load.h"
+#include "core/cancel.h"
+#include "core/clock.h"
+#include "core/status.h"
+#include "run/console.h"
+#include "run/plan.h"
+
+namespace stoker::run {
+
+// What a rank works with; nothing is owned.
+struct RankContext {
+  comm::Communicator* comm = nullptr;
+  core::Clock* clock = nullptr;
+  const core::CancelFlag* cancel = nullptr;
+  Console* console = nullptr;
+};
+
+// True on the rank that speaks and writes for all.
+inline bool Leads(const RankContext& context) {
+  return context.comm->rank() == 0;
+}
+
+struct DatagenRequest {
+  const config::LoadedConfig* config = nullptr;
+  std::string data_uri;
+  std::uint64_t distinct = 0;  // > 0: that many contents, the rest hard links
+  bool write_index = false;    // tfrecord: a text index beside
+  std::string tool;            // name and version, for the manifest
+};
+
+// Collective.
+core::Status RunDatagen(const RankContext& context,
+                        const DatagenRequest& request);
+
+struct TrainRequest {
+  const config::LoadedConfig* config = nullptr;
+  std::string model;
+  std::string accelerator;
+  std::string data_uri;
+  std::string folder;  // of the results, on every host; exists
+  core::Nanos io_timeout = std::chrono::seconds(60);
+  bool check = true;  // verify the checksums of the formats
+  std::string tool;
+  std::string command_line;
+};
+
+// Collective. Writes all files of the result folder but the metadata.
+core::Status RunTraining(const RankContext& context,
+                         const TrainRequest& request);
+
+}  // namespace stoker::run

@@ -1,0 +1,83 @@
+#include "run/place.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "storage/registry.h"
+
+namespace stoker::run {
+
+namespace {
+
+constexpr std::array<std::string_view, 3> kModelFolders{"unet3d", "resnet50",
+                                                        "cosmoflow"};
+
+// Position in `uri` where the text of the innermost back end begins.
+std::size_t InnermostStart(std::string_view uri) {
+  const std::size_t comma = uri.rfind(',');
+  return comma == std::string_view::npos ? 0 : comma + 1;
+}
+
+bool EndsWithModel(std::string_view place, std::string_view model) {
+  const std::size_t slash = place.rfind('/');
+  const std::string_view last =
+      slash == std::string_view::npos ? place : place.substr(slash + 1);
+  return last == model ||
+         std::ranges::find(kModelFolders, last) != kModelFolders.end();
+}
+
+}  // namespace
+
+core::Result<std::string> DatasetUri(std::string_view data_dir,
+                                     std::string_view model,
+                                     const config::WorkloadConfig& workload) {
+  if (data_dir.empty()) {
+    return (std::filesystem::path(workload.storage.storage_root) /
+            workload.dataset.data_folder)
+        .lexically_normal()
+        .string();
+  }
+  const std::size_t start = InnermostStart(data_dir);
+  std::string_view inner = data_dir.substr(start);
+  std::string_view options;
+  // "file:///mnt/x?engine=threads": the place ends before the options. A plain
+  // path has none.
+  STOKER_ASSIGN(const storage::Uri uri, storage::ParseUri(inner));
+  if (uri.place.empty()) {
+    return std::string(data_dir);
+  }
+  if (!uri.options.empty()) {
+    const std::size_t question = inner.rfind('?');
+    options = inner.substr(question);
+    inner = inner.substr(0, question);
+  }
+  while (inner.size() > 1 && inner.back() == '/') {
+    inner.remove_suffix(1);
+  }
+  std::string result(data_dir.substr(0, start));
+  result += inner;
+  if (!EndsWithModel(inner, model)) {
+    result += '/';
+    result += model;
+  }
+  result += options;
+  return result;
+}
+
+core::Status CheckStorage(std::string_view uri, std::int64_t processes) {
+  STOKER_ASSIGN(const std::unique_ptr<storage::Backend> backend,
+                storage::OpenBackend(uri));
+  const storage::Capabilities can = backend->capabilities();
+  if (processes > 1 && can.stores_data && !can.shared) {
+    return {core::Code::kInvalidArgument,
+            std::string(uri) + ": each of the " + std::to_string(processes) +
+                " processes would have a store of its own; remedy: storage "
+                "that processes share, such as files"};
+  }
+  return {};
+}
+
+}  // namespace stoker::run

@@ -1,0 +1,28 @@
+#pragma once
+
+// Where the dataset of a run lies.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "config/run_config.h"
+#include "core/status.h"
+
+namespace stoker::run {
+
+// The storage URI of a workload's dataset. `data_dir` is --data-dir (a path or
+// a URI; "" if not given): used as it is if its last folder is named after a
+// model, else with "/<model>" appended, as in the reference (a trailing '/'
+// does not matter). Without it: dataset.data_folder below storage.storage_root.
+// For wrappers the innermost place is meant. Stores without a place (null:)
+// stay as they are.
+core::Result<std::string> DatasetUri(std::string_view data_dir,
+                                     std::string_view model,
+                                     const config::WorkloadConfig& workload);
+
+// Whether `uri` names a back end and options that exist, and one that processes
+// can share where there are several. Nothing is read.
+core::Status CheckStorage(std::string_view uri, std::int64_t processes);
+
+}  // namespace stoker::run

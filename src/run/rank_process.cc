@@ -1,0 +1,114 @@
+#include "run/rank_process.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+#include "comm/mpi_communicator.h"
+
+namespace stoker::run {
+
+namespace {
+
+using core::Code;
+using core::Status;
+
+// The others may write what they know before the job is ended.
+constexpr core::Nanos kAbortGrace = std::chrono::seconds(2);
+
+Status CheckRanks(const comm::Communicator& comm, std::int64_t wanted) {
+  if (comm.size() == wanted) {
+    return {};
+  }
+  return {Code::kInvalidArgument,
+          fmt::format("{} rank(s) were started, the command asks for {}; "
+                      "remedy: mpirun -n {}, or without mpirun (stoker starts "
+                      "it by itself)",
+                      comm.size(), wanted, wanted)};
+}
+
+// Of agreed errors rank 0 speaks for all; an error of another rank's own, or of
+// a rank that is gone, is told by whoever leads a host as well.
+bool Speaks(const comm::Communicator& comm, const Status& status) {
+  const bool own = !status.message().starts_with("rank ");
+  return comm.rank() == 0 || comm.local_rank() == 0 || own;
+}
+
+}  // namespace
+
+bool StartedAsRank() { return comm::StartedByMpi(); }
+
+Status RunRankProcess(const RankProcessOptions& options,
+                      const core::CancelFlag& cancel,
+                      const RankProcessHooks& hooks) {
+  core::SystemClock clock;
+  const bool mpi = comm::StartedByMpi();
+  std::unique_ptr<comm::Communicator> comm;
+  if (mpi) {
+    STOKER_ASSIGN(comm, comm::MakeMpi(&cancel));
+  } else {
+    comm = comm::MakeSelf(&cancel);
+  }
+  Console console({.speaks = comm->rank() == 0,
+                   .level = options.level,
+                   .progress_columns = options.progress_columns});
+  const RankContext context{.comm = comm.get(),
+                            .clock = &clock,
+                            .cancel = &cancel,
+                            .console = &console};
+  Status status = CheckRanks(*comm, options.ranks);
+  if (status.ok()) {
+    status = hooks.body(context);
+  }
+  if (status.ok()) {
+    return {};
+  }
+  comm->Abort(status);
+  if (Speaks(*comm, status)) {
+    console.Error(status.message());
+  }
+  if (hooks.on_failure) {
+    hooks.on_failure(status);
+  }
+  const int exit_code = hooks.exit_code(status);
+  if (mpi) {
+    comm::ExitMpiJob(exit_code, kAbortGrace);
+  }
+  std::_Exit(exit_code);
+}
+
+core::Result<reporting::ResultFolder> SharedFolder(
+    const RankContext& context, const reporting::FolderRequest& request,
+    const std::string& run_dir) {
+  reporting::ResultFolder folder;
+  Status status;
+  if (!run_dir.empty()) {
+    folder = {.path = run_dir,
+              .run_time = std::filesystem::path(run_dir).filename().string()};
+  } else if (context.comm->rank() == 0) {
+    core::Result<reporting::ResultFolder> made =
+        reporting::MakeResultFolder(request);
+    status = made.status();
+    if (made.ok()) {
+      folder = std::move(made).value();
+    }
+  }
+  STOKER_TRY(comm::Agree(*context.comm, status));
+  comm::Bytes message = comm::ToBytes(folder.path);
+  STOKER_TRY(context.comm->Broadcast(message, 0));
+  folder.path = comm::ToText(message);
+  folder.run_time = std::filesystem::path(folder.path).filename().string();
+  // Hosts may not share the folder's file system.
+  std::error_code error;
+  std::filesystem::create_directories(folder.path, error);
+  if (error) {
+    status = Status::FromErrno(error.value(), "make folder " + folder.path);
+  }
+  STOKER_TRY(comm::Agree(*context.comm, status));
+  return folder;
+}
+
+}  // namespace stoker::run

@@ -1,0 +1,177 @@
+#include "run/sizing_report.h"
+
+#include <fmt/format.h>
+
+#include "core/units.h"
+#include "rules/allowed.h"
+#include "rules/sizing.h"
+#include "run/plan.h"
+
+namespace stoker::run {
+
+namespace {
+
+double Gib(double bytes) { return core::ToGiB(bytes); }
+
+core::Result<std::string> DescribeDemand(const config::LoadedConfig& config,
+                                         std::int64_t accelerators,
+                                         std::int64_t hosts) {
+  const config::WorkloadConfig& workload = config.workload;
+  const rules::HostDemand demand =
+      rules::DemandPerHost(workload, accelerators, hosts);
+  STOKER_ASSIGN(const std::uint64_t loader_bytes, LoaderBytesPerRank(config));
+  return fmt::format(
+      "Each host ({} accelerators) will ask of its storage:\n"
+      "  {:.2f} GiB/s while no accelerator waits, {:.2f} GiB/s at the "
+      "utilisation floor of {:.0f} %\n"
+      "  {:.1f} samples/s, {:.1f} files opened per second\n"
+      "  {:.2f} GiB of memory for batches read ahead (the page cache comes on "
+      "top)\n",
+      demand.accelerators, Gib(demand.bytes_per_second),
+      Gib(demand.floor_bytes_per_second), workload.metric.au * 100,
+      demand.samples_per_second, demand.opens_per_second,
+      Gib(static_cast<double>(loader_bytes) *
+          static_cast<double>(demand.accelerators)));
+}
+
+std::string DescribeRule(const rules::Sizing& sizing) {
+  return sizing.binds == rules::SizingRule::kMemory
+             ? fmt::format("{} times the memory of the client hosts",
+                           rules::kMemoryMultiple)
+             : fmt::format("{} steps per epoch", rules::kStepsPerEpoch);
+}
+
+}  // namespace
+
+core::Result<std::string> DescribeDatasize(const DatasizeRequest& request) {
+  const config::WorkloadConfig& workload = request.config->workload;
+  STOKER_ASSIGN(const rules::Sizing sizing,
+                rules::SizeDataset(rules::SizingInputOf(
+                    workload, request.accelerators, request.hosts,
+                    request.memory_gib_per_host)));
+  std::string text = fmt::format(
+      "Files by memory: {}\nFiles by steps: {}\n"
+      "Minimum number of files: {}\n  decided by: {}\n"
+      "Number of subfolders: 0\n"
+      "Disk space: {:.2f} GiB ({} bytes)\n"
+      "Steps per epoch: {}\n",
+      sizing.by_memory, sizing.by_steps, sizing.files, DescribeRule(sizing),
+      Gib(static_cast<double>(sizing.bytes)), sizing.bytes,
+      sizing.steps_per_epoch);
+  if (sizing.steps_per_epoch < rules::kStepsPerEpoch) {
+    text += fmt::format(
+        "  warning: rounding down leaves {} steps; {} files have {} (the "
+        "reference accepts the smaller number)\n",
+        sizing.steps_per_epoch, sizing.files_for_all_steps,
+        rules::kStepsPerEpoch);
+  }
+  if (sizing.subfolders > 0) {
+    text += fmt::format(
+        "  hint: with {} files, dataset.num_subfolders_train={} keeps folders "
+        "small\n",
+        sizing.files, sizing.subfolders);
+  }
+  text += fmt::format("An epoch takes {} when no accelerator waits\n",
+                      core::FormatSeconds(rules::EpochSeconds(
+                          workload, sizing.steps_per_epoch)));
+  STOKER_ASSIGN(
+      const std::string demand,
+      DescribeDemand(*request.config, request.accelerators, request.hosts));
+  text += demand;
+  text += fmt::format(
+      "Next:\n  stoker training datagen --hosts={} --model={}{} --params "
+      "dataset.num_files_train={} --num-processes={} --results-dir={} "
+      "--data-dir={}\n  (the number of processes may be chosen freely)\n",
+      request.host_list, request.model, request.params, sizing.files,
+      request.accelerators, request.results_dir,
+      request.data_dir.empty() ? "<data directory>" : request.data_dir);
+  return text;
+}
+
+namespace {
+
+std::string Lower(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return lower;
+}
+
+rules::Division DivisionOf(Division division) {
+  switch (division) {
+    case Division::kClosed:
+      return rules::Division::kClosed;
+    case Division::kOpen:
+      return rules::Division::kOpen;
+    case Division::kNone:
+      break;
+  }
+  return rules::Division::kNone;
+}
+
+std::string DescribeFindings(const rules::Judgement& judgement) {
+  std::string text;
+  for (const rules::Finding& finding : judgement.findings) {
+    if (finding.level != rules::Verdict::kClosed) {
+      text += fmt::format("{}  {} ({}): expected {}, is {}; {}",
+                          text.empty() ? "" : "\n", finding.rule,
+                          rules::VerdictName(finding.level), finding.expected,
+                          finding.actual, finding.remedy);
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+Admission AdmitRun(const AdmissionRequest& request) {
+  Admission admission;
+  const config::WorkloadConfig& workload = request.config->workload;
+  const core::Result<rules::Sizing> sizing = rules::SizeDataset(
+      rules::SizingInputOf(workload, request.accelerators, request.hosts,
+                           request.memory_gib_per_host));
+  if (!sizing.ok()) {
+    admission.status = sizing.status();
+    return admission;
+  }
+  const rules::Judgement judgement =
+      rules::Judge({.model = request.model,
+                    .accelerator_type = request.accelerator,
+                    .overrides = request.config->overrides,
+                    .odirect = workload.reader.odirect,
+                    .files_train = static_cast<std::uint64_t>(
+                        workload.dataset.num_files_train),
+                    .required = sizing.value()});
+  const std::string_view verdict = rules::VerdictName(judgement.verdict);
+  admission.verification = Lower(verdict);
+  if (judgement.verdict != rules::Verdict::kClosed) {
+    admission.summary = fmt::format(
+        "rules: this run is {}, not CLOSED (--verbose says why)", verdict);
+    admission.findings = DescribeFindings(judgement);
+  }
+  admission.status = rules::Admit(judgement, DivisionOf(request.division),
+                                  request.allow_invalid);
+  return admission;
+}
+
+core::Result<std::string> DescribePlan(const config::LoadedConfig& config,
+                                       std::int64_t ranks, std::int64_t hosts,
+                                       std::string_view data_uri) {
+  STOKER_ASSIGN(const RunPlan plan,
+                MakePlan(config, {.ranks = static_cast<std::uint32_t>(ranks)}));
+  std::string text = fmt::format(
+      "plan: {} ranks, {} epochs of {} steps, batch {}, compute {} s per step\n"
+      "data: {} files of {} sample(s) in {}\n",
+      ranks, plan.epochs, plan.steps, plan.train.batch_size,
+      DescribeTime(config.workload.train.computation_time), plan.train.files,
+      plan.samples_per_file, data_uri);
+  STOKER_ASSIGN(const std::string demand, DescribeDemand(config, ranks, hosts));
+  text += demand;
+  for (const std::string& warning : plan.warnings) {
+    text += fmt::format("warning: {}\n", warning);
+  }
+  return text;
+}
+
+}  // namespace stoker::run

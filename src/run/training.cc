@@ -1,0 +1,398 @@
+#include <fmt/format.h>
+
+#include <chrono>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+
+#include "core/units.h"
+#include "dataset/op_stream.h"
+#include "emulator/epoch.h"
+#include "metrics/collect.h"
+#include "metrics/host_facts.h"
+#include "metrics/recorder.h"
+#include "metrics/step_gather.h"
+#include "metrics/summary.h"
+#include "reporting/console_report.h"
+#include "reporting/dlio_log.h"
+#include "reporting/json_report.h"
+#include "reporting/rank_report.h"
+#include "reporting/record_report.h"
+#include "reporting/result_folder.h"
+#include "reporting/steps_csv.h"
+#include "run/internal/setup.h"
+#include "run/phases.h"
+#include "storage/registry.h"
+
+namespace stoker::run {
+
+namespace {
+
+using core::Status;
+
+constexpr core::Nanos kProgressInterval = std::chrono::milliseconds(500);
+
+metrics::WallTime WallNow() {
+  return std::chrono::time_point_cast<core::Nanos>(
+      std::chrono::system_clock::now());
+}
+
+// One rank's training, from the plan to the files of the result.
+class Training final : private emulator::LoopObserver {
+ public:
+  Training(const RankContext& context, const TrainRequest& request,
+           RunPlan plan)
+      : context_(context),
+        request_(request),
+        workload_(request.config->workload),
+        plan_(std::move(plan)),
+        anchor_{.wall = WallNow(), .run = context.clock->Now()} {}
+
+  Status Run() {
+    STOKER_TRY(comm::Agree(*context_.comm, Open()));
+    STOKER_ASSIGN(dataset_, internal::FindDataset(context_, *backend_,
+                                                  *request_.config, plan_));
+    STOKER_ASSIGN(seed_, ShuffleSeed());
+    STOKER_TRY(comm::Agree(*context_.comm, Prepare()));
+    Announce();
+    STOKER_TRY(Loop());
+    return Finish();
+  }
+
+ private:
+  bool leads() const { return context_.comm->rank() == 0; }
+  std::uint32_t rank() const {
+    return static_cast<std::uint32_t>(context_.comm->rank());
+  }
+  metrics::WallTime Wall() const {
+    return anchor_.ToWall(context_.clock->Now());
+  }
+  std::string PathOf(std::string_view file) const {
+    return fmt::format("{}/{}", request_.folder, file);
+  }
+
+  Status Open() {
+    STOKER_ASSIGN(backend_, storage::OpenBackend(request_.data_uri));
+    return {};
+  }
+
+  // `random` shuffles differ from run to run, but not from rank to rank.
+  core::Result<std::uint32_t> ShuffleSeed() {
+    auto seed = static_cast<std::uint32_t>(workload_.train.seed);
+    if (workload_.reader.sample_shuffle != config::Shuffle::kRandom) {
+      return seed;
+    }
+    comm::Bytes message;
+    if (leads()) {
+      message = comm::ToBytes(std::to_string(std::random_device{}()));
+    }
+    STOKER_TRY(context_.comm->Broadcast(message, 0));
+    return static_cast<std::uint32_t>(std::stoul(comm::ToText(message)));
+  }
+
+  Status Prepare() {
+    const RankSeat seat{.rank = rank(),
+                        .seed = seed_,
+                        .io_timeout = request_.io_timeout,
+                        .check = request_.check};
+    STOKER_TRY(MakeLoaders(seat));
+    const config::LoadedConfig& config = *request_.config;
+    accelerator_.emplace(
+        MakeTimeSource(config, workload_.train.computation_time, rank(),
+                       Purpose::kCompute),
+        *context_.clock, *context_.cancel);
+    eval_accelerator_.emplace(
+        MakeTimeSource(config, workload_.evaluation.eval_time, rank(),
+                       Purpose::kEval),
+        *context_.clock, *context_.cancel);
+    FillFacts();
+    host_ = metrics::ReadHostFacts();
+    host_.ranks = static_cast<std::uint32_t>(context_.comm->local_size());
+    STOKER_ASSIGN(auto recorder,
+                  metrics::RankRecorder::Make(facts_, request_.folder));
+    recorder_.emplace(std::move(recorder));
+    return leads() ? OpenReports() : Status();
+  }
+
+  Status MakeLoaders(const RankSeat& seat) {
+    const config::LoadedConfig& config = *request_.config;
+    const emulator::LoaderOptions options =
+        TrainLoaderOptions(config, plan_, seat);
+    const emulator::LoaderData data =
+        internal::LoaderDataOf(*backend_, plan_, dataset_, false);
+    STOKER_ASSIGN(const auto queue,
+                  backend_->NewReadQueue({.depth = 1}, *context_.clock));
+    std::uint64_t pool =
+        emulator::PoolBytes(plan_.shape, data, options, queue->limits());
+    real_data_ = queue->limits().real_data;
+    std::uint64_t files = emulator::OpenFiles(plan_.shape, options);
+    const emulator::LoaderOptions eval_options =
+        EvalLoaderOptions(config, plan_, seat);
+    const emulator::LoaderData eval_data =
+        internal::LoaderDataOf(*backend_, plan_, dataset_, true);
+    if (plan_.eval_steps > 0) {
+      pool += emulator::PoolBytes(plan_.shape, eval_data, eval_options,
+                                  queue->limits());
+      files *= 2;
+    }
+    STOKER_TRY(internal::CheckHost(pool, context_.comm->local_size(), files));
+    STOKER_ASSIGN(
+        train_loader_,
+        emulator::MakeLoader(workload_.reader.loader_model, plan_.shape, data,
+                             options, *context_.clock, *context_.cancel));
+    if (plan_.eval_steps > 0) {
+      STOKER_ASSIGN(eval_loader_,
+                    emulator::MakeLoader(workload_.reader.loader_model,
+                                         plan_.shape, eval_data, eval_options,
+                                         *context_.clock, *context_.cancel));
+    }
+    return {};
+  }
+
+  void FillFacts() {
+    facts_.model = request_.model;
+    facts_.accelerator = request_.accelerator;
+    facts_.num_accelerators = static_cast<std::uint32_t>(context_.comm->size());
+    facts_.num_hosts = static_cast<std::uint32_t>(context_.comm->node_count());
+    facts_.epochs = plan_.epochs;
+    facts_.batch_size = plan_.train.batch_size;
+    facts_.batch_size_eval =
+        static_cast<std::uint64_t>(workload_.reader.batch_size_eval);
+    facts_.num_files_train = plan_.train.files;
+    facts_.num_files_eval =
+        static_cast<std::uint64_t>(workload_.dataset.num_files_eval);
+    facts_.num_samples_per_file = plan_.samples_per_file;
+    facts_.distinct_contents = dataset_.distinct;
+    facts_.record_length_bytes = plan_.sizes.record_length;
+    facts_.steps_per_epoch = plan_.steps;
+    facts_.eval_steps = plan_.eval_steps;
+    facts_.exclude_start_steps = workload_.metric.exclude_start_steps;
+    facts_.exclude_end_steps = workload_.metric.exclude_end_steps;
+    facts_.au_target = workload_.metric.au;
+    facts_.computation_time = DescribeTime(workload_.train.computation_time);
+    facts_.eval_time = DescribeTime(workload_.evaluation.eval_time);
+    facts_.evaluation = plan_.eval_steps > 0;
+    facts_.storage_uri = request_.data_uri;
+    facts_.backend = backend_->scheme();
+    facts_.engine = train_loader_->engine();
+    facts_.loader_model = workload_.reader.loader_model;
+    facts_.data_loader = plan_.shape == emulator::PipelineShape::kTorch
+                             ? "pytorch"
+                             : "tensorflow";
+    facts_.format = plan_.format->name();
+    facts_.read_threads =
+        static_cast<std::uint32_t>(workload_.reader.read_threads);
+    facts_.compat_v2_0 = request_.config->compat.v2_0;
+    facts_.seed = seed_;
+    facts_.content_checks = request_.check && real_data_;
+    facts_.tool_version = request_.tool;
+    facts_.command_line = request_.command_line;
+  }
+
+  Status OpenReports() {
+    metrics::RunRecord running;
+    running.facts = facts_;
+    running.started = anchor_.wall;
+    STOKER_TRY(reporting::WriteRecord(PathOf(reporting::kRecordFile), running));
+    STOKER_ASSIGN(auto csv,
+                  reporting::StepsCsv::Make(PathOf(reporting::kStepsFile)));
+    steps_csv_.emplace(std::move(csv));
+    STOKER_ASSIGN(auto log,
+                  reporting::DlioLog::Open(PathOf(workload_.output.log_file),
+                                           reporting::DlioLog::Mode::kNew));
+    log_.emplace(std::move(log));
+    return log_->RunStarted(anchor_.wall, facts_);
+  }
+
+  void Announce() {
+    Console& console = *context_.console;
+    console.Info(fmt::format(
+        "{} on {} accelerator(s), {} host(s): {} epochs of {} steps, batch {}, "
+        "compute {} s per step",
+        facts_.model, facts_.num_accelerators, facts_.num_hosts, plan_.epochs,
+        plan_.steps, plan_.train.batch_size, facts_.computation_time));
+    console.Info(fmt::format(
+        "reading {}{}{} with {} / {}, {} read threads{}", request_.data_uri,
+        facts_.engine.empty() ? "" : ", engine ", facts_.engine,
+        facts_.loader_model, facts_.data_loader, facts_.read_threads,
+        facts_.content_checks ? "" : ", checksums not verified"));
+    std::uint64_t pool = train_loader_->pool_bytes();
+    if (eval_loader_ != nullptr) {
+      pool += eval_loader_->pool_bytes();
+    }
+    console.Print(
+        LogLevel::kVerbose,
+        fmt::format("memory: {} per rank for request buffers and batches ahead",
+                    core::FormatBytes(static_cast<double>(pool))));
+  }
+
+  Status Loop() {
+    const emulator::LoopOptions options{
+        .epochs = plan_.epochs,
+        .steps = plan_.steps,
+        .evaluation = plan_.eval_steps > 0,
+        .eval_steps = plan_.eval_steps,
+        .eval_after_epoch =
+            static_cast<std::uint32_t>(workload_.evaluation.eval_after_epoch),
+        .epochs_between_evals = static_cast<std::uint32_t>(
+            workload_.evaluation.epochs_between_evals),
+        .start_barrier = !request_.config->compat.v2_0};
+    return emulator::RunEpochs(options,
+                               {.comm = context_.comm,
+                                .clock = context_.clock,
+                                .cancel = context_.cancel,
+                                .train_loader = train_loader_.get(),
+                                .accelerator = &*accelerator_,
+                                .eval_loader = eval_loader_.get(),
+                                .eval_accelerator = &*eval_accelerator_,
+                                .observer = this});
+  }
+
+  void OnEpochStart(std::uint32_t epoch) override {
+    recorder_->BeginEpoch();
+    epoch_start_ = context_.clock->Now();
+    epoch_compute_ = {};
+    epoch_bytes_ = 0;
+    if (leads()) {
+      log_status_ = log_->EpochStarted(Wall(), facts_, epoch);
+    }
+  }
+
+  void OnStep(std::uint32_t epoch, std::uint64_t step,
+              const metrics::StepRecord& record) override {
+    if (!context_.console->shows_progress()) {
+      return;
+    }
+    epoch_compute_ += record.compute;
+    epoch_bytes_ += record.bytes;
+    const core::TimePoint now = context_.clock->Now();
+    if (now < next_progress_) {
+      return;
+    }
+    next_progress_ = now + kProgressInterval;
+    const double seconds = core::Seconds(now - epoch_start_);
+    const double left = seconds / static_cast<double>(step + 1) *
+                        static_cast<double>(plan_.steps - step - 1);
+    context_.console->Progress(fmt::format(
+        "epoch {}/{} step {}/{}  AU so far {:.1f} %  {:.2f} GiB/s  epoch ends "
+        "in {}",
+        epoch, plan_.epochs, step + 1, plan_.steps,
+        100.0 * core::Seconds(epoch_compute_) / seconds,
+        core::ToGiB(static_cast<double>(epoch_bytes_) * context_.comm->size()) /
+            seconds,
+        core::FormatSeconds(left)));
+  }
+
+  Status OnEpochEnd(metrics::EpochRecord&& record) override {
+    STOKER_TRY(log_status_);
+    if (record.train_loader.unexpected_sizes > 0) {
+      context_.console->Warn(fmt::format(
+          "epoch {}: {} samples have another size than dataset."
+          "record_length_bytes implies; the nominal I/O rate is off",
+          record.epoch, record.train_loader.unexpected_sizes));
+    }
+    STOKER_ASSIGN(const std::vector<metrics::EpochRecord> ranks,
+                  metrics::GatherSteps(*context_.comm, record));
+    if (leads()) {
+      STOKER_TRY(steps_csv_->AddEpoch(ranks));
+      STOKER_TRY(log_->EpochFinished(facts_, anchor_, record));
+      SayEpoch(metrics::SummariseEpoch(record, metrics::TrainCounted(facts_),
+                                       metrics::EvalCounted(facts_)));
+    }
+    return recorder_->AddEpoch(std::move(record));
+  }
+
+  void SayEpoch(const metrics::EpochSummary& epoch) const {
+    const metrics::BlockSums& sums = epoch.blocks.front().sums;
+    context_.console->Info(fmt::format(
+        "epoch {}/{}: {} steps in {}, rank 0: AU {:.2f} %, {:.1f} samples/s, "
+        "{:.2f} GiB/s",
+        epoch.epoch, plan_.epochs, sums.steps,
+        core::FormatSeconds(core::Seconds(sums.wall)),
+        metrics::UtilisationPercent(sums),
+        metrics::CountedSamplesPerSecond(sums),
+        core::ToGiB(metrics::CountedBytesPerSecond(sums))));
+  }
+
+  Status Finish() {
+    metrics::RankFacts rank_facts;
+    rank_facts.rank = rank();
+    rank_facts.op_stream_hash = train_loader_->op_stream_hash();
+    rank_facts.pool_bytes = train_loader_->pool_bytes();
+    if (eval_loader_ != nullptr) {
+      rank_facts.pool_bytes += eval_loader_->pool_bytes();
+    }
+    rank_facts.engine = train_loader_->engine();
+    rank_facts.anchor = anchor_;
+    STOKER_TRY(comm::Agree(*context_.comm, reporting::WriteRankReports(
+                                               request_.folder, facts_,
+                                               rank_facts, host_, *recorder_)));
+    STOKER_ASSIGN(metrics::RunRecord record,
+                  metrics::Collect(*context_.comm, facts_, rank_facts, host_,
+                                   *recorder_));
+    const Status status = leads() ? WriteReports(record) : Status();
+    return comm::Agree(*context_.comm, status);
+  }
+
+  Status WriteReports(metrics::RunRecord& record) {
+    std::vector<std::uint64_t> hashes;
+    for (const metrics::RankRecord& rank_record : record.ranks) {
+      hashes.push_back(rank_record.facts.op_stream_hash);
+    }
+    record.op_stream_hash = dataset::CombineHashes(hashes);
+    record.started = anchor_.wall;
+    record.ended = Wall();
+    const metrics::RunSummary summary = metrics::Summarise(record);
+    STOKER_TRY(reporting::WriteSummary(PathOf(reporting::kSummaryFile), record,
+                                       summary));
+    STOKER_TRY(
+        log_->RunFinished(record.ended, record, summary, request_.folder));
+    // The record says "complete" only once all the others are there.
+    STOKER_TRY(reporting::WriteRecord(PathOf(reporting::kRecordFile), record));
+    context_.console->Info(
+        reporting::ConsoleReport(record, summary, request_.folder));
+    return {};
+  }
+
+  const RankContext& context_;
+  const TrainRequest& request_;
+  const config::WorkloadConfig& workload_;
+  RunPlan plan_;
+  metrics::TimeAnchor anchor_;
+  std::unique_ptr<storage::Backend> backend_;
+  internal::Dataset dataset_;
+  std::uint32_t seed_ = 0;
+  bool real_data_ = true;
+  std::unique_ptr<emulator::Loader> train_loader_;
+  std::unique_ptr<emulator::Loader> eval_loader_;
+  std::optional<emulator::Accelerator> accelerator_;
+  std::optional<emulator::Accelerator> eval_accelerator_;
+  metrics::RunFacts facts_;
+  metrics::HostFacts host_;
+  std::optional<metrics::RankRecorder> recorder_;
+  // Rank 0 only.
+  std::optional<reporting::StepsCsv> steps_csv_;
+  std::optional<reporting::DlioLog> log_;
+  Status log_status_;
+  // Of the running epoch, for the progress line.
+  core::TimePoint epoch_start_{};
+  core::TimePoint next_progress_{};
+  core::Nanos epoch_compute_{};
+  std::uint64_t epoch_bytes_ = 0;
+};
+
+}  // namespace
+
+Status RunTraining(const RankContext& context, const TrainRequest& request) {
+  core::Result<RunPlan> plan =
+      MakePlan(*request.config,
+               {.ranks = static_cast<std::uint32_t>(context.comm->size())});
+  STOKER_TRY(comm::Agree(*context.comm, plan.status()));
+  for (const std::string& warning : plan.value().warnings) {
+    context.console->Warn(warning);
+  }
+  return Training(context, request, std::move(plan).value()).Run();
+}
+
+}  // namespace stoker::run

@@ -1,0 +1,568 @@
+"""Runs the program as its users do: datasets and runs through its own launcher
+and under mpirun, and everything that may go wrong in between.
+
+usage: run_integration_test.py STOKER [unittest arguments]
+"""
+
+import csv
+import json
+import os
+import pathlib
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import yaml
+
+STOKER = ""  # the program, from the command line
+# From an event to the end of the last process.
+LIMIT_SECONDS = 10.0
+# From the start of a command to what it is expected to do.
+PATIENCE_SECONDS = 60.0
+
+ENVIRONMENT = dict(
+    os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+    OMPI_MCA_rmaps_base_oversubscribe="1",
+    OMPI_MCA_hwloc_base_binding_policy="none",
+    STOKER_WORKLOADS=str(
+        pathlib.Path(__file__).resolve().parents[2] / "workloads"))
+
+# The three workloads, so small that a run takes a second.
+UNET3D = ["dataset.num_files_train=28", "dataset.record_length_bytes=300000",
+          "dataset.record_length_bytes_stdev=60000",
+          "dataset.record_length_bytes_resize=2048"]
+RESNET50 = ["dataset.num_files_train=4", "dataset.num_samples_per_file=32",
+            "dataset.record_length_bytes=11466.07",
+            "dataset.record_length_bytes_resize=2048"]
+COSMOFLOW = ["dataset.num_files_train=64",
+             "dataset.record_length_bytes=28284",
+             "dataset.record_length_bytes_stdev=713"]
+TRAIN = ["train.computation_time=0.01", "train.epochs=2"]
+
+
+def no_constant(text):
+    raise ValueError(f"{text} is not JSON")
+
+
+def load_json(path):
+    return json.loads(path.read_text(), parse_constant=no_constant)
+
+
+def wait_for(what, condition):
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        result = condition()
+        if result:
+            return result
+        time.sleep(0.02)
+    raise AssertionError(f"waited in vain: {what}")
+
+
+def processes(marker):
+    """pid -> rank (None for a process that is none) of the processes with
+    `marker` in their command line."""
+    found = {}
+    for folder in pathlib.Path("/proc").iterdir():
+        if not folder.name.isdigit() or int(folder.name) == os.getpid():
+            continue
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            environment = (folder / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if not any(marker.encode() in word for word in words):
+            continue
+        rank = [int(entry.split(b"=")[1]) for entry in environment
+                if entry.startswith(b"OMPI_COMM_WORLD_RANK=")]
+        found[int(folder.name)] = rank[0] if rank else None
+    return found
+
+
+class RunTest(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="stoker-run-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.results = self.folder / "results"
+        self.data = self.folder / "data"
+
+    # --- Commands -----------------------------------------------------------
+
+    def words(self, verb, *words, ranks=None, params=(), data=None):
+        command = [STOKER, "training", verb, *words, "-rd", str(self.results),
+                   "-dd", str(data or self.data)]
+        if ranks is not None:
+            command += ["-np" if verb == "datagen" else "-na", str(ranks)]
+        if params:
+            command += ["--params", *params]
+        return command
+
+    def finish(self, command, expect=0, **options):
+        done = subprocess.run(
+            command, env=ENVIRONMENT, cwd=self.folder, text=True,
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=120,
+            **options)
+        said = f"{command}\n{done.stdout}\n{done.stderr}"
+        if expect is not None:
+            self.assertEqual(done.returncode, expect, said)
+        return done
+
+    def datagen(self, model, params, ranks=2, **options):
+        return self.finish(self.words("datagen", "-m", model, ranks=ranks,
+                                      params=params, **options))
+
+    def run_folders(self, verb="run"):
+        return sorted(self.results.glob(f"training/*/{verb}/*"))
+
+    def run_folder(self):
+        folders = self.run_folders()
+        self.assertEqual(len(folders), 1, folders)
+        return folders[0]
+
+    # --- What a complete result is ------------------------------------------
+
+    def check_result(self, folder, ranks, epochs, steps):
+        names = {str(path.relative_to(folder))
+                 for path in folder.rglob("*") if path.is_file()}
+        expected = {f"training_{folder.name}_metadata.json",
+                    "training_run.stdout.log", "training_run.stderr.log",
+                    "dlio.log", "summary.json", "record.json", "steps.csv",
+                    "dlio_config/config.yaml", "dlio_config/hydra.yaml",
+                    "dlio_config/overrides.yaml"}
+        for rank in range(ranks):
+            expected |= {f"{rank}_output.json",
+                         f"{rank}_per_epoch_stats.json"}
+        self.assertEqual(names, expected)
+        for name in names:
+            path = folder / name
+            if name.endswith(".json"):
+                load_json(path)
+            elif name.endswith(".yaml"):
+                self.assertTrue(yaml.safe_load(path.read_text()), name)
+        self.assertIn("[METRIC] Number of Simulated Accelerators: "
+                      f"{ranks}", (folder / "dlio.log").read_text())
+        self.assertIn("epoch 1/", (folder / "training_run.stdout.log")
+                      .read_text())
+
+        summary = load_json(folder / "summary.json")
+        self.assertEqual(summary["num_accelerators"], ranks)
+        self.assertEqual(summary["epochs"], epochs)
+        metric = summary["metric"]
+        self.assertEqual(len(metric["train_au_percentage"]), epochs)
+        for value in metric["train_au_percentage"]:
+            self.assertGreater(value, 0)
+            self.assertLessEqual(value, 100.5)
+        self.assertEqual(metric["train_steps"], ranks * epochs * steps)
+
+        record = load_json(folder / "record.json")
+        self.assertEqual(record["state"], "complete")
+        self.assertEqual(len(record["ranks"]), ranks)
+
+        with (folder / "steps.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual(len(rows), ranks * epochs * steps)
+        self.assertEqual({row["rank"] for row in rows},
+                         {str(rank) for rank in range(ranks)})
+
+        # The reference's per-rank file holds the same steps.
+        output = load_json(folder / f"{ranks - 1}_output.json")
+        for epoch in range(1, epochs + 1):
+            loads = output[str(epoch)]["load"]["block1"]
+            mine = [float(row["load_s"]) for row in rows
+                    if row["rank"] == str(ranks - 1) and
+                    row["epoch"] == str(epoch)]
+            self.assertEqual(len(loads), steps)
+            for a, b in zip(loads, mine):
+                self.assertAlmostEqual(a, b, places=8)
+        return summary
+
+    # --- Runs that go well --------------------------------------------------
+
+    def test_unet3d_by_the_launcher(self):
+        self.datagen("unet3d", UNET3D)
+        files = sorted((self.data / "unet3d/train").iterdir())
+        self.assertEqual(len(files), 28)
+        self.assertEqual(files[0].name, "img_00_of_28.npz")
+
+        done = self.finish(self.words("run", "-m", "unet3d", "-g", "h100",
+                                      ranks=2, params=UNET3D + TRAIN))
+
+        # 28 files / batches of 7 / 2 ranks
+        self.check_result(self.run_folder(), ranks=2, epochs=2, steps=2)
+        self.assertEqual(done.stdout.count("epoch 1/2"), 1)
+        self.assertIn(f"results: {self.run_folder()}", done.stdout)
+        self.assertNotIn("\r", done.stdout)  # no terminal, no progress
+
+    def test_resnet50_by_the_launcher(self):
+        self.datagen("resnet50", RESNET50)
+        self.finish(self.words("run", "-m", "resnet50", "-g", "h100", ranks=3,
+                               params=RESNET50 + TRAIN +
+                               ["reader.batch_size=8"]))
+
+        # 4 files of 32 records / batches of 8 / 3 ranks
+        self.check_result(self.run_folder(), ranks=3, epochs=2, steps=5)
+
+    def test_cosmoflow_by_the_launcher(self):
+        self.datagen("cosmoflow", COSMOFLOW, ranks=4)
+        self.finish(self.words("run", "-m", "cosmoflow", "-g", "a100", ranks=4,
+                               params=COSMOFLOW + TRAIN))
+
+        self.check_result(self.run_folder(), ranks=4, epochs=2, steps=16)
+
+    def test_one_rank_needs_no_launcher(self):
+        environment = dict(ENVIRONMENT, PATH="/nowhere")
+        for verb, more, params in (
+                ("datagen", [], UNET3D),
+                ("run", ["-g", "h100"], UNET3D + TRAIN)):
+            done = subprocess.run(
+                self.words(verb, "-m", "unet3d", *more, ranks=1,
+                           params=params),
+                env=environment, text=True, capture_output=True, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+        self.check_result(self.run_folder(), ranks=1, epochs=2, steps=4)
+
+    def test_under_mpirun_each_process_is_a_rank(self):
+        mpirun = ["mpirun", "-n", "2"]
+        self.finish(mpirun + self.words("datagen", "-m", "unet3d", ranks=2,
+                                        params=UNET3D))
+        done = self.finish(mpirun + self.words(
+            "run", "-m", "unet3d", "-g", "h100", ranks=2,
+            params=UNET3D + TRAIN))
+
+        self.check_result(self.run_folder(), ranks=2, epochs=2, steps=2)
+        self.assertEqual(done.stdout.count("rules: "), 1, done.stdout)
+        self.assertEqual(done.stdout.count("results: "), 1, done.stdout)
+
+    def test_second_datagen_reuses_the_first(self):
+        self.datagen("unet3d", UNET3D)
+        before = {path: path.stat().st_mtime_ns
+                  for path in self.data.rglob("*.npz")}
+        done = self.datagen("unet3d", UNET3D, ranks=3)
+
+        self.assertIn("already there", done.stdout)
+        self.assertEqual({path: path.stat().st_mtime_ns
+                          for path in self.data.rglob("*.npz")}, before)
+
+    def test_loops_have_folders_of_their_own(self):
+        self.datagen("unet3d", UNET3D)
+        self.finish(self.words("run", "-m", "unet3d", "-g", "h100", "--loops",
+                               "2", ranks=2, params=UNET3D + TRAIN))
+
+        self.assertEqual(len(self.run_folders()), 2)
+        for folder in self.run_folders():
+            self.check_result(folder, ranks=2, epochs=2, steps=2)
+
+    def test_storage_without_data_keeps_accelerators_busy(self):
+        self.finish(self.words("run", "-m", "unet3d", "-g", "h100", ranks=2,
+                               data="null:",
+                               params=["dataset.num_files_train=280",
+                                       "train.epochs=2",
+                                       "train.computation_time=0.05"]))
+
+        summary = self.check_result(self.run_folder(), ranks=2, epochs=2,
+                                    steps=20)
+        self.assertGreater(summary["metric"]["train_au_mean_percentage"], 90)
+
+    def test_same_samples_in_the_same_order_each_time(self):
+        self.datagen("unet3d", UNET3D)
+        for _ in range(2):
+            self.finish(self.words("run", "-m", "unet3d", "-g", "h100",
+                                   ranks=2, params=UNET3D + TRAIN))
+
+        hashes = [load_json(folder / "record.json")["op_stream_hash"]
+                  for folder in self.run_folders()]
+        self.assertEqual(len(hashes), 2)
+        self.assertEqual(hashes[0], hashes[1])
+
+    # --- Commands that cannot work ------------------------------------------
+
+    def fails(self, command, code, *parts):
+        done = self.finish(command, expect=code)
+        for part in parts:
+            self.assertIn(part, done.stderr)
+        # Whatever else is said, the cause comes last.
+        errors = [line for line in done.stderr.splitlines()
+                  if "stoker: error: " in line]
+        self.assertTrue(errors, done.stderr)
+        return done
+
+    def test_another_number_of_ranks_than_asked_for(self):
+        self.fails(["mpirun", "-n", "3"] + self.words(
+            "run", "-m", "unet3d", "-g", "h100", ranks=2), 5,
+            "3 rank(s) were started, the command asks for 2", "mpirun -n 2")
+
+    def test_missing_dataset(self):
+        self.fails(self.words("run", "-m", "unet3d", "-g", "h100", ranks=2,
+                              params=UNET3D), 3,
+                   str(self.data / "unet3d"), "stoker training datagen")
+
+    def test_dataset_with_too_few_files(self):
+        self.datagen("unet3d", UNET3D)
+        self.fails(self.words("run", "-m", "unet3d", "-g", "h100", ranks=2,
+                              params=UNET3D +
+                              ["dataset.num_files_train=56"]), 5,
+                   "28 of the 56 files", "dataset.num_files_train=56")
+
+    def test_dataset_of_another_size(self):
+        self.datagen("unet3d", UNET3D)
+        self.fails(self.words("run", "-m", "unet3d", "-g", "h100", ranks=2,
+                              params=UNET3D +
+                              ["dataset.record_length_bytes=1000"]), 5,
+                   "record_length_bytes=300000", "1000")
+
+    def test_unknown_option(self):
+        self.fails(self.words("run", "-m", "unet3d", "-g", "h100",
+                              "--num-acelerators", "2"), 2,
+                   "did you mean --num-accelerators?")
+
+    def test_unknown_key_names_file_line_and_nearest(self):
+        workload = self.folder / "mine.yaml"
+        workload.write_text("model:\n  name: mine\nframework: pytorch\n"
+                            "reader:\n  batch_siz: 3\n")
+        self.fails(self.words("run", "--workload", str(workload), ranks=2), 5,
+                   f"{workload}:5", "batch_siz", "reader.batch_size")
+
+    def test_closed_refuses_what_breaks_the_rules(self):
+        self.fails(self.words("run", "-m", "unet3d", "-g", "h100", "--closed",
+                              ranks=2, params=["train.epochs=1"]), 1,
+                   "train.epochs")
+        self.assertFalse(self.results.exists())
+
+    def test_what_if_prints_the_command_only(self):
+        done = self.finish(self.words("run", "-m", "unet3d", "-g", "h100",
+                                      "-s", "a,b", "--what-if", ranks=5))
+
+        self.assertIn("mpirun -n 5 -host a:3,b:2 ", done.stdout)
+        self.assertFalse(self.results.exists())
+
+    def test_missing_launcher_names_the_remedy(self):
+        environment = dict(ENVIRONMENT, MPI_RUN_BIN="/nowhere/mpirun")
+        done = subprocess.run(
+            self.words("run", "-m", "unet3d", "-g", "h100", ranks=2),
+            env=environment, text=True, capture_output=True, timeout=60)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("/nowhere/mpirun", done.stderr)
+        self.assertIn("--mpi-bin", done.stderr)
+
+    # --- Disks that are full ------------------------------------------------
+
+    def check_nothing_half_written(self, size_of_whole):
+        """Every file under a final name is whole, and nothing says that the
+        dataset is."""
+        for path in self.data.rglob("*.npz"):
+            self.assertEqual(path.stat().st_size, size_of_whole, path)
+        self.assertEqual(list(self.data.rglob("stoker_dataset.json")), [])
+        others = [path for path in self.data.rglob("*") if path.is_file() and
+                  path.suffix != ".npz"]
+        self.assertEqual(others, [])
+
+    def test_disk_full_while_writing(self):
+        params = ["dataset.num_files_train=8",
+                  "dataset.record_length_bytes=65536",
+                  "dataset.record_length_bytes_stdev=0",
+                  "dataset.record_length_bytes_resize=0"]
+        self.fails(self.words(
+            "datagen", "-m", "unet3d", ranks=2, params=params,
+            data=f"fault:?op=write&nth=2&error=ENOSPC,{self.data}"), 6,
+            "No space left on device")
+        self.check_nothing_half_written(65536 + 498)
+
+        # What is there does not hinder the next attempt.
+        self.datagen("unet3d", params)
+        self.assertEqual(len(list(self.data.rglob("*.npz"))), 8)
+
+    def test_file_size_limit(self):
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000))
+
+        done = self.finish(self.words("datagen", "-m", "unet3d", ranks=1,
+                                      params=UNET3D), expect=None,
+                           preexec_fn=limit)
+        self.assertEqual(done.returncode, 6, done.stderr)
+        self.assertIn("File too large", done.stderr)
+        self.assertIn("img_", done.stderr)
+        self.check_nothing_half_written(None)
+
+    def test_no_space_is_seen_before_writing(self):
+        self.data.mkdir()
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs",
+             str(self.data)], capture_output=True).returncode == 0
+        if mounted:
+            self.addCleanup(subprocess.run, ["umount", str(self.data)],
+                            check=True)
+            params = UNET3D  # 8 MB
+        else:  # not root: more than any disk holds
+            params = UNET3D + ["dataset.num_files_train=1000000000",
+                               "dataset.record_length_bytes_stdev=0",
+                               "dataset.record_length_bytes=146600628"]
+        self.fails(self.words("datagen", "-m", "unet3d", ranks=2,
+                              params=params), 6, "are free")
+        self.check_nothing_half_written(None)
+
+    # --- Runs that go wrong on the way --------------------------------------
+
+    def start_long_run(self, mpirun=False, ranks=3):
+        """A run of minutes, once its first epoch is over."""
+        params = UNET3D + ["reader.batch_size=1", "train.epochs=1000",
+                           "train.computation_time=0.02"]
+        self.datagen("unet3d", UNET3D)
+        command = self.words("run", "-m", "unet3d", "-g", "h100", ranks=ranks,
+                             params=params)
+        if mpirun:
+            command = ["mpirun", "-n", str(ranks)] + command
+        job = subprocess.Popen(
+            command, env=ENVIRONMENT, cwd=self.folder, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE)
+        self.addCleanup(self.end, job)
+
+        def running():
+            self.assertIsNone(job.poll(), "ended early")
+            files = list(self.results.glob("training/*/run/*/steps.csv"))
+            return files and files[0].read_text().count("\n") > ranks
+        wait_for("the first epoch", running)
+        return job
+
+    def end(self, job):
+        for pid in processes(str(self.results)):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        job.wait()
+        job.stderr.close()
+
+    def check_end(self, job, *parts):
+        """All processes end in time, and the record says why. Returns what was
+        said on stderr and the exit code."""
+        start = time.monotonic()
+        try:
+            _, said = job.communicate(timeout=PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.fail(f"still running: {processes(str(self.results))}")
+        while processes(str(self.results)):
+            self.assertLess(time.monotonic() - start, PATIENCE_SECONDS)
+            time.sleep(0.02)
+        self.assertLess(time.monotonic() - start, LIMIT_SECONDS, said)
+        self.assertNotEqual(job.returncode, 0, said)
+        record = load_json(self.run_folder() / "record.json")
+        self.assertEqual(record["state"], "aborted", said)
+        self.assertTrue(record["cause"], said)
+        for part in parts:
+            self.assertIn(part, said)
+            self.assertIn(part, record["cause"])
+        self.assertFalse((self.run_folder() / "summary.json").exists())
+        return said, job.returncode
+
+    def last_cause(self, said):
+        lines = [line for line in said.splitlines()
+                 if line.startswith("stoker: error: ")]
+        self.assertTrue(lines, said)
+        # Only where to find the results may follow.
+        self.assertIn(lines[-1], said.splitlines()[-2:])
+        return lines[-1]
+
+    def pid_of_rank(self, rank):
+        pids = [pid for pid, its in processes(str(self.results)).items()
+                if its == rank]
+        self.assertEqual(len(pids), 1)
+        return pids[0]
+
+    def test_killed_rank_ends_a_launched_run(self):
+        job = self.start_long_run()
+        os.kill(self.pid_of_rank(1), signal.SIGKILL)
+        said, code = self.check_end(job)
+        self.assertEqual(code, 6)
+        self.last_cause(said)
+
+    def test_killed_first_rank_ends_a_launched_run(self):
+        job = self.start_long_run()
+        os.kill(self.pid_of_rank(0), signal.SIGKILL)
+        said, code = self.check_end(job)
+        self.assertEqual(code, 6)
+        self.last_cause(said)
+
+    def test_killed_rank_ends_a_run_under_mpirun(self):
+        job = self.start_long_run(mpirun=True)
+        os.kill(self.pid_of_rank(1), signal.SIGKILL)
+        self.check_end(job)
+
+    def test_interrupted_launcher(self):
+        job = self.start_long_run()
+        job.send_signal(signal.SIGINT)
+        said, code = self.check_end(job)
+        self.assertEqual(code, 130)
+        self.assertIn("stop", self.last_cause(said))
+
+    def test_terminated_launcher(self):
+        job = self.start_long_run()
+        job.send_signal(signal.SIGTERM)
+        _, code = self.check_end(job)
+        self.assertEqual(code, 130)
+
+    def test_interrupted_single_rank(self):
+        job = self.start_long_run(ranks=1)
+        job.send_signal(signal.SIGINT)
+        _, code = self.check_end(job)
+        self.assertEqual(code, 130)
+
+    def test_terminated_mpirun(self):
+        job = self.start_long_run(mpirun=True)
+        job.send_signal(signal.SIGTERM)
+        self.check_end(job)
+
+    def test_killed_mpirun_of_a_launched_run(self):
+        job = self.start_long_run()
+        mpirun = [pid for pid, rank in processes(str(self.results)).items()
+                  if rank is None and pid != job.pid]
+        self.assertEqual(len(mpirun), 1)
+        os.kill(mpirun[0], signal.SIGKILL)
+        _, code = self.check_end(job)
+        self.assertEqual(code, 6)
+
+    def test_vanished_dataset(self):
+        job = self.start_long_run()
+        self.data.rename(self.folder / "elsewhere")
+        said, code = self.check_end(job, "train/img_", "No such file")
+        self.assertEqual(code, 3)
+        self.assertIn("No such file", self.last_cause(said))
+
+    def test_truncated_file(self):
+        job = self.start_long_run()
+        victim = self.data / "unet3d/train/img_05_of_28.npz"
+        os.truncate(victim, 1000)
+        said, code = self.check_end(job, "img_05_of_28.npz")
+        self.assertEqual(code, 6)
+        self.last_cause(said)
+
+    def test_corrupt_file_under_mpirun(self):
+        job = self.start_long_run(mpirun=True)
+        victim = self.data / "unet3d/train/img_05_of_28.npz"
+        with victim.open("r+b") as file:
+            file.seek(5000)
+            byte = file.read(1)
+            file.seek(5000)
+            file.write(bytes([byte[0] ^ 1]))
+        _, code = self.check_end(job, "img_05_of_28.npz", "CRC-32")
+        self.assertEqual(code, 6)
+
+    def test_unreadable_file(self):
+        job = self.start_long_run()
+        victim = self.data / "unet3d/train/img_05_of_28.npz"
+        victim.rename(self.folder / "moved")
+        victim.mkdir()  # unreadable for root as well
+        self.check_end(job, "img_05_of_28.npz")
+
+
+if __name__ == "__main__":
+    STOKER = str(pathlib.Path(sys.argv.pop(1)).resolve())
+    unittest.main(verbosity=2)

@@ -1,0 +1,282 @@
+#include "run/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "tests/run/support.h"
+
+namespace stoker::run {
+namespace {
+
+using config::LoadedConfig;
+using emulator::PipelineShape;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::Workload;
+
+// 16 small files of npz, one step after the other.
+LoadedConfig Small(std::vector<std::string> overrides, bool compat = false) {
+  overrides.insert(
+      overrides.begin(),
+      {"dataset.num_files_train=16", "reader.batch_size=2", "train.epochs=2"});
+  return Workload("unet3d_h100", std::move(overrides), compat);
+}
+
+RunPlan PlanOf(const LoadedConfig& config, std::uint32_t ranks) {
+  auto plan = MakePlan(config, {.ranks = ranks});
+  EXPECT_TRUE(plan.ok()) << plan.status().ToString();
+  return plan.ok() ? std::move(plan).value() : RunPlan{};
+}
+
+std::string ErrorOf(const LoadedConfig& config, std::uint32_t ranks) {
+  const auto plan = MakePlan(config, {.ranks = ranks});
+  EXPECT_FALSE(plan.ok());
+  EXPECT_EQ(plan.status().code(), core::Code::kInvalidArgument);
+  return std::string(plan.status().message());
+}
+
+TEST(MakePlan, Unet3dIsReadByTheIndexSampler) {
+  const RunPlan plan = PlanOf(Workload("unet3d_h100"), 4);
+
+  EXPECT_EQ(plan.shape, PipelineShape::kTorch);
+  EXPECT_EQ(plan.steps, 6U);  // 168 files / 4 ranks / batches of 7
+  EXPECT_EQ(plan.epochs, 5U);
+  EXPECT_EQ(plan.eval_steps, 0U);
+  EXPECT_EQ(plan.returned_bytes, 1448U * 1448U);  // edge: floor(sqrt(2 MiB))
+  EXPECT_THAT(plan.warnings, IsEmpty());
+}
+
+TEST(MakePlan, Resnet50IsReadAsRecordsAndRoundsStepsDown) {
+  const RunPlan plan =
+      PlanOf(Workload("resnet50_h100", {"dataset.num_files_train=2557"}), 16);
+
+  EXPECT_EQ(plan.shape, PipelineShape::kTfRecord);
+  EXPECT_EQ(plan.steps, 499U);  // floor(1251 * 2557 / 400 / 16)
+}
+
+TEST(MakePlan, OtherFormatsUnderTensorflowComeFromGenerators) {
+  const RunPlan plan = PlanOf(
+      Workload("unet3d_h100",
+               {"framework=tensorflow", "reader.data_loader=tensorflow"}),
+      1);
+
+  EXPECT_EQ(plan.shape, PipelineShape::kTfGenerator);
+}
+
+TEST(MakePlan, TotalTrainingStepsLimitsEachEpochWithAWarning) {
+  const RunPlan plan = PlanOf(Small({"train.total_training_steps=5"}), 1);
+
+  EXPECT_EQ(plan.steps, 5U);  // of 16 / 2 = 8
+  EXPECT_THAT(plan.warnings,
+              ElementsAre(HasSubstr("limits each of the 2 epochs")));
+}
+
+TEST(MakePlan, StepsPerEpochLimitWinsAndNeedsNoWarning) {
+  const RunPlan plan = PlanOf(
+      Small({"train.total_training_steps=5", "train.steps_per_epoch_limit=3"}),
+      1);
+
+  EXPECT_EQ(plan.steps, 3U);
+  EXPECT_THAT(plan.warnings, IsEmpty());
+}
+
+TEST(MakePlan, LimitBeyondTheDatasetIsAnErrorThatCountsTheSteps) {
+  const std::string error = ErrorOf(Small({"train.total_training_steps=9"}), 1);
+
+  EXPECT_THAT(error, HasSubstr("train.total_training_steps=9"));
+  EXPECT_THAT(error, HasSubstr("the 8 steps"));
+  EXPECT_THAT(ErrorOf(Small({"train.steps_per_epoch_limit=5"}), 2),
+              HasSubstr("train.steps_per_epoch_limit=5 is more than the 4"));
+}
+
+TEST(MakePlan, TooFewFilesForABatchNameTheWayOut) {
+  const std::string error = ErrorOf(Small({}), 9);  // 16 / 2 / 9 < 1
+
+  EXPECT_THAT(error, HasSubstr("16 files / batch 2 / 9 ranks"));
+  EXPECT_THAT(error, HasSubstr("dataset.num_files_train"));
+}
+
+TEST(MakePlan, CheckpointsDuringTrainingAreRefused) {
+  EXPECT_THAT(ErrorOf(Small({"workflow.checkpoint=True"}), 1),
+              HasSubstr("++workload.workflow.checkpoint=False"));
+}
+
+TEST(MakePlan, CompatLeavesCheckpointsOffWithAWarning) {
+  const RunPlan plan = PlanOf(Small({"workflow.checkpoint=True"}, true), 1);
+
+  EXPECT_THAT(plan.warnings, ElementsAre(HasSubstr("workflow.checkpoint")));
+}
+
+TEST(MakePlan, UnevenSharesAreAnErrorOnlyWhereTheReferenceWouldHang) {
+  // 145 samples on 3 ranks: 49, 49 and 47, of which the last has 2 batches of
+  // 16 only, while 145 / 16 / 3 = 3 steps are planned.
+  const std::vector<std::string> uneven = {"dataset.num_files_train=145",
+                                           "reader.batch_size=16"};
+
+  EXPECT_EQ(PlanOf(Small(uneven), 3).steps, 3U);
+  EXPECT_THAT(ErrorOf(Small(uneven, true), 3), HasSubstr("145 samples"));
+}
+
+TEST(MakePlan, RankThatCannotFillABatchOfRecordsIsNamed) {
+  // 9 records / 4 / 2 ranks = 1 step, but rank 1 has one file of 3 records.
+  const LoadedConfig config =
+      Workload("resnet50_h100",
+               {"dataset.num_files_train=3", "dataset.num_samples_per_file=3",
+                "reader.batch_size=4"});
+
+  EXPECT_THAT(ErrorOf(config, 2), HasSubstr("rank 1 has 3 records"));
+}
+
+TEST(MakePlan, OneStepIsAllowedButCountsForNothing) {
+  const RunPlan plan = PlanOf(Small({}), 8);  // 16 / 2 / 8
+
+  EXPECT_EQ(plan.steps, 1U);
+  EXPECT_THAT(plan.warnings, ElementsAre(HasSubstr("no step counts")));
+}
+
+TEST(MakePlan, SeveralSamplesInAnNpzFileAreReadOverAndOver) {
+  const RunPlan plan = PlanOf(Small({"dataset.num_samples_per_file=2"}), 1);
+
+  EXPECT_EQ(plan.steps, 16U);
+  EXPECT_THAT(plan.warnings,
+              ElementsAre(HasSubstr("whole file is read for every sample")));
+}
+
+TEST(MakePlan, EvaluationHasStepsOfItsOwn) {
+  const std::vector<std::string> on = {"workflow.evaluation=True",
+                                       "dataset.num_files_eval=14",
+                                       "reader.batch_size_eval=3"};
+
+  EXPECT_EQ(PlanOf(Small(on), 2).eval_steps, 2U);  // floor(14 / 3 / 2)
+  EXPECT_THAT(ErrorOf(Small({"workflow.evaluation=True"}), 1),
+              HasSubstr("dataset.num_files_eval"));
+}
+
+TEST(MakePlan, NothingIsCheckedThatIsNotTrained) {
+  const RunPlan plan = PlanOf(
+      Small({"workflow.train=False", "workflow.generate_data=True"}), 99);
+
+  EXPECT_EQ(plan.steps, 0U);
+}
+
+TEST(LoaderOptions, CarryTheKeysOfTheReader) {
+  const LoadedConfig config =
+      Workload("cosmoflow_h100",
+               {"reader.prefetch_size=5", "reader.transfer_size=4096",
+                "reader.computation_threads=3", "dataset.num_files_train=64"});
+
+  const emulator::LoaderOptions options = TrainLoaderOptions(
+      config, PlanOf(config, 2), {.rank = 1, .seed = 7, .check = false});
+
+  EXPECT_EQ(options.rank, 1U);
+  EXPECT_EQ(options.steps, 32U);
+  EXPECT_EQ(options.read_threads, 4U);
+  EXPECT_EQ(options.computation_threads, 3U);
+  EXPECT_EQ(options.prefetch_size, 5U);
+  EXPECT_EQ(options.shuffle_size, 2U);
+  EXPECT_EQ(options.transfer_size, 4096U);
+  EXPECT_TRUE(options.shuffle_files);
+  EXPECT_TRUE(options.shuffle_samples);
+  EXPECT_EQ(options.seed, 7U);
+  EXPECT_FALSE(options.check);
+  EXPECT_FALSE(options.read_past_end);
+}
+
+TEST(LoaderOptions, CompatReadsPastTheEndAndForgetsToPreprocessRecords) {
+  const std::vector<std::string> overrides = {"reader.preprocess_time=0.5",
+                                              "dataset.num_files_train=64"};
+  const LoadedConfig now = Workload("cosmoflow_h100", overrides);
+  const LoadedConfig then = Workload("cosmoflow_h100", overrides, true);
+
+  EXPECT_FALSE(TrainLoaderOptions(now, PlanOf(now, 1), {}).preprocess.IsZero());
+  const auto old = TrainLoaderOptions(then, PlanOf(then, 1), {});
+  EXPECT_TRUE(old.preprocess.IsZero());
+  EXPECT_TRUE(old.read_past_end);
+}
+
+TEST(LoaderOptions, EvaluationHasItsOwnSet) {
+  const LoadedConfig config =
+      Small({"workflow.evaluation=True", "dataset.num_files_eval=14",
+             "reader.batch_size_eval=3"});
+
+  const auto options = EvalLoaderOptions(config, PlanOf(config, 2), {});
+
+  EXPECT_EQ(options.order.files, 14U);
+  EXPECT_EQ(options.order.batch_size, 3U);
+  EXPECT_EQ(options.steps, 2U);
+}
+
+TEST(MakeTimeSource, EachRankAndPurposeHasAStreamOfItsOwn) {
+  const LoadedConfig config = Small({});
+  const config::TimeSpec jitter{
+      .kind = config::TimeSpec::Kind::kUniform, .min = 0, .max = 1};
+
+  auto rank0 = MakeTimeSource(config, jitter, 0, Purpose::kCompute);
+  auto again = MakeTimeSource(config, jitter, 0, Purpose::kCompute);
+  auto rank1 = MakeTimeSource(config, jitter, 1, Purpose::kCompute);
+  auto eval0 = MakeTimeSource(config, jitter, 0, Purpose::kEval);
+
+  const core::Nanos first = rank0.Next();
+  EXPECT_EQ(again.Next(), first);
+  EXPECT_NE(rank1.Next(), first);
+  EXPECT_NE(eval0.Next(), first);
+}
+
+TEST(MakeTimeSource, CompatDrawsAlikeOnAllRanks) {
+  const LoadedConfig config = Small({}, true);
+  const config::TimeSpec jitter{.kind = config::TimeSpec::Kind::kExponential,
+                                .scale = 0.1};
+
+  auto rank0 = MakeTimeSource(config, jitter, 0, Purpose::kCompute);
+  auto rank9 = MakeTimeSource(config, jitter, 9, Purpose::kCompute);
+
+  EXPECT_EQ(rank0.Next(), rank9.Next());
+  EXPECT_EQ(rank0.Next(), rank9.Next());
+}
+
+TEST(MakeTimeSource, ConstantsAreExact) {
+  auto source = MakeTimeSource(
+      Small({}), {.kind = config::TimeSpec::Kind::kConstant, .mean = 0.323}, 3,
+      Purpose::kCompute);
+
+  EXPECT_EQ(source.Next(), std::chrono::milliseconds(323));
+}
+
+TEST(DescribeTime, NamesTheDistribution) {
+  using Kind = config::TimeSpec::Kind;
+
+  EXPECT_EQ(DescribeTime({}), "0");
+  EXPECT_EQ(DescribeTime({.kind = Kind::kConstant, .mean = 0.323}), "0.323");
+  EXPECT_EQ(DescribeTime({.kind = Kind::kNormal, .mean = 0.5, .stdev = 0.25}),
+            "normal(mean 0.5, stdev 0.25)");
+  EXPECT_EQ(DescribeTime({.kind = Kind::kUniform, .min = 1, .max = 2}),
+            "uniform(1 to 2)");
+  EXPECT_EQ(DescribeTime({.kind = Kind::kGamma, .shape = 3, .scale = 0.1}),
+            "gamma(shape 3, scale 0.1)");
+  EXPECT_EQ(DescribeTime({.kind = Kind::kExponential, .scale = 0.2}),
+            "exponential(scale 0.2)");
+  EXPECT_EQ(DescribeTime({.kind = Kind::kPoisson, .lam = 4}), "poisson(lam 4)");
+}
+
+TEST(LoaderBytesPerRank, GrowsWithLanesAndDoesNotDependOnTheDataset) {
+  const auto few =
+      LoaderBytesPerRank(Workload("unet3d_h100", {"reader.read_threads=2"}));
+  const auto many =
+      LoaderBytesPerRank(Workload("unet3d_h100", {"reader.read_threads=8"}));
+  const auto larger = LoaderBytesPerRank(
+      Workload("unet3d_h100",
+               {"reader.read_threads=2", "dataset.num_files_train=100000"}));
+
+  ASSERT_TRUE(few.ok() && many.ok() && larger.ok());
+  EXPECT_EQ(larger.value(), few.value());
+  // A batch of 7 tensors for each further lane at least.
+  EXPECT_GT(many.value(), few.value() + 6ULL * 7 * 1448 * 1448);
+}
+
+}  // namespace
+}  // namespace stoker::run
