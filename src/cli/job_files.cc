@@ -128,8 +128,8 @@ core::Status WriteJobMetadata(const TrainingJob& job,
   metadata.config_file =
       std::filesystem::path(job.workload_path).filename().string();
   if (job.command == "run") {
-    metadata.hosts = reporting::RecordedHosts(
-        (folder / reporting::kRecordFile).string());
+    metadata.hosts =
+        reporting::RecordedHosts((folder / reporting::kRecordFile).string());
   }
   metadata.params = ParamsOf(job);
   metadata.yaml_params = FileKeysJson(job);
