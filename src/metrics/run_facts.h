@@ -35,6 +35,8 @@ struct RunFacts {
   std::uint64_t num_files_train = 0;
   std::uint64_t num_files_eval = 0;
   std::uint64_t num_samples_per_file = 1;
+  // > 0: so many contents, the other names are links to them.
+  std::uint64_t distinct_contents = 0;
   double record_length_bytes = 0;     // nominal: as configured
   std::uint64_t steps_per_epoch = 0;  // of each rank
   std::uint64_t eval_steps = 0;       // of each rank and evaluation

@@ -152,11 +152,8 @@ void AddSteps(const RunRecord& record, RunSummary& summary) {
 }
 
 // The largest share; of equal ones compute first, then the wait.
-Bound LargestShare(const RunSummary& summary) {
-  if (summary.compute_share >= summary.load_share &&
-      summary.compute_share >= summary.barrier_share) {
-    return Bound::kCompute;
-  }
+Bound WhatBound(const RunSummary& summary) {
+  if (summary.train.au_met) return Bound::kCompute;
   return summary.load_share >= summary.barrier_share ? Bound::kStorageWait
                                                      : Bound::kBarrier;
 }
@@ -240,7 +237,7 @@ RunSummary Summarise(const RunRecord& record) {
   if (record.facts.evaluation) summary.eval = MakeEval(record, epochs);
   AddRankExtremes(record, summary);
   AddSteps(record, summary);
-  summary.bound = LargestShare(summary);
+  summary.bound = WhatBound(summary);
   AddResources(record, summary);
   AddHosts(record, summary);
   return summary;

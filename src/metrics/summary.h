@@ -43,7 +43,8 @@ struct StepMeans {
   double overshoot = 0;
 };
 
-// What the counted training steps spent most of their time on.
+// What bound the run: computation where the utilisation reached its target,
+// else the longer of the two waits of the counted training steps.
 enum class Bound : std::uint8_t { kCompute, kStorageWait, kBarrier };
 // "compute", "storage wait", "barrier"
 std::string_view BoundName(Bound bound);

@@ -49,8 +49,16 @@ std::string VerdictText(const RunRecord& record, const RunSummary& summary) {
 }
 
 // Lines that are only there when they have something to say.
-std::string OccasionalLines(const RunSummary& summary) {
+std::string OccasionalLines(const RunRecord& record,
+                            const RunSummary& summary) {
   std::string text;
+  if (record.facts.distinct_contents > 0) {
+    text += Line("dataset",
+                 fmt::format("{} different contents under {} names: far less "
+                             "data than its size says",
+                             record.facts.distinct_contents,
+                             record.facts.num_files_train));
+  }
   if (summary.discarded_bytes > 0) {
     text +=
         Line("read ahead, lost",
@@ -66,7 +74,8 @@ std::string OccasionalLines(const RunSummary& summary) {
     text += Line("read errors", core::FormatCount(summary.reads.errors));
   }
   const auto cached = std::ranges::count(summary.potential_caching, true);
-  if (cached > 0) {
+  // Storage that answers by itself is no matter of caching.
+  if (cached > 0 && record.facts.backend != "null") {
     text += Line("page cache",
                  fmt::format("{} of {} hosts could hold all of their data in "
                              "memory",
@@ -125,7 +134,7 @@ std::string ConsoleReport(const RunRecord& record, const RunSummary& summary,
       "client CPU",
       fmt::format("{:.1f} % of all cores, {:.2f} GiB per core-second",
                   summary.client_cpu_percent, summary.gib_per_core_second));
-  text += OccasionalLines(summary);
+  text += OccasionalLines(record, summary);
   text += Line("bound by", BoundName(summary.bound));
   text += Line("verdict", VerdictText(record, summary));
   text += Line("op stream", record.op_stream_hash);

@@ -40,6 +40,7 @@ Json FactsJson(const RunFacts& facts) {
   json.Add("num_files_train", facts.num_files_train);
   json.Add("num_files_eval", facts.num_files_eval);
   json.Add("num_samples_per_file", facts.num_samples_per_file);
+  json.Add("distinct_contents", facts.distinct_contents);
   json.Add("record_length_bytes", facts.record_length_bytes);
   json.Add("steps_per_epoch", facts.steps_per_epoch);
   json.Add("eval_steps", facts.eval_steps);

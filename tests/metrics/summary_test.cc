@@ -124,10 +124,12 @@ TEST(Summarise, ClientCpuIsOfAllCoresAndTheLongestRank) {
   EXPECT_DOUBLE_EQ(summary.gib_per_core_second, 2800.0 / (1ULL << 30));
 }
 
-TEST(Summarise, LargestShareNamesTheBound) {
+TEST(Summarise, BoundIsComputeAtTheTargetElseTheLongerWait) {
   RunRecord record = TwoRanks(1);
-  // Counted steps: load 3 · 0.1, compute 3 · 0.4 → compute.
+  record.facts.au_target = 0;
   EXPECT_EQ(Summarise(record).bound, Bound::kCompute);
+  // Computation has the largest share all the same.
+  record.facts.au_target = 1;
   record.ranks[0].epochs[0].blocks[0].sums.counted_load = Millis(9000);
   EXPECT_EQ(Summarise(record).bound, Bound::kStorageWait);
   record.ranks[1].epochs[0].blocks[0].sums.counted_barrier = Millis(90000);
