@@ -1,0 +1,23 @@
+#include "emulator/accelerator.h"
+
+#include <algorithm>
+
+namespace stoker::emulator {
+
+ComputeTime Accelerator::Compute() {
+  const core::Nanos wanted = source_.Next();
+  const core::TimePoint start = clock_.Now();
+  const core::TimePoint deadline = start + wanted;
+  core::TimePoint now = start;
+  // Long sleeps look at the cancel flag in between.
+  constexpr core::Nanos kSlice =
+      std::chrono::milliseconds(core::kCancelPollMillis);
+  while (now < deadline && !cancel_.IsSet()) {
+    clock_.SleepUntil(std::min(deadline, now + kSlice));
+    now = clock_.Now();
+  }
+  return {.taken = now - start,
+          .overshoot = std::max(core::Nanos{0}, now - deadline)};
+}
+
+}  // namespace stoker::emulator

@@ -1,0 +1,33 @@
+#pragma once
+
+// One simulated accelerator: computes by sleeping.
+
+#include "core/cancel.h"
+#include "core/clock.h"
+#include "emulator/time_source.h"
+
+namespace stoker::emulator {
+
+// What one step of computation took.
+struct ComputeTime {
+  core::Nanos taken{};      // measured, overshoot included
+  core::Nanos overshoot{};  // beyond the time asked for
+};
+
+// Belongs to one thread.
+class Accelerator {
+ public:
+  // The references outlive the accelerator.
+  Accelerator(const TimeSource& source, core::Clock& clock,
+              const core::CancelFlag& cancel)
+      : source_(source), clock_(clock), cancel_(cancel) {}
+  // Sleeps to an absolute deadline; returns early when cancelled.
+  ComputeTime Compute();
+
+ private:
+  TimeSource source_;
+  core::Clock& clock_;
+  const core::CancelFlag& cancel_;
+};
+
+}  // namespace stoker::emulator

@@ -1,0 +1,149 @@
+#include "emulator/epoch.h"
+
+#include <sys/resource.h>
+
+#include <string>
+#include <utility>
+
+namespace stoker::emulator {
+
+namespace {
+
+core::Nanos FromTimeval(const timeval& time) {
+  return std::chrono::seconds(time.tv_sec) +
+         std::chrono::microseconds(time.tv_usec);
+}
+
+metrics::CpuTime ProcessCpuTime() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return {.user = FromTimeval(usage.ru_utime),
+          .system = FromTimeval(usage.ru_stime)};
+}
+
+class Loop {
+ public:
+  Loop(const LoopOptions& options, const LoopParts& parts)
+      : options_(options), parts_(parts) {}
+
+  core::Status Run() {
+    if (options_.start_barrier) {
+      STOKER_TRY(parts_.comm->Barrier(options_.barrier_timeout));
+    }
+    std::uint32_t next_eval = options_.eval_after_epoch;
+    for (std::uint32_t epoch = 1; epoch <= options_.epochs; ++epoch) {
+      const bool evaluate = options_.evaluation && epoch >= next_eval;
+      if (evaluate) {
+        next_eval += options_.epochs_between_evals;
+      }
+      const core::Status status = Epoch(epoch, evaluate);
+      // What came through the communicator names its rank and epoch already.
+      if (!status.ok()) {
+        return status.code() == core::Code::kUnavailable
+                   ? status
+                   : status.WithContext("epoch " + std::to_string(epoch));
+      }
+    }
+    return {};
+  }
+
+ private:
+  core::Status Epoch(std::uint32_t epoch, bool evaluate) {
+    metrics::EpochRecord record;
+    record.epoch = epoch;
+    parts_.observer->OnEpochStart(epoch);
+    const metrics::CpuTime cpu_before = ProcessCpuTime();
+    record.start = parts_.clock->Now();
+    record.blocks.emplace_back();
+    STOKER_TRY(TrainBlock(epoch, record.blocks.back()));
+    STOKER_TRY(parts_.comm->Barrier(options_.barrier_timeout));
+    record.train_end = parts_.clock->Now();
+    STOKER_ASSIGN(record.train_loader, parts_.train_loader->FinishEpoch());
+    if (evaluate) {
+      record.eval.emplace();
+      STOKER_TRY(EvalBlock(epoch, *record.eval).WithContext("evaluation"));
+      STOKER_ASSIGN(record.eval_loader, parts_.eval_loader->FinishEpoch());
+    }
+    // The ranks meet between epochs, as where the reference remaps samples.
+    STOKER_TRY(parts_.comm->Barrier(options_.barrier_timeout));
+    record.end = parts_.clock->Now();
+    const metrics::CpuTime cpu_after = ProcessCpuTime();
+    record.cpu = {.user = cpu_after.user - cpu_before.user,
+                  .system = cpu_after.system - cpu_before.system};
+    return parts_.observer->OnEpochEnd(std::move(record));
+  }
+
+  core::Status TrainBlock(std::uint32_t epoch, metrics::BlockRecord& block) {
+    core::Clock& clock = *parts_.clock;
+    block.steps.reserve(options_.steps);
+    block.start = clock.Now();
+    core::TimePoint loading = block.start;
+    STOKER_TRY(parts_.train_loader->StartEpoch(epoch));
+    for (std::uint64_t step = 0; step < options_.steps; ++step) {
+      metrics::StepRecord record;
+      STOKER_TRY(LoadAndCompute(*parts_.train_loader, *parts_.accelerator,
+                                loading, record));
+      const core::TimePoint computed = loading + record.proc;
+      STOKER_TRY(parts_.comm->Barrier(options_.barrier_timeout));
+      loading = clock.Now();
+      record.barrier = loading - computed;
+      block.steps.push_back(record);
+      parts_.observer->OnStep(epoch, step, record);
+    }
+    block.end = loading;
+    block.closed = true;
+    return {};
+  }
+
+  // No barrier between evaluation steps.
+  core::Status EvalBlock(std::uint32_t epoch, metrics::BlockRecord& block) {
+    core::Clock& clock = *parts_.clock;
+    block.steps.reserve(options_.eval_steps);
+    block.start = clock.Now();
+    core::TimePoint loading = block.start;
+    STOKER_TRY(parts_.eval_loader->StartEpoch(epoch));
+    for (std::uint64_t step = 0; step < options_.eval_steps; ++step) {
+      metrics::StepRecord record;
+      STOKER_TRY(LoadAndCompute(*parts_.eval_loader, *parts_.eval_accelerator,
+                                loading, record));
+      loading += record.proc;
+      block.steps.push_back(record);
+    }
+    block.end = loading;
+    block.closed = true;
+    return {};
+  }
+
+  // Fills load, compute, proc, overshoot, samples and bytes.
+  core::Status LoadAndCompute(Loader& loader, Accelerator& accelerator,
+                              core::TimePoint loading,
+                              metrics::StepRecord& record) {
+    STOKER_ASSIGN(const std::optional<Batch> batch, loader.Next());
+    if (!batch.has_value()) {
+      return {core::Code::kCorruption,
+              "the loader ran out of batches before the last step"};
+    }
+    record.load = parts_.clock->Now() - loading;
+    const ComputeTime compute = accelerator.Compute();
+    if (parts_.cancel->IsSet()) {
+      return {core::Code::kCancelled, "the run was stopped"};
+    }
+    record.compute = compute.taken;
+    record.overshoot = compute.overshoot;
+    record.proc = parts_.clock->Now() - loading;
+    record.samples = batch->samples;
+    record.bytes = batch->bytes;
+    return {};
+  }
+
+  const LoopOptions& options_;
+  const LoopParts& parts_;
+};
+
+}  // namespace
+
+core::Status RunEpochs(const LoopOptions& options, const LoopParts& parts) {
+  return Loop(options, parts).Run();
+}
+
+}  // namespace stoker::emulator

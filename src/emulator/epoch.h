@@ -1,0 +1,59 @@
+#pragma once
+
+// The training loop of one rank: load, compute, meet the others.
+
+#include <cstdint>
+#include <functional>
+
+#include "comm/communicator.h"
+#include "core/cancel.h"
+#include "core/clock.h"
+#include "core/status.h"
+#include "emulator/accelerator.h"
+#include "emulator/loader.h"
+#include "metrics/run_record.h"
+
+namespace stoker::emulator {
+
+struct LoopOptions {
+  std::uint32_t epochs = 1;
+  std::uint64_t steps = 0;  // per epoch, the same on every rank
+  bool evaluation = false;
+  std::uint64_t eval_steps = 0;
+  std::uint32_t eval_after_epoch = 1;
+  std::uint32_t epochs_between_evals = 1;
+  // All ranks meet once the loaders stand, before epoch 1.
+  bool start_barrier = true;
+  core::Nanos barrier_timeout = std::chrono::hours(1);
+};
+
+// Told after every step and every epoch, on the loop's thread; must be quick.
+class LoopObserver {
+ public:
+  virtual ~LoopObserver() = default;
+  virtual void OnEpochStart(std::uint32_t epoch) = 0;
+  virtual void OnStep(std::uint32_t epoch, std::uint64_t step,
+                      const metrics::StepRecord& record) = 0;
+  // Takes the record; collective calls are allowed here. A failure ends the
+  // run.
+  virtual core::Status OnEpochEnd(metrics::EpochRecord&& record) = 0;
+};
+
+// What the loop works with; nothing is owned. `eval_*` null without
+// evaluation.
+struct LoopParts {
+  comm::Communicator* comm = nullptr;
+  core::Clock* clock = nullptr;
+  const core::CancelFlag* cancel = nullptr;
+  Loader* train_loader = nullptr;
+  Accelerator* accelerator = nullptr;
+  Loader* eval_loader = nullptr;
+  Accelerator* eval_accelerator = nullptr;
+  LoopObserver* observer = nullptr;
+};
+
+// Collective. Each step: the batch, the computation, a barrier. Fails with the
+// first error of this rank, or of the communicator.
+core::Status RunEpochs(const LoopOptions& options, const LoopParts& parts);
+
+}  // namespace stoker::emulator

@@ -1,0 +1,66 @@
+#pragma once
+
+// The part of a loader that differs between pipelines: which sample goes into
+// which batch, and how far ahead of the accelerator the pipeline runs.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "dataset/op_stream.h"
+#include "emulator/internal/pump.h"
+
+namespace stoker::emulator::internal {
+
+// Where whole batches go. Called by the pump's thread.
+class BatchSink {
+ public:
+  virtual ~BatchSink() = default;
+  virtual void Post(std::uint64_t step, std::uint64_t bytes) = 0;
+};
+
+struct Arrived {
+  std::uint64_t samples = 0;
+  std::uint64_t bytes = 0;  // payload
+};
+
+// How far a pipeline runs ahead.
+struct LookAhead {
+  // Batches that may be begun beyond those taken; at least 1.
+  std::uint64_t batches = 1;
+  // True: a batch is begun only when it is asked for (no overlap).
+  bool on_demand = false;
+};
+
+// Lanes and look-ahead of a pipeline shape.
+std::size_t LanesOf(PipelineShape shape, const LoaderOptions& options);
+LookAhead LookAheadOf(PipelineShape shape, const LoaderOptions& options);
+
+class BatchSchedule : public Schedule {
+ public:
+  // Pump thread, before the first Round of an epoch. `allowed` counts the
+  // batches that may be begun; the consumer raises it.
+  virtual void StartEpoch(std::uint32_t epoch,
+                          const std::atomic<std::uint64_t>& allowed,
+                          BatchSink& sink) = 0;
+  // Samples that arrived since StartEpoch, handed over or not.
+  virtual Arrived arrived() const = 0;
+  // Consumer thread, for a posted batch that is not yet taken: adds its
+  // samples in order.
+  virtual void HashBatch(std::uint32_t epoch, std::uint64_t step,
+                         dataset::OpStreamHash& hash) const = 0;
+};
+
+std::unique_ptr<BatchSchedule> MakeLaneSchedule(PipelineShape shape,
+                                                const LoaderData& data,
+                                                const LoaderOptions& options,
+                                                core::Clock& clock);
+std::unique_ptr<BatchSchedule> MakeRecordSchedule(const LoaderData& data,
+                                                  const LoaderOptions& options,
+                                                  core::Clock& clock);
+std::unique_ptr<BatchSchedule> MakeSchedule(PipelineShape shape,
+                                            const LoaderData& data,
+                                            const LoaderOptions& options,
+                                            core::Clock& clock);
+
+}  // namespace stoker::emulator::internal

@@ -1,0 +1,157 @@
+#pragma once
+
+// Drives the lanes of one rank over one ReadQueue: a lane visits files and
+// does what the format's reader program asks for; a Schedule decides which.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/aligned_buffer.h"
+#include "core/clock.h"
+#include "core/status.h"
+#include "emulator/loader.h"
+#include "formats/format.h"
+#include "metrics/run_record.h"
+#include "storage/read_queue.h"
+
+namespace stoker::emulator::internal {
+
+// One file to read, and the sample wanted of it (formats that stream their
+// samples deliver all).
+struct Visit {
+  std::uint64_t file = 0;  // index in the set
+  std::uint32_t sample = 0;
+};
+
+// One sample that is whole.
+struct Arrival {
+  std::size_t lane = 0;
+  std::uint64_t file = 0;
+  std::uint32_t sample = 0;
+  std::uint64_t bytes = 0;
+};
+
+// What a lane does after a sample.
+struct AfterSample {
+  enum class Kind : std::uint8_t {
+    kGoOn,
+    kPauseUntil,  // busy with the sample until `until`
+    kBlock,       // until MayResume
+  } kind = Kind::kGoOn;
+  core::TimePoint until{};
+};
+
+// Called by the pump's thread only.
+class Schedule {
+ public:
+  virtual ~Schedule() = default;
+  // The next visit of an idle lane; false: nothing to do now.
+  virtual bool NextVisit(std::size_t lane, Visit& visit) = 0;
+  virtual AfterSample OnSample(const Arrival& arrival) = 0;
+  // The pause of OnSample's answer is over.
+  virtual void OnPauseEnd(std::size_t lane) = 0;
+  virtual bool MayResume(std::size_t lane) = 0;
+  // All of the file has been read; `samples` arrived of it.
+  virtual core::Status OnFileDone(std::size_t lane, const Visit& visit,
+                                  std::uint32_t samples) = 0;
+  // Looks at what the consumer did since; called before the lanes advance.
+  // Returns when it wants to be called again at the latest.
+  virtual core::TimePoint Update() = 0;
+};
+
+// Not thread-safe: one thread makes it, then one thread (its pump thread)
+// calls the rest, but for Wake.
+class Pump {
+ public:
+  static core::Result<std::unique_ptr<Pump>> Make(std::size_t lanes,
+                                                  const LoaderData& data,
+                                                  const LoaderOptions& options,
+                                                  core::Clock& clock);
+  ~Pump();
+
+  // One round: advances every lane that can, submits what they ask for, and
+  // waits for completions until `deadline` if any is in flight. Returns false
+  // when nothing is in flight (the caller then waits for its consumer).
+  core::Result<bool> Round(Schedule& schedule, core::TimePoint deadline);
+  // Earliest end of a lane's pause, kNever without one.
+  core::TimePoint NextPauseEnd() const;
+  // Waits for what is in flight and makes every lane idle. The counters then
+  // hold the epoch. Once `hurry` is set it waits no longer than a second: what
+  // has not come back by then is given up (kCancelled).
+  core::Status Quiesce(const std::atomic<bool>& hurry);
+  // Counters since the last call.
+  metrics::LoaderCounters TakeCounters();
+  // From any thread: ends the wait of a Round.
+  void Wake() { queue_->Wake(); }
+
+  std::uint64_t buffer_bytes() const { return buffers_.size(); }
+  std::string_view engine() const { return queue_->engine(); }
+
+  // Bytes of request buffers for `lanes` lanes.
+  static std::uint64_t BufferBytes(std::size_t lanes, const LoaderData& data,
+                                   const LoaderOptions& options,
+                                   const storage::ReadLimits& limits);
+
+ private:
+  enum class LaneState : std::uint8_t {
+    kIdle,
+    kAsking,   // `op` waits to be submitted
+    kReading,  // in flight
+    kPaused,   // until `until`
+    kBlocked,  // until the schedule lets it resume
+  };
+  struct Lane {
+    LaneState state = LaneState::kIdle;
+    std::unique_ptr<formats::ReaderProgram> program;
+    std::span<std::byte> buffer;
+    std::string name;
+    storage::ObjectId object{};
+    Visit visit;
+    std::uint64_t expected_bytes = 0;  // of each sample
+    std::uint64_t stored_bytes = 0;    // of each sample as it lies in the file
+    std::uint32_t samples = 0;         // arrived of this visit
+    std::uint64_t unclaimed = 0;       // bytes read and in no sample yet
+    storage::ReadOp op;
+    core::TimePoint submitted{};
+    core::TimePoint until{};
+  };
+
+  Pump(const LoaderData& data, const LoaderOptions& options,
+       core::Clock& clock);
+
+  core::Status AdvanceLanes(Schedule& schedule);
+  // True if the lane did something.
+  core::Result<bool> AdvanceLane(std::size_t lane, Schedule& schedule);
+  core::Status BeginVisit(std::size_t lane, Schedule& schedule,
+                          const Visit& visit);
+  core::Status Feed(std::size_t lane, Schedule& schedule,
+                    formats::ReaderProgram::Event event);
+  core::Status Ask(Lane& lane, const formats::ReaderProgram::Next& next);
+  // True: go on feeding kResume.
+  bool TakeSample(std::size_t lane, Schedule& schedule,
+                  const formats::ReaderProgram::Next& next);
+  core::Status SubmitAsked();
+  core::Status HandleDone(Schedule& schedule, const storage::ReadDone& done);
+  void NoteDone(const storage::ReadDone& done);
+  core::Status CheckOverdue();
+  void EndVisit(Lane& lane);
+
+  LoaderData data_;
+  LoaderOptions options_;
+  core::Clock& clock_;
+  core::AlignedBuffer buffers_;
+  std::vector<Lane> lanes_;
+  std::vector<storage::ReadOp> asked_;
+  std::vector<storage::ReadDone> done_;
+  metrics::LoaderCounters counters_;
+  storage::ReadCounters reads_before_;
+  core::Nanos latency_max_{};  // since the last TakeCounters
+  bool hung_ = false;          // an op never came back: its memory must stay
+  std::unique_ptr<storage::ReadQueue> queue_;  // ends before the buffers
+};
+
+}  // namespace stoker::emulator::internal

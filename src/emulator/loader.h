@@ -1,0 +1,122 @@
+#pragma once
+
+// Feeds one accelerator with batches, reading ahead of it the way a given
+// input pipeline would.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "core/cancel.h"
+#include "core/clock.h"
+#include "core/status.h"
+#include "dataset/names.h"
+#include "dataset/op_stream.h"
+#include "dataset/order.h"
+#include "dataset/spec.h"
+#include "emulator/time_source.h"
+#include "formats/format.h"
+#include "metrics/run_record.h"
+#include "storage/backend.h"
+
+namespace stoker::emulator {
+
+struct Batch {
+  std::uint64_t step = 0;  // from 0 in the epoch
+  std::uint32_t samples = 0;
+  std::uint64_t bytes = 0;  // payload as delivered by storage
+};
+
+// The samples a loader reads: one set (train or valid) of a dataset. Pointers
+// are not owned and outlive the loader.
+struct LoaderData {
+  storage::Backend* backend = nullptr;
+  const formats::Format* format = nullptr;
+  dataset::SpecSource specs;
+  std::uint64_t first_index = 0;  // generation index of the set's first file
+  dataset::Naming naming;
+  std::uint64_t returned_bytes = 0;  // of the tensor handed over per sample
+
+  // `file` is the index in the set.
+  formats::FileSpec SpecOf(std::uint64_t file) const {
+    return dataset::FileSpecOf(specs, first_index + file);
+  }
+};
+
+struct LoaderOptions {
+  dataset::OrderSpec order;
+  std::uint64_t rank = 0;
+  std::uint64_t steps = 0;   // batches per epoch
+  std::uint32_t epochs = 1;  // of the run
+  std::uint32_t read_threads = 1;
+  std::uint32_t computation_threads = 1;
+  std::uint32_t prefetch_size = 2;
+  std::uint32_t shuffle_size = 1024;  // samples; acts with shuffle_samples
+  std::uint32_t transfer_size = 256U << 10;  // bytes
+  bool shuffle_files = false;
+  bool shuffle_samples = false;
+  // numpy seed of the shuffles of epoch e is seed + e, or seed.
+  std::uint32_t seed = 123;
+  bool seed_change_epoch = true;
+  TimeSource preprocess;  // per sample
+  bool check = true;      // verify the checksums the format carries
+  // Read past the epoch's end and throw it away, as the reference does.
+  bool read_past_end = false;
+  core::Nanos io_timeout = std::chrono::seconds(60);
+  // Sees every physical read (tests, traces); null: nobody.
+  storage::ReadObserver* observer = nullptr;
+};
+
+// Called by one thread, the accelerator's.
+class Loader {
+ public:
+  virtual ~Loader() = default;
+  // Starts reading epoch `epoch` (from 1).
+  virtual core::Status StartEpoch(std::uint32_t epoch) = 0;
+  // Blocks until the next batch is whole; empty after the epoch's last.
+  // Releases the batch before it. kCancelled once the cancel flag is set.
+  virtual core::Result<std::optional<Batch>> Next() = 0;
+  // Stops reading ahead, discards what is in flight and returns what was done
+  // since StartEpoch.
+  virtual core::Result<metrics::LoaderCounters> FinishEpoch() = 0;
+  // Over the batches handed out so far, all epochs.
+  virtual std::uint64_t op_stream_hash() const = 0;
+  // Bytes taken before the start for request buffers and batches ahead.
+  virtual std::uint64_t pool_bytes() const = 0;
+  // "uring", "threads", or "" where the back end has no choice.
+  virtual std::string_view engine() const = 0;
+};
+
+// Which pipeline shape a loader model emulates.
+enum class PipelineShape : std::uint8_t {
+  kTorch,       // index sampler, worker lanes
+  kTfRecord,    // parallel interleave over record files
+  kTfGenerator  // one generator per lane, other formats under tensorflow
+};
+
+// One row of the table of loader models.
+struct LoaderModelInfo {
+  std::string_view name;
+  std::string_view summary;
+};
+std::span<const LoaderModelInfo> LoaderModels();
+
+// Bytes the loader will take, before it is made.
+std::uint64_t PoolBytes(PipelineShape shape, const LoaderData& data,
+                        const LoaderOptions& options,
+                        const storage::ReadLimits& limits);
+
+// Files a loader has open at a time, at most.
+std::uint64_t OpenFiles(PipelineShape shape, const LoaderOptions& options);
+
+// Takes its memory now and starts its pump thread; the calling thread must be
+// attached to `clock`. `model` is a name of LoaderModels (kInvalidArgument
+// otherwise, naming them).
+core::Result<std::unique_ptr<Loader>> MakeLoader(
+    std::string_view model, PipelineShape shape, const LoaderData& data,
+    const LoaderOptions& options, core::Clock& clock,
+    const core::CancelFlag& cancel);
+
+}  // namespace stoker::emulator

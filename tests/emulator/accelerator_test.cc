@@ -1,0 +1,92 @@
+#include "emulator/accelerator.h"
+
+#include <gtest/gtest.h>
+
+#include "core/clock.h"
+
+namespace stoker::emulator {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class AcceleratorTest : public ::testing::Test {
+ protected:
+  void SetUp() override { clock_.Attach(); }
+  void TearDown() override { clock_.Detach(); }
+  Accelerator Computing(double time) {
+    const TimeModel model{.kind = TimeModel::Kind::kConstant, .a = time};
+    return {TimeSource(model, 1), clock_, cancel_};
+  }
+
+  core::VirtualClock clock_;
+  core::CancelFlag cancel_;
+};
+
+TEST_F(AcceleratorTest, TakesTheTimeAskedForWithoutOvershoot) {
+  Accelerator accelerator = Computing(0.323);
+  const ComputeTime time = accelerator.Compute();
+  EXPECT_EQ(time.taken, milliseconds(323));
+  EXPECT_EQ(time.overshoot, core::Nanos{});
+  EXPECT_EQ(clock_.Now().time_since_epoch(), milliseconds(323));
+}
+
+TEST_F(AcceleratorTest, TakesNoTimeWithoutComputation) {
+  Accelerator accelerator{TimeSource(), clock_, cancel_};
+  EXPECT_EQ(accelerator.Compute().taken, core::Nanos{});
+}
+
+TEST_F(AcceleratorTest, LeavesALongComputationSoonAfterTheRunIsStopped) {
+  core::ClockedThread stopper(clock_, [&] {
+    clock_.SleepUntil(core::TimePoint(seconds(3)));
+    cancel_.Set();
+  });
+  Accelerator accelerator = Computing(3600);
+  const ComputeTime time = accelerator.Compute();
+  EXPECT_GE(time.taken, seconds(3));
+  EXPECT_LE(time.taken, milliseconds(3000 + core::kCancelPollMillis));
+  EXPECT_EQ(time.overshoot, core::Nanos{});
+}
+
+TEST_F(AcceleratorTest, FollowsTheDistribution) {
+  const TimeModel model{.kind = TimeModel::Kind::kUniform, .a = 1, .b = 2};
+  Accelerator accelerator{TimeSource(model, 5), clock_, cancel_};
+  TimeSource same(model, 5);
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(accelerator.Compute().taken, same.Next());
+  }
+}
+
+// A clock whose sleeps end late.
+class LateClock final : public core::Clock {
+ public:
+  core::TimePoint Now() const override { return now_; }
+  void SleepUntil(core::TimePoint deadline) override {
+    now_ = deadline + std::chrono::microseconds(70);
+  }
+  bool WaitUntil(std::condition_variable&, std::unique_lock<std::mutex>&,
+                 core::TimePoint) override {
+    return false;
+  }
+  void NotifyAll(std::condition_variable&) override {}
+  void Attach() override {}
+  void Detach() override {}
+
+ private:
+  core::TimePoint now_{};
+};
+
+TEST(Accelerator, BooksWhatASleepTakesTooLong) {
+  LateClock clock;
+  const core::CancelFlag cancel;
+  const TimeModel model{.kind = TimeModel::Kind::kConstant, .a = 0.0035};
+  Accelerator accelerator(TimeSource(model, 1), clock, cancel);
+  for (int step = 0; step < 2; ++step) {
+    const ComputeTime time = accelerator.Compute();
+    EXPECT_EQ(time.taken, std::chrono::microseconds(3570));
+    EXPECT_EQ(time.overshoot, std::chrono::microseconds(70));
+  }
+}
+
+}  // namespace
+}  // namespace stoker::emulator
