@@ -67,7 +67,7 @@ TEST(ConsoleReport, TroubleIsMentioned) {
   const std::string text =
       ConsoleReport(record, metrics::Summarise(record), "x");
   EXPECT_THAT(text, HasSubstr("fail: AU 78.75 % of 90.00 % asked"));
-  EXPECT_THAT(text, HasSubstr("read ahead, lost 3.00 MiB"));
+  EXPECT_THAT(text, HasSubstr("read ahead, lost  3.00 MiB"));
   EXPECT_THAT(text, HasSubstr("8 different contents under"));
   EXPECT_THAT(text, HasSubstr("read errors       2"));
   EXPECT_THAT(text, HasSubstr("odd sizes         1,234 samples"));

@@ -106,6 +106,12 @@ TEST(MakePlan, CheckpointsDuringTrainingAreRefused) {
               HasSubstr("++workload.workflow.checkpoint=False"));
 }
 
+TEST(MakePlan, CompatWarnsOfUnet3dsHiddenCheckpoint) {
+  const RunPlan plan = PlanOf(Small({"model.name=unet3d"}, true), 1);
+
+  EXPECT_THAT(plan.warnings, ElementsAre(HasSubstr("workflow.checkpoint")));
+}
+
 TEST(MakePlan, CompatLeavesCheckpointsOffWithAWarning) {
   const RunPlan plan = PlanOf(Small({"workflow.checkpoint=True"}, true), 1);
 
