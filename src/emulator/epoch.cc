@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "core/thread_policy.h"
+
 namespace stoker::emulator {
 
 namespace {
@@ -143,6 +145,7 @@ class Loop {
 }  // namespace
 
 core::Status RunEpochs(const LoopOptions& options, const LoopParts& parts) {
+  core::PreferPromptWakeUps();
   return Loop(options, parts).Run();
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/thread_policy.h"
 
 namespace stoker::emulator::internal {
 
@@ -181,6 +182,7 @@ void PumpLoader::Post(std::uint64_t step, std::uint64_t bytes) {
 }
 
 void PumpLoader::Run() {
+  core::PreferLongSlices();
   while (true) {
     {
       std::unique_lock lock(mutex_);
