@@ -20,6 +20,12 @@ struct HostSlots {
 
 core::Result<HostSlots> ParseHost(const std::string& word) {
   const std::size_t colon = word.rfind(':');
+  if (word.find(':') != colon) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("--hosts: '{}': an IPv6 address cannot stand "
+                              "here; remedy: a host name",
+                              word));
+  }
   if (colon == std::string::npos) {
     return HostSlots{.host = word};
   }

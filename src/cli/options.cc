@@ -102,8 +102,6 @@ constexpr std::array kOptions = {
            "as --stream-log-level VERBOSE"},
     Option{"debug", "", ValueKind::kFlag, "", "", kTraining, 0,
            "as --stream-log-level DEBUG"},
-    Option{"run-dir", "", ValueKind::kText, "DIR", "", kRun | kDatagen, 0,
-           "the result folder itself (set by the launcher for its ranks)"},
 };
 
 const Option* Find(std::span<const Option> options, CommandSet command,

@@ -37,6 +37,8 @@ using Instant = std::chrono::steady_clock::time_point;
 // The launcher tells its ranks the width of the terminal: their own stdout
 // always looks like one.
 constexpr const char* kProgressVariable = "STOKER_PROGRESS_COLUMNS";
+// … and the result folder it made.
+constexpr const char* kFolderVariable = "STOKER_RESULT_FOLDER";
 // A rank ends by itself this long after Ctrl-C, the launcher somewhat later.
 constexpr unsigned kRankGraceSeconds = 8;
 constexpr unsigned kLauncherGraceSeconds = 15;
@@ -50,6 +52,15 @@ metrics::WallTime WallNow() {
   return std::chrono::time_point_cast<core::Nanos>(
       std::chrono::system_clock::now());
 }
+
+// The result folder of the launcher that started this rank, "" under another.
+std::string LaunchedFolder() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): read before any thread starts
+  const char* told = std::getenv(kFolderVariable);
+  return told == nullptr || !run::StartedAsRank() ? std::string() : told;
+}
+
+bool UnderOwnLauncher() { return !LaunchedFolder().empty(); }
 
 // Columns of the terminal on stdout, 0 if it is none.
 int TerminalColumns() {
@@ -81,15 +92,18 @@ run::Admission Admit(const TrainingJob& job) {
        .model = job.model,
        .accelerator = job.accelerator,
        .accelerators = job.ranks(),
-       .hosts = static_cast<std::int64_t>(job.hosts().size()),
+       .hosts = job.host_count(),
        .memory_gib_per_host =
            job.arguments.Given("client-host-memory-in-gb")
                ? job.arguments.Integer("client-host-memory-in-gb")
                : 0,
+       .what_if = job.arguments.Flag("what-if"),
        .division = job.arguments.Flag("closed") ? run::Division::kClosed
                    : job.arguments.Flag("open") ? run::Division::kOpen
                                                 : run::Division::kNone,
-       .allow_invalid = job.arguments.Flag("allow-invalid-params")});
+       .allow_invalid = job.arguments.Flag("allow-invalid-params"),
+       .checks = !job.arguments.Flag("no-check"),
+       .data_uri = job.data_uri});
   return admission;
 }
 
@@ -129,16 +143,15 @@ Status Generate(const TrainingJob& job, const run::RankContext& context) {
 Status Train(const TrainingJob& job, const run::RankContext& context,
              const std::string& folder) {
   STOKER_ASSIGN(const core::Nanos io_timeout, IoTimeout(job));
-  return run::RunTraining(context,
-                          {.config = &job.config,
-                           .model = job.model,
-                           .accelerator = job.accelerator,
-                           .data_uri = job.data_uri,
-                           .folder = folder,
-                           .io_timeout = io_timeout,
-                           .check = !job.arguments.Flag("no-check"),
-                           .tool = fmt::format("stoker {}", core::kVersion),
-                           .command_line = job.command_line()});
+  return run::RunTraining(context, {.config = &job.config,
+                                    .model = job.model,
+                                    .accelerator = job.accelerator,
+                                    .data_uri = job.data_uri,
+                                    .folder = folder,
+                                    .io_timeout = io_timeout,
+                                    .check = !job.arguments.Flag("no-check"),
+                                    .tool = std::string(core::kVersion),
+                                    .command_line = job.command_line()});
 }
 
 struct RankState {
@@ -149,10 +162,10 @@ struct RankState {
 Status RankBody(const TrainingJob& job, const run::RankContext& context,
                 RankState& state) {
   STOKER_ASSIGN(state.folder, run::SharedFolder(context, FolderRequestOf(job),
-                                                job.arguments.Text("run-dir")));
+                                                LaunchedFolder()));
   state.leads = run::Leads(context);
   if (state.leads) {
-    if (!job.arguments.Given("run-dir")) {
+    if (!UnderOwnLauncher()) {
       const auto capture = [&](std::string_view stream) {
         return fmt::format(
             "{}/{}", state.folder.path,
@@ -195,13 +208,13 @@ class RankJob {
   Status Run(const run::RankContext& context) {
     // The launcher repeats the whole; its ranks run once.
     const std::int64_t loops =
-        job_.arguments.Given("run-dir") ? 1 : job_.arguments.Integer("loops");
+        UnderOwnLauncher() ? 1 : job_.arguments.Integer("loops");
     Say(admission_, *context.console);
     for (std::int64_t loop = 0; loop < loops; ++loop) {
       started_ = std::chrono::steady_clock::now();
       STOKER_TRY(RankBody(job_, context, state_));
       STOKER_TRY(WriteMetadata());
-      if (!job_.arguments.Given("run-dir")) {
+      if (!UnderOwnLauncher()) {
         context.console->Info("results: " + state_.folder.path);
       }
     }
@@ -216,7 +229,7 @@ class RankJob {
  private:
   // Under a launcher of ours the launcher writes it.
   Status WriteMetadata() const {
-    if (job_.arguments.Given("run-dir") || !state_.leads) {
+    if (UnderOwnLauncher() || !state_.leads) {
       return {};
     }
     return WriteJobMetadata(job_, {.folder = state_.folder,
@@ -270,8 +283,7 @@ std::string RankProgram(const TrainingJob& job) {
   return error ? job.program : self.string();
 }
 
-core::Result<std::vector<std::string>> LaunchCommand(
-    const TrainingJob& job, const std::string& run_dir) {
+core::Result<std::vector<std::string>> LaunchCommand(const TrainingJob& job) {
   LaunchPlan plan;
   plan.mpi_bin = LauncherProgram(job);
   plan.ranks = job.ranks();
@@ -282,14 +294,17 @@ core::Result<std::vector<std::string>> LaunchCommand(
     STOKER_ASSIGN(const std::vector<std::string> words, SplitWords(text));
     plan.mpi_params.insert(plan.mpi_params.end(), words.begin(), words.end());
   }
-  plan.exported = {kProgressVariable};
+  plan.exported = {kProgressVariable, kFolderVariable};
   // NOLINTNEXTLINE(concurrency-mt-unsafe): read before any thread starts
   if (std::getenv("STOKER_WORKLOADS") != nullptr) {
     plan.exported.emplace_back("STOKER_WORKLOADS");
   }
   plan.program = {RankProgram(job), "training", job.command};
-  plan.program.insert(plan.program.end(), job.words.begin(), job.words.end());
-  plan.program.insert(plan.program.end(), {"--run-dir", run_dir});
+  for (const std::string& word : job.words) {
+    if (word != "--what-if") {
+      plan.program.push_back(word);
+    }
+  }
   return MpiCommand(plan);
 }
 
@@ -310,7 +325,9 @@ int LaunchOnce(const TrainingJob& job, const core::CancelFlag& cancel,
   std::error_code error;
   const std::string run_dir =
       std::filesystem::absolute(folder.value().path, error).string();
-  const auto command = LaunchCommand(job, run_dir);
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread yet
+  ::setenv(kFolderVariable, run_dir.c_str(), 1);
+  const auto command = LaunchCommand(job);
   if (!command.ok()) {
     return Fail(command.status());
   }
@@ -341,8 +358,8 @@ int LaunchOnce(const TrainingJob& job, const core::CancelFlag& cancel,
     static_cast<void>(reporting::MarkAborted(
         fmt::format("{}/{}", run_dir, reporting::kRecordFile), cause,
         WallNow()));
-    fmt::print(stderr, "stoker: error: {}\nresults so far: {}\n", cause,
-               folder.value().path);
+    fmt::print(stderr, "results so far: {}\nstoker: error: {}\n",
+               folder.value().path, cause);
     return result.exit_code;
   }
   if (!metadata.ok()) {
@@ -373,10 +390,7 @@ int WhatIf(const TrainingJob& job) {
     fmt::print("{}", plan.value());
   }
   if (NeedsLaunch(job)) {
-    const auto command =
-        LaunchCommand(job, fmt::format("{}/training/{}/{}/<time>",
-                                       job.arguments.Text("results-dir"),
-                                       job.model, job.command));
+    const auto command = LaunchCommand(job);
     if (!command.ok()) {
       fmt::print(stderr, "stoker: error: {}\n", command.status().message());
       return kExitArguments;
@@ -395,9 +409,25 @@ core::Status CheckBeforeLaunch(const TrainingJob& job) {
   return run::CheckStorage(job.data_uri, job.ranks());
 }
 
+// Tasks of srun without PMI would each take themselves for a launcher.
+bool StartedByBareSrun() {
+  // NOLINTBEGIN(concurrency-mt-unsafe): read before any thread starts
+  const char* tasks = std::getenv("SLURM_STEP_NUM_TASKS");
+  const bool several = tasks != nullptr && std::string_view(tasks) != "1";
+  return !run::StartedAsRank() && several &&
+         std::getenv("SLURM_STEP_ID") != nullptr;
+  // NOLINTEND(concurrency-mt-unsafe)
+}
+
 int RunOnRanks(const TrainingJob& job) {
+  if (StartedByBareSrun()) {
+    fmt::print(stderr,
+               "stoker: error: srun started several tasks without MPI; remedy: "
+               "srun --mpi=pmix, or one task that launches mpirun itself\n");
+    return kExitArguments;
+  }
   run::Admission admission;
-  if (job.command == "run" && !job.arguments.Given("run-dir")) {
+  if (job.command == "run" && !UnderOwnLauncher()) {
     admission = Admit(job);
     if (!admission.status.ok()) {
       fmt::print(stderr, "stoker: error: {}\n", admission.status.message());
@@ -417,7 +447,7 @@ int RunOnRanks(const TrainingJob& job) {
     CancelOnSignals(cancel, kRankGraceSeconds);
     return RunAsRank(job, cancel, admission);
   }
-  const core::Status launchable = LaunchCommand(job, "").status();
+  const core::Status launchable = LaunchCommand(job).status();
   if (!launchable.ok()) {
     fmt::print(stderr, "stoker: error: {}\n", launchable.message());
     return kExitArguments;

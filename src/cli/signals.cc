@@ -34,7 +34,7 @@ void CancelOnSignals(core::CancelFlag& flag, unsigned grace_seconds) {
   struct sigaction action{};
   action.sa_handler = OnSignal;
   ::sigemptyset(&action.sa_mask);
-  for (const int number : {SIGINT, SIGTERM, SIGALRM}) {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGALRM}) {
     ::sigaction(number, &action, nullptr);
   }
 }

@@ -4,10 +4,13 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "cli/exit_codes.h"
 #include "cli/internal/job_files.h"
 #include "cli/internal/training_job.h"
+#include "cli/launch.h"
 #include "run/sizing_report.h"
 
 namespace stoker::cli::internal {
@@ -19,13 +22,23 @@ int Fail(const core::Status& status) {
   return ExitCodeOf(status);
 }
 
-std::string ParamsAsTyped(const TrainingJob& job) {
-  std::string text;
-  for (const std::string& param : job.arguments.List("params")) {
-    text += text.empty() ? " --params" : "";
-    text += " " + param;
+// What else shaped the workload, for the command that datasize suggests.
+std::string ChoicesAsTyped(const TrainingJob& job) {
+  std::vector<std::string> words;
+  for (const std::string_view name : {"workload", "compat", "config-file"}) {
+    if (job.arguments.Given(name)) {
+      words.push_back(fmt::format("--{}", name));
+      words.push_back(job.arguments.Text(name));
+    }
   }
-  return text;
+  const std::vector<std::string> params = job.arguments.List("params");
+  if (!params.empty()) {
+    words.emplace_back("--params");
+    words.insert(words.end(), params.begin(), params.end());
+  }
+  const auto& overrides = job.arguments.overrides();
+  words.insert(words.end(), overrides.begin(), overrides.end());
+  return words.empty() ? std::string() : " " + QuoteWords(words);
 }
 
 }  // namespace
@@ -43,7 +56,7 @@ int RunDatasizeCommand(const TrainingJob& job) {
        .memory_gib_per_host = job.arguments.Integer("client-host-memory-in-gb"),
        .data_dir = job.arguments.Text("data-dir"),
        .results_dir = job.arguments.Text("results-dir"),
-       .params = ParamsAsTyped(job),
+       .params = ChoicesAsTyped(job),
        .host_list = host_list});
   if (!text.ok()) {
     return Fail(text.status());

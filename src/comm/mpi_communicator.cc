@@ -29,7 +29,8 @@ namespace {
 using internal::NodeBarrier;
 using internal::WaitLimits;
 
-// Between looks at a request: every one that fails doubles the sleep.
+// Between looks at a request sleeps a sixteenth of the time waited so far, so
+// that the last sleep adds little to a short wait and a long one costs nothing.
 constexpr core::Nanos kFirstPause = std::chrono::microseconds(20);
 constexpr core::Nanos kLongestPause = std::chrono::milliseconds(1);
 constexpr core::Nanos kAliveCheckEvery =
@@ -209,8 +210,8 @@ class MpiCommunicator final : public Communicator {
 
   // Polls request_ until it is done.
   core::Status Complete(const WaitLimits& limits) {
-    core::Nanos pause = kFirstPause;
-    core::TimePoint next_alive_check = clock_.Now() + kAliveCheckEvery;
+    const core::TimePoint start = clock_.Now();
+    core::TimePoint next_alive_check = start + kAliveCheckEvery;
     while (true) {
       int done = 0;
       STOKER_TRY(
@@ -224,8 +225,8 @@ class MpiCommunicator final : public Communicator {
         STOKER_TRY(barrier_->CheckAlive().WithContext(limits.what));
         next_alive_check = now + kAliveCheckEvery;
       }
-      clock_.SleepUntil(now + pause);
-      pause = std::min(2 * pause, kLongestPause);
+      clock_.SleepUntil(
+          now + std::clamp((now - start) / 16, kFirstPause, kLongestPause));
     }
   }
 

@@ -188,7 +188,8 @@ const std::array kRows{
         "key and value heads"},
 
     Row{"output.folder", TextField{kOutput<&OutputConfig::folder>, true}, "",
-        "where result files go; unset: the run's own folder", "", true},
+        "where DLIO puts result files",
+        "--results-dir chooses the folder of results", true},
     Row{"output.log_file", TextField{kOutput<&OutputConfig::log_file>}, "",
         "name of the log within the output folder"},
     Row{"output.metric.exclude_start_steps",

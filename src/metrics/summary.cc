@@ -151,11 +151,35 @@ void AddSteps(const RunRecord& record, RunSummary& summary) {
   summary.barrier_share = Ratio(total.barrier, all);
 }
 
-// The largest share; of equal ones compute first, then the wait.
-Bound WhatBound(const RunSummary& summary) {
-  if (summary.train.au_met) return Bound::kCompute;
-  return summary.load_share >= summary.barrier_share ? Bound::kStorageWait
-                                                     : Bound::kBarrier;
+struct Waits {
+  core::Nanos load{};
+  core::Nanos barrier{};
+};
+
+Waits WaitsOf(const RankRecord& rank) {
+  Waits waits;
+  for (const EpochSummary& epoch : rank.epochs) {
+    for (const BlockSummary& block : epoch.blocks) {
+      waits.load += block.sums.counted_load;
+      waits.barrier += block.sums.counted_barrier;
+    }
+  }
+  return waits;
+}
+
+// The rank that waits least in barriers is the one the others wait for: what
+// it waits for itself is in the way of all.
+void SetBound(const RunRecord& record, RunSummary& summary) {
+  const auto slowest = std::ranges::min_element(
+      record.ranks, {},
+      [](const RankRecord& rank) { return WaitsOf(rank).barrier; });
+  summary.slowest_rank =
+      static_cast<std::uint32_t>(slowest - record.ranks.begin());
+  const Waits waits = WaitsOf(*slowest);
+  summary.bound = summary.train.au_met             ? Bound::kCompute
+                  : record.facts.backend == "null" ? Bound::kClient
+                  : waits.load >= waits.barrier    ? Bound::kStorageWait
+                                                   : Bound::kBarrier;
 }
 
 void AddReads(const LoaderCounters& loader, RunSummary& summary) {
@@ -213,8 +237,8 @@ void AddHosts(const RunRecord& record, RunSummary& summary) {
 }  // namespace
 
 std::string_view BoundName(Bound bound) {
-  constexpr std::array<std::string_view, 3> kNames = {"compute", "storage wait",
-                                                      "barrier"};
+  constexpr std::array<std::string_view, 4> kNames = {"compute", "storage wait",
+                                                      "barrier", "client"};
   return kNames[static_cast<std::size_t>(bound)];
 }
 
@@ -237,7 +261,7 @@ RunSummary Summarise(const RunRecord& record) {
   if (record.facts.evaluation) summary.eval = MakeEval(record, epochs);
   AddRankExtremes(record, summary);
   AddSteps(record, summary);
-  summary.bound = WhatBound(summary);
+  SetBound(record, summary);
   AddResources(record, summary);
   AddHosts(record, summary);
   return summary;

@@ -44,9 +44,10 @@ struct StepMeans {
 };
 
 // What bound the run: computation where the utilisation reached its target,
-// else the longer of the two waits of the counted training steps.
-enum class Bound : std::uint8_t { kCompute, kStorageWait, kBarrier };
-// "compute", "storage wait", "barrier"
+// else, at the rank the others waited for, the longer of its two waits over the
+// counted training steps; the client itself where storage answers at once.
+enum class Bound : std::uint8_t { kCompute, kStorageWait, kBarrier, kClient };
+// "compute", "storage wait", "barrier", "client"
 std::string_view BoundName(Bound bound);
 
 struct RunSummary {
@@ -63,6 +64,7 @@ struct RunSummary {
   double compute_share = 0;
   double barrier_share = 0;
   Bound bound = Bound::kCompute;
+  std::uint32_t slowest_rank = 0;  // spent the least time in barriers
 
   std::vector<double> epoch_wall_seconds;  // longest over ranks
   double wall_seconds = 0;                 // their sum

@@ -48,6 +48,14 @@ std::string VerdictText(const RunRecord& record, const RunSummary& summary) {
                      record.facts.au_target * 100);
 }
 
+std::string BoundText(const RunSummary& summary) {
+  const std::string_view name = BoundName(summary.bound);
+  return summary.bound == metrics::Bound::kCompute
+             ? std::string(name)
+             : fmt::format("{} (the ranks wait for rank {})", name,
+                           summary.slowest_rank);
+}
+
 // Lines that are only there when they have something to say.
 std::string OccasionalLines(const RunRecord& record,
                             const RunSummary& summary) {
@@ -135,7 +143,7 @@ std::string ConsoleReport(const RunRecord& record, const RunSummary& summary,
       fmt::format("{:.1f} % of all cores, {:.2f} GiB per core-second",
                   summary.client_cpu_percent, summary.gib_per_core_second));
   text += OccasionalLines(record, summary);
-  text += Line("bound by", BoundName(summary.bound));
+  text += Line("bound by", BoundText(summary));
   text += Line("verdict", VerdictText(record, summary));
   text += Line("op stream", record.op_stream_hash);
   text += Line("results", folder);

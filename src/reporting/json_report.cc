@@ -58,6 +58,7 @@ void AddOwnRun(const RunSummary& summary, Json& json) {
   json.Add("compute_share_percentage", 100 * summary.compute_share);
   json.Add("barrier_share_percentage", 100 * summary.barrier_share);
   json.Add("bound", BoundName(summary.bound));
+  json.Add("slowest_rank", summary.slowest_rank);
   json.Add("epoch_wall_seconds", summary.epoch_wall_seconds);
   json.Add("wall_seconds", summary.wall_seconds);
   json.Add("client_cpu_seconds", summary.cpu_seconds);

@@ -107,8 +107,7 @@ void CheckDirectReads(const RunClaim& claim, std::vector<Finding>& findings) {
 }
 
 void CheckFileCount(const RunClaim& claim, std::vector<Finding>& findings) {
-  const auto least = static_cast<std::uint64_t>(std::ceil(
-      static_cast<double>(claim.required.files) * (1 - claim.files_tolerance)));
+  const std::uint64_t least = claim.required.files;
   const bool enough = claim.files_train >= least;
   findings.push_back(
       {.rule = "num_files_train",
@@ -122,6 +121,37 @@ void CheckFileCount(const RunClaim& claim, std::vector<Finding>& findings) {
                                       "dataset.num_files_train={}",
                                       claim.required.files),
        .level = enough ? Verdict::kClosed : Verdict::kInvalid});
+}
+
+// A plain condition of the run.
+void CheckThat(bool kept, Finding finding, std::vector<Finding>& findings) {
+  if (kept) {
+    finding.remedy.clear();
+  } else {
+    finding.level = Verdict::kInvalid;
+  }
+  findings.push_back(std::move(finding));
+}
+
+void CheckConditions(const RunClaim& claim, std::vector<Finding>& findings) {
+  CheckThat(claim.memory_known,
+            {.rule = "client_memory",
+             .expected = "the memory of the client hosts is given",
+             .actual = claim.memory_known ? "given" : "not given",
+             .remedy = "--client-host-memory-in-gb"},
+            findings);
+  CheckThat(claim.checks,
+            {.rule = "checksums",
+             .expected = "checksums are verified",
+             .actual = claim.checks ? "verified" : "not verified",
+             .remedy = "leave out --no-check"},
+            findings);
+  CheckThat(claim.real_storage,
+            {.rule = "storage",
+             .expected = "storage that keeps data",
+             .actual = claim.real_storage ? "so" : "memory or a simulation",
+             .remedy = "--data-dir on the storage under test"},
+            findings);
 }
 
 }  // namespace
@@ -159,6 +189,7 @@ Judgement Judge(const RunClaim& claim) {
   CheckFileCount(claim, findings);
   CheckOverrides(claim, findings);
   CheckDirectReads(claim, findings);
+  CheckConditions(claim, findings);
   for (const Finding& finding : findings) {
     judgement.verdict = std::max(judgement.verdict, finding.level);
   }

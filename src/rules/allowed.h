@@ -54,14 +54,10 @@ struct RunClaim {
   bool odirect = false;                    // reader.odirect in effect
   std::uint64_t files_train = 0;           // dataset.num_files_train in effect
   Sizing required;                         // SizeDataset of this run
-  // Share of `required.files` that may be missing: 0 before a run, where memory
-  // is given in whole GiB; kMeasuredMemoryTolerance where it was measured.
-  double files_tolerance = 0;
+  bool memory_known = true;                // `required` knows the hosts' memory
+  bool checks = true;        // checksums of the formats are verified
+  bool real_storage = true;  // not memory, simulated, or failing on purpose
 };
-
-// Measured memory differs a little from the nominal size; without a tolerance
-// a valid run could turn invalid afterwards (quirk Q29).
-inline constexpr double kMeasuredMemoryTolerance = 0.01;
 
 Judgement Judge(const RunClaim& claim);
 

@@ -56,39 +56,6 @@ Status CheckInput(const SizingInput& input) {
   return {};
 }
 
-// Bytes the pipeline of one accelerator holds, by the shape of its loader.
-double BufferBytesPerAccelerator(const config::WorkloadConfig& workload) {
-  const config::DatasetConfig& dataset = workload.dataset;
-  const config::ReaderConfig& reader = workload.reader;
-  const double record = dataset.record_length_bytes;
-  const double returned = dataset.record_length_bytes_resize > 0
-                              ? dataset.record_length_bytes_resize
-                              : record;
-  const auto threads = static_cast<double>(reader.read_threads);
-  const auto batch = static_cast<double>(reader.batch_size);
-  const auto prefetch = static_cast<double>(reader.prefetch_size);
-  if (reader.data_loader == config::DataLoader::kPytorch) {
-    // A file per lane; ⌈prefetch / lanes⌉ finished batches per lane, where
-    // prefetch 0 stands for two.
-    const double lanes = std::max(threads, 1.0);
-    const double per_lane = prefetch > 0 ? std::ceil(prefetch / lanes) : 2;
-    const double file =
-        static_cast<double>(dataset.num_samples_per_file) * record;
-    return lanes * file + lanes * per_lane * batch * returned;
-  }
-  // Three open files per read thread (one active, two staged) of three records
-  // each, the shuffle buffer and the batches being parsed hold raw records;
-  // finished batches hold what the model takes.
-  const double open_files = 3 * threads;
-  const double shuffled = reader.sample_shuffle == config::Shuffle::kOff
-                              ? 0
-                              : static_cast<double>(reader.shuffle_size);
-  const double parsed = static_cast<double>(reader.computation_threads) * batch;
-  return open_files * static_cast<double>(reader.transfer_size) +
-         (3 * open_files + shuffled + parsed) * record +
-         prefetch * batch * returned;
-}
-
 }  // namespace
 
 SizingInput SizingInputOf(const config::WorkloadConfig& workload,
@@ -144,7 +111,6 @@ HostDemand DemandPerHost(const config::WorkloadConfig& workload,
   HostDemand demand;
   demand.accelerators = (accelerators + hosts - 1) / hosts;
   const auto count = static_cast<double>(demand.accelerators);
-  demand.buffer_bytes = count * BufferBytesPerAccelerator(workload);
   const double step_seconds = MeanSeconds(workload.train.computation_time);
   if (!(step_seconds > 0)) return demand;
   demand.samples_per_second =

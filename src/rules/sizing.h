@@ -64,9 +64,6 @@ struct HostDemand {
   double floor_bytes_per_second = 0;  // utilisation just at metric.au
   double samples_per_second = 0;      // accelerators never wait
   double opens_per_second = 0;        // files opened, accelerators never wait
-  // Memory for what the reference's pipelines hold, read ahead and not yet
-  // consumed: an estimate from nominal sizes. The page cache comes on top.
-  double buffer_bytes = 0;
 };
 
 // Per accelerator the nominal rate is batch · record length / mean computation

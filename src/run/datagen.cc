@@ -73,9 +73,13 @@ void ReportDone(const RankContext& context, const DatagenRequest& request,
 
 core::Status RunDatagen(const RankContext& context,
                         const DatagenRequest& request) {
-  STOKER_ASSIGN(const generators::GeneratePlan plan, PlanOf(request));
-  STOKER_ASSIGN(const std::unique_ptr<storage::Backend> backend,
-                storage::OpenBackend(request.data_uri));
+  const core::Result<generators::GeneratePlan> planned = PlanOf(request);
+  STOKER_TRY(comm::Agree(*context.comm, planned.status()));
+  const generators::GeneratePlan& plan = planned.value();
+  const core::Result<std::unique_ptr<storage::Backend>> opened =
+      storage::OpenBackend(request.data_uri);
+  STOKER_TRY(comm::Agree(*context.comm, opened.status()));
+  storage::Backend& backend = *opened.value();
   core::TimePoint next_progress{};
   const auto progress = [&](std::uint64_t done, std::uint64_t mine,
                             std::uint64_t bytes) {
@@ -93,7 +97,7 @@ core::Status RunDatagen(const RankContext& context,
       plan.samples_per_file, request.data_uri, context.comm->size()));
   STOKER_ASSIGN(
       const generators::GenerateResult result,
-      generators::Generate(*context.comm, *backend, plan, *context.clock,
+      generators::Generate(*context.comm, backend, plan, *context.clock,
                            *context.cancel, progress));
   ReportDone(context, request, plan, result);
   return {};

@@ -42,6 +42,22 @@ Status CheckWorkflow(const config::LoadedConfig& config, RunPlan& plan) {
       kMissing));
 }
 
+Status CheckKeys(const WorkloadConfig& workload) {
+  const config::DataLoader loader = workload.reader.data_loader;
+  if (loader != config::DataLoader::kPytorch &&
+      loader != config::DataLoader::kTensorflow) {
+    return Invalid(
+        "reader.data_loader: this version emulates pytorch and tensorflow");
+  }
+  if (workload.output.log_file.find('/') != std::string::npos) {
+    return Invalid(
+        fmt::format("output.log_file: '{}' is not the name of a "
+                    "file in the result folder",
+                    workload.output.log_file));
+  }
+  return {};
+}
+
 emulator::PipelineShape ShapeOf(const WorkloadConfig& workload,
                                 const formats::Format& format) {
   if (workload.reader.data_loader != config::DataLoader::kTensorflow) {
@@ -119,10 +135,15 @@ Status CheckPipeline(const config::LoadedConfig& config, RunPlan& plan) {
         plan.train.batch_size));
   }
   if (!plan.format->streams_samples() && plan.samples_per_file > 1) {
-    plan.warnings.push_back(fmt::format(
-        "{} with {} samples per file: the whole file is read for every sample, "
-        "as the reference does",
-        plan.format->name(), plan.samples_per_file));
+    const std::string what = fmt::format(
+        "{} with {} samples per file: the whole file is read for every sample",
+        plan.format->name(), plan.samples_per_file);
+    if (!config.compat.v2_0) {
+      return Invalid(what +
+                     "; remedy: dataset.num_samples_per_file=1, or "
+                     "--compat v2.0 to read as the reference does");
+    }
+    plan.warnings.push_back(what + ", as the reference does");
   }
   if (workload.reader.read_threads == 0 &&
       plan.shape != emulator::PipelineShape::kTorch) {
@@ -192,6 +213,7 @@ core::Result<RunPlan> MakePlan(const config::LoadedConfig& config,
   RunPlan plan;
   STOKER_ASSIGN(plan.format, formats::FindFormat(data.format));
   STOKER_TRY(CheckWorkflow(config, plan));
+  STOKER_TRY(CheckKeys(workload));
   plan.sizes = {.record_length = data.record_length_bytes,
                 .stdev = data.record_length_bytes_stdev,
                 .resize = data.record_length_bytes_resize};
@@ -276,9 +298,16 @@ emulator::TimeSource MakeTimeSource(const config::LoadedConfig& config,
       model = {.kind = Model::Kind::kPoisson, .a = spec.lam};
       break;
   }
-  const std::uint64_t key = core::StreamKey(
-      static_cast<std::uint64_t>(config.workload.train.seed),
-      static_cast<std::uint64_t>(purpose), config.compat.v2_0 ? 0 : rank);
+  // Shuffling seeds the reference's ranks alike just before they draw; its
+  // workers are seeded apart.
+  const config::ReaderConfig& reader = config.workload.reader;
+  const bool shuffles = reader.file_shuffle != config::Shuffle::kOff ||
+                        reader.sample_shuffle != config::Shuffle::kOff;
+  const bool alike =
+      config.compat.v2_0 && shuffles && purpose != Purpose::kPreprocess;
+  const std::uint64_t key =
+      core::StreamKey(static_cast<std::uint64_t>(config.workload.train.seed),
+                      static_cast<std::uint64_t>(purpose), alike ? 0 : rank);
   return {model, key};
 }
 

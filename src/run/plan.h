@@ -60,7 +60,7 @@ core::Result<std::uint64_t> LoaderBytesPerRank(
     const config::LoadedConfig& config);
 
 // Draws of `spec` for a rank; `purpose` keeps a rank's streams apart. With
-// --compat v2.0 all ranks draw alike, as the reference's do.
+// --compat v2.0 all ranks draw alike where the reference's do.
 enum class Purpose : std::uint8_t { kCompute = 1, kEval = 2, kPreprocess = 3 };
 emulator::TimeSource MakeTimeSource(const config::LoadedConfig& config,
                                     const config::TimeSpec& spec,

@@ -6,6 +6,7 @@
 #include "rules/allowed.h"
 #include "rules/sizing.h"
 #include "run/plan.h"
+#include "storage/registry.h"
 
 namespace stoker::run {
 
@@ -90,6 +91,12 @@ core::Result<std::string> DescribeDatasize(const DatasizeRequest& request) {
 
 namespace {
 
+// Simulated stores, memory and failures on purpose are not storage under test.
+bool IsRealStorage(std::string_view uri) {
+  const core::Result<storage::Uri> parsed = storage::ParseUri(uri);
+  return uri.empty() || (parsed.ok() && parsed.value().scheme == "file");
+}
+
 std::string Lower(std::string_view text) {
   std::string lower(text);
   for (char& c : lower) {
@@ -135,14 +142,17 @@ Admission AdmitRun(const AdmissionRequest& request) {
     admission.status = sizing.status();
     return admission;
   }
-  const rules::Judgement judgement =
-      rules::Judge({.model = request.model,
-                    .accelerator_type = request.accelerator,
-                    .overrides = request.config->overrides,
-                    .odirect = workload.reader.odirect,
-                    .files_train = static_cast<std::uint64_t>(
-                        workload.dataset.num_files_train),
-                    .required = sizing.value()});
+  const rules::Judgement judgement = rules::Judge(
+      {.model = request.model,
+       .accelerator_type = request.accelerator,
+       .overrides = request.config->overrides,
+       .odirect = workload.reader.odirect,
+       .files_train =
+           static_cast<std::uint64_t>(workload.dataset.num_files_train),
+       .required = sizing.value(),
+       .memory_known = request.memory_gib_per_host > 0 || request.what_if,
+       .checks = request.checks,
+       .real_storage = IsRealStorage(request.data_uri)});
   const std::string_view verdict = rules::VerdictName(judgement.verdict);
   admission.verification = Lower(verdict);
   if (judgement.verdict != rules::Verdict::kClosed) {

@@ -34,10 +34,14 @@ struct AdmissionRequest {
   std::string_view accelerator;
   std::int64_t accelerators = 1;
   std::int64_t hosts = 1;
-  // 0: not given; the dataset is then held to the least number of steps alone.
+  // 0: not given; the dataset is then held to the least number of steps alone,
+  // and nothing but a plan (what_if) can be CLOSED or OPEN.
   std::int64_t memory_gib_per_host = 0;
+  bool what_if = false;
   Division division = Division::kNone;
   bool allow_invalid = false;
+  bool checks = true;           // the checksums of the formats are verified
+  std::string_view data_uri{};  // only files count as storage
 };
 
 struct Admission {

@@ -54,10 +54,18 @@ class Training final : private emulator::LoopObserver {
     STOKER_ASSIGN(dataset_, internal::FindDataset(context_, *backend_,
                                                   *request_.config, plan_));
     STOKER_ASSIGN(seed_, ShuffleSeed());
+    // All look before any takes its memory.
+    STOKER_TRY(comm::Agree(*context_.comm, CheckRoom()));
     STOKER_TRY(comm::Agree(*context_.comm, Prepare()));
     Announce();
-    STOKER_TRY(Loop());
-    return Finish();
+    Status status = Loop();
+    if (status.ok()) {
+      status = Finish();
+    }
+    if (!status.ok() && log_.has_value()) {
+      static_cast<void>(log_->Error(Wall(), status.message()));
+    }
+    return status;
   }
 
  private:
@@ -80,7 +88,8 @@ class Training final : private emulator::LoopObserver {
   // `random` shuffles differ from run to run, but not from rank to rank.
   core::Result<std::uint32_t> ShuffleSeed() {
     auto seed = static_cast<std::uint32_t>(workload_.train.seed);
-    if (workload_.reader.sample_shuffle != config::Shuffle::kRandom) {
+    if (workload_.reader.sample_shuffle != config::Shuffle::kRandom &&
+        workload_.reader.file_shuffle != config::Shuffle::kRandom) {
       return seed;
     }
     comm::Bytes message;
@@ -91,12 +100,43 @@ class Training final : private emulator::LoopObserver {
     return static_cast<std::uint32_t>(std::stoul(comm::ToText(message)));
   }
 
+  RankSeat Seat() const {
+    return {.rank = rank(),
+            .seed = seed_,
+            .io_timeout = request_.io_timeout,
+            .check = request_.check};
+  }
+  emulator::LoaderOptions LoaderOptionsOf(bool valid) const {
+    return valid ? EvalLoaderOptions(*request_.config, plan_, Seat())
+                 : TrainLoaderOptions(*request_.config, plan_, Seat());
+  }
+  emulator::LoaderData DataOf(bool valid) const {
+    return internal::LoaderDataOf(*backend_, plan_, dataset_, valid);
+  }
+
+  Status CheckRoom() {
+    STOKER_ASSIGN(const auto queue,
+                  backend_->NewReadQueue({.depth = 1}, *context_.clock));
+    real_data_ = queue->limits().real_data;
+    std::uint64_t pool = 0;
+    std::uint64_t files = 0;
+    for (const bool valid : {false, true}) {
+      if (valid && plan_.eval_steps == 0) {
+        break;
+      }
+      const emulator::LoaderOptions options = LoaderOptionsOf(valid);
+      pool += emulator::PoolBytes(plan_.shape, DataOf(valid), options,
+                                  queue->limits());
+      files += emulator::OpenFiles(plan_.shape, options);
+    }
+    return internal::CheckHost(pool, context_.comm->local_size(), files);
+  }
+
   Status Prepare() {
-    const RankSeat seat{.rank = rank(),
-                        .seed = seed_,
-                        .io_timeout = request_.io_timeout,
-                        .check = request_.check};
-    STOKER_TRY(MakeLoaders(seat));
+    STOKER_ASSIGN(train_loader_, MakeLoader(false));
+    if (plan_.eval_steps > 0) {
+      STOKER_ASSIGN(eval_loader_, MakeLoader(true));
+    }
     const config::LoadedConfig& config = *request_.config;
     accelerator_.emplace(
         MakeTimeSource(config, workload_.train.computation_time, rank(),
@@ -115,39 +155,10 @@ class Training final : private emulator::LoopObserver {
     return leads() ? OpenReports() : Status();
   }
 
-  Status MakeLoaders(const RankSeat& seat) {
-    const config::LoadedConfig& config = *request_.config;
-    const emulator::LoaderOptions options =
-        TrainLoaderOptions(config, plan_, seat);
-    const emulator::LoaderData data =
-        internal::LoaderDataOf(*backend_, plan_, dataset_, false);
-    STOKER_ASSIGN(const auto queue,
-                  backend_->NewReadQueue({.depth = 1}, *context_.clock));
-    std::uint64_t pool =
-        emulator::PoolBytes(plan_.shape, data, options, queue->limits());
-    real_data_ = queue->limits().real_data;
-    std::uint64_t files = emulator::OpenFiles(plan_.shape, options);
-    const emulator::LoaderOptions eval_options =
-        EvalLoaderOptions(config, plan_, seat);
-    const emulator::LoaderData eval_data =
-        internal::LoaderDataOf(*backend_, plan_, dataset_, true);
-    if (plan_.eval_steps > 0) {
-      pool += emulator::PoolBytes(plan_.shape, eval_data, eval_options,
-                                  queue->limits());
-      files *= 2;
-    }
-    STOKER_TRY(internal::CheckHost(pool, context_.comm->local_size(), files));
-    STOKER_ASSIGN(
-        train_loader_,
-        emulator::MakeLoader(workload_.reader.loader_model, plan_.shape, data,
-                             options, *context_.clock, *context_.cancel));
-    if (plan_.eval_steps > 0) {
-      STOKER_ASSIGN(eval_loader_,
-                    emulator::MakeLoader(workload_.reader.loader_model,
-                                         plan_.shape, eval_data, eval_options,
-                                         *context_.clock, *context_.cancel));
-    }
-    return {};
+  core::Result<std::unique_ptr<emulator::Loader>> MakeLoader(bool valid) const {
+    return emulator::MakeLoader(workload_.reader.loader_model, plan_.shape,
+                                DataOf(valid), LoaderOptionsOf(valid),
+                                *context_.clock, *context_.cancel);
   }
 
   void FillFacts() {
@@ -202,7 +213,17 @@ class Training final : private emulator::LoopObserver {
                   reporting::DlioLog::Open(PathOf(workload_.output.log_file),
                                            reporting::DlioLog::Mode::kNew));
     log_.emplace(std::move(log));
-    return log_->RunStarted(anchor_.wall, facts_);
+    STOKER_TRY(log_->RunStarted(anchor_.wall, facts_));
+    for (const std::string& warning : plan_.warnings) {
+      STOKER_TRY(Warn(warning));
+    }
+    return {};
+  }
+
+  // On the console and in the log; rank 0.
+  Status Warn(const std::string& text) {
+    context_.console->Warn(text);
+    return log_->Warning(Wall(), text);
   }
 
   void Announce() {
@@ -221,8 +242,7 @@ class Training final : private emulator::LoopObserver {
     if (eval_loader_ != nullptr) {
       pool += eval_loader_->pool_bytes();
     }
-    console.Print(
-        LogLevel::kVerbose,
+    console.Info(
         fmt::format("memory: {} per rank for request buffers and batches ahead",
                     core::FormatBytes(static_cast<double>(pool))));
   }
@@ -236,8 +256,7 @@ class Training final : private emulator::LoopObserver {
         .eval_after_epoch =
             static_cast<std::uint32_t>(workload_.evaluation.eval_after_epoch),
         .epochs_between_evals = static_cast<std::uint32_t>(
-            workload_.evaluation.epochs_between_evals),
-        .start_barrier = !request_.config->compat.v2_0};
+            workload_.evaluation.epochs_between_evals)};
     return emulator::RunEpochs(options,
                                {.comm = context_.comm,
                                 .clock = context_.clock,
@@ -286,11 +305,11 @@ class Training final : private emulator::LoopObserver {
 
   Status OnEpochEnd(metrics::EpochRecord&& record) override {
     STOKER_TRY(log_status_);
-    if (record.train_loader.unexpected_sizes > 0) {
-      context_.console->Warn(fmt::format(
+    if (record.train_loader.unexpected_sizes > 0 && leads()) {
+      STOKER_TRY(Warn(fmt::format(
           "epoch {}: {} samples have another size than dataset."
           "record_length_bytes implies; the nominal I/O rate is off",
-          record.epoch, record.train_loader.unexpected_sizes));
+          record.epoch, record.train_loader.unexpected_sizes)));
     }
     STOKER_ASSIGN(const std::vector<metrics::EpochRecord> ranks,
                   metrics::GatherSteps(*context_.comm, record));
@@ -321,6 +340,8 @@ class Training final : private emulator::LoopObserver {
     rank_facts.op_stream_hash = train_loader_->op_stream_hash();
     rank_facts.pool_bytes = train_loader_->pool_bytes();
     if (eval_loader_ != nullptr) {
+      rank_facts.op_stream_hash = core::StreamKey(
+          rank_facts.op_stream_hash, eval_loader_->op_stream_hash());
       rank_facts.pool_bytes += eval_loader_->pool_bytes();
     }
     rank_facts.engine = train_loader_->engine();
@@ -389,9 +410,6 @@ Status RunTraining(const RankContext& context, const TrainRequest& request) {
       MakePlan(*request.config,
                {.ranks = static_cast<std::uint32_t>(context.comm->size())});
   STOKER_TRY(comm::Agree(*context.comm, plan.status()));
-  for (const std::string& warning : plan.value().warnings) {
-    context.console->Warn(warning);
-  }
   return Training(context, request, std::move(plan).value()).Run();
 }
 

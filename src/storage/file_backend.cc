@@ -32,7 +32,7 @@ struct FileSettings {
   std::uint64_t io_threads = 0;  // 0: by the depth
 };
 
-constexpr std::size_t kMostThreadsByDepth = 16;
+constexpr std::size_t kMostThreadsByDepth = 256;
 // glibc's answer for every file system it does not know (LINUX_LINK_MAX).
 constexpr int kUnknownLinkMax = 127;
 

@@ -15,7 +15,7 @@ inline constexpr std::array<OptionHelp, 2> kFileOptions{
       "how reads are done; auto takes io_uring where the kernel allows it"},
      {"io_threads", "1..256",
       "reader threads of a queue with engine=threads; as many as its depth, "
-      "at most 16, unless set"}}};
+      "at most 256, unless set"}}};
 
 // `uri.place` is the root folder; it need not exist yet. Objects are regular
 // files, symbolic links to files included; symbolic links to folders are not

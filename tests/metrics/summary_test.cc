@@ -124,18 +124,28 @@ TEST(Summarise, ClientCpuIsOfAllCoresAndTheLongestRank) {
   EXPECT_DOUBLE_EQ(summary.gib_per_core_second, 2800.0 / (1ULL << 30));
 }
 
-TEST(Summarise, BoundIsComputeAtTheTargetElseTheLongerWait) {
+TEST(Summarise, BoundIsComputeAtTheTargetElseWhatTheSlowestRankWaitsFor) {
   RunRecord record = TwoRanks(1);
   record.facts.au_target = 0;
   EXPECT_EQ(Summarise(record).bound, Bound::kCompute);
-  // Computation has the largest share all the same.
+  // Rank 1 waits for its data, rank 0 in the barrier for rank 1.
   record.facts.au_target = 1;
-  record.ranks[0].epochs[0].blocks[0].sums.counted_load = Millis(9000);
+  BlockSums& first = record.ranks[0].epochs[0].blocks[0].sums;
+  BlockSums& second = record.ranks[1].epochs[0].blocks[0].sums;
+  first.counted_load = Millis(1);
+  first.counted_barrier = Millis(9000);
+  second.counted_load = Millis(9000);
+  second.counted_barrier = Millis(2);
   EXPECT_EQ(Summarise(record).bound, Bound::kStorageWait);
-  record.ranks[1].epochs[0].blocks[0].sums.counted_barrier = Millis(90000);
+  EXPECT_EQ(Summarise(record).slowest_rank, 1U);
+  // No rank waits for data: the barrier itself costs the time.
+  second.counted_load = Millis(1);
   EXPECT_EQ(Summarise(record).bound, Bound::kBarrier);
+  record.facts.backend = "null";
+  EXPECT_EQ(Summarise(record).bound, Bound::kClient);
   EXPECT_EQ(BoundName(Bound::kBarrier), "barrier");
   EXPECT_EQ(BoundName(Bound::kStorageWait), "storage wait");
+  EXPECT_EQ(BoundName(Bound::kClient), "client");
 }
 
 TEST(Summarise, StepMeansAndSharesAreOverCountedSteps) {

@@ -38,7 +38,7 @@ TEST(Judge, UntouchedWorkloadIsClosed) {
   const Judgement judgement = Judge(ClaimWith({}));
 
   EXPECT_EQ(judgement.verdict, Verdict::kClosed);
-  EXPECT_EQ(judgement.findings.size(), 5U);  // each rule says so
+  EXPECT_EQ(judgement.findings.size(), 8U);  // each rule says so
   EXPECT_EQ(FindingOf(judgement, "allowed_params").actual, "none changed");
 }
 
@@ -90,15 +90,19 @@ TEST(Judge, FewerFilesThanRequiredAreInvalid) {
               HasSubstr("dataset.num_files_train=14000"));
 }
 
-TEST(Judge, MeasuredMemoryToleratesOnePercentFewerFiles) {
-  // 14,000 · 0.99 = 13,860.
+TEST(Judge, UnknownMemoryUncheckedDataAndSimulatedStorageAreInvalid) {
   const Overrides none;
-  RunClaim claim = ClaimWith(none);
-  claim.files_tolerance = kMeasuredMemoryTolerance;
-
-  claim.files_train = 13860;
-  EXPECT_EQ(Judge(claim).verdict, Verdict::kClosed);
-  claim.files_train = 13859;
+  const RunClaim kept = ClaimWith(none);
+  RunClaim claim = kept;
+  claim.memory_known = false;
+  EXPECT_EQ(Judge(claim).verdict, Verdict::kInvalid);
+  EXPECT_THAT(FindingOf(Judge(claim), "client_memory").remedy,
+              HasSubstr("--client-host-memory-in-gb"));
+  claim = kept;
+  claim.checks = false;
+  EXPECT_EQ(Judge(claim).verdict, Verdict::kInvalid);
+  claim = kept;
+  claim.real_storage = false;
   EXPECT_EQ(Judge(claim).verdict, Verdict::kInvalid);
 }
 

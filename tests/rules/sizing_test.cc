@@ -235,22 +235,6 @@ TEST(DemandPerHost, FilesAreOpenedPerSampleOrPerFile) {
               DoubleNear(1.42743, 0.00001));
 }
 
-TEST(DemandPerHost, PytorchHoldsOneFilePerLaneAndItsFinishedBatches) {
-  // 4 lanes · 146,600,628 B + 4 lanes · ⌈2/4⌉ batches · 7 · 2,097,152 B
-  //   = 586,402,512 + 58,720,256.
-  const HostDemand demand = DemandPerHost(Unet3dH100(), 1, 1);
-
-  EXPECT_DOUBLE_EQ(demand.buffer_bytes, 645122768.0);
-}
-
-TEST(DemandPerHost, TensorflowHoldsOpenFilesParsedAndFinishedBatches) {
-  // cosmoflow, 4 threads: 12 open files · 262,144 B requests; 36 staged + 2
-  // shuffled + 1 parsed records and 2 finished ones = 41 · 2,828,486 B.
-  const HostDemand demand = DemandPerHost(CosmoflowH100(), 1, 1);
-
-  EXPECT_DOUBLE_EQ(demand.buffer_bytes, 3145728.0 + 115967926.0);
-}
-
 TEST(DemandPerHost, WithoutComputeTimeThereIsNoRateToAskFor) {
   config::WorkloadConfig workload = Unet3dH100();
   workload.train.computation_time = {};
@@ -259,7 +243,6 @@ TEST(DemandPerHost, WithoutComputeTimeThereIsNoRateToAskFor) {
 
   EXPECT_EQ(demand.bytes_per_second, 0);
   EXPECT_EQ(demand.opens_per_second, 0);
-  EXPECT_GT(demand.buffer_bytes, 0);
 }
 
 TEST(EpochSeconds, IsStepsTimesMeanComputeTime) {

@@ -14,6 +14,7 @@ namespace {
 
 using config::LoadedConfig;
 using emulator::PipelineShape;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -145,12 +146,24 @@ TEST(MakePlan, OneStepIsAllowedButCountsForNothing) {
   EXPECT_THAT(plan.warnings, ElementsAre(HasSubstr("no step counts")));
 }
 
-TEST(MakePlan, SeveralSamplesInAnNpzFileAreReadOverAndOver) {
-  const RunPlan plan = PlanOf(Small({"dataset.num_samples_per_file=2"}), 1);
+TEST(MakePlan, SeveralSamplesInAnNpzFileAreReadOverAndOverOnlyInCompat) {
+  const std::vector<std::string> two{"dataset.num_samples_per_file=2"};
 
+  EXPECT_THAT(ErrorOf(Small(two), 1), HasSubstr("--compat v2.0"));
+  const RunPlan plan = PlanOf(Small(two, true), 1);
   EXPECT_EQ(plan.steps, 16U);
   EXPECT_THAT(plan.warnings,
-              ElementsAre(HasSubstr("whole file is read for every sample")));
+              Contains(HasSubstr("whole file is read for every sample")));
+}
+
+TEST(MakePlan, LoadersThatAreNotEmulatedAreRefused) {
+  EXPECT_THAT(ErrorOf(Small({"reader.data_loader=none"}), 1),
+              HasSubstr("reader.data_loader"));
+}
+
+TEST(MakePlan, TheLogStaysInTheResultFolder) {
+  EXPECT_THAT(ErrorOf(Small({"output.log_file=/tmp/x.log"}), 1),
+              HasSubstr("output.log_file"));
 }
 
 TEST(MakePlan, EvaluationHasStepsOfItsOwn) {

@@ -162,7 +162,24 @@ TEST(AdmitRun, AllowInvalidParamsOverrulesTheRules) {
   EXPECT_EQ(admission.verification, "invalid");
 }
 
-TEST(AdmitRun, WithoutMemoryTheStepsAloneDecide) {
+TEST(AdmitRun, UncheckedDataAndSimulatedStorageAreNeverClosed) {
+  const auto config =
+      Workload("unet3d_h100", {"dataset.num_files_train=14000"});
+  AdmissionRequest request = Request(config, Division::kClosed);
+  EXPECT_TRUE(AdmitRun(request).status.ok());
+  request.checks = false;
+  EXPECT_FALSE(AdmitRun(request).status.ok());
+  request.checks = true;
+  for (const std::string_view uri :
+       {"null:", "mem:x", "model:?latency=1ms,/mnt/x"}) {
+    request.data_uri = uri;
+    EXPECT_FALSE(AdmitRun(request).status.ok()) << uri;
+  }
+  request.data_uri = "/mnt/x";
+  EXPECT_TRUE(AdmitRun(request).status.ok());
+}
+
+TEST(AdmitRun, WithoutMemoryOnlyAPlanCanBeClosed) {
   const auto config = Workload(
       "cosmoflow_h100", {"dataset.num_files_train=8000"});  // 500 * 16 * 1
   AdmissionRequest request = Request(config, Division::kClosed);
@@ -170,6 +187,8 @@ TEST(AdmitRun, WithoutMemoryTheStepsAloneDecide) {
   request.accelerators = 16;
   request.memory_gib_per_host = 0;
 
+  EXPECT_FALSE(AdmitRun(request).status.ok());
+  request.what_if = true;
   EXPECT_TRUE(AdmitRun(request).status.ok());
   request.memory_gib_per_host = 64;  // wants 121477
   EXPECT_FALSE(AdmitRun(request).status.ok());

@@ -109,7 +109,8 @@ core::Result<bool> Pump::Round(Schedule& schedule, core::TimePoint deadline) {
   for (std::size_t i = 0; i < count; ++i) {
     STOKER_TRY(HandleDone(schedule, done_[i]));
   }
-  if (count == 0) {
+  // A lane that hangs must not hide behind lanes that go on.
+  if (count == 0 || done_[0].finished >= next_overdue_check_) {
     STOKER_TRY(CheckOverdue());
   }
   return true;
@@ -283,6 +284,7 @@ void Pump::NoteDone(const storage::ReadDone& done) {
 
 core::Status Pump::CheckOverdue() {
   const core::TimePoint now = clock_.Now();
+  next_overdue_check_ = now + std::chrono::seconds(1);
   for (const Lane& lane : lanes_) {
     if (lane.state == LaneState::kReading &&
         now - lane.submitted >= options_.io_timeout) {

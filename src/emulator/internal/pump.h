@@ -150,7 +150,8 @@ class Pump {
   metrics::LoaderCounters counters_;
   storage::ReadCounters reads_before_;
   core::Nanos latency_max_{};  // since the last TakeCounters
-  bool hung_ = false;          // an op never came back: its memory must stay
+  core::TimePoint next_overdue_check_{};
+  bool hung_ = false;  // an op never came back: its memory must stay
   std::unique_ptr<storage::ReadQueue> queue_;  // ends before the buffers
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <fstream>
 #include <string>
 #include <utility>
@@ -120,11 +121,29 @@ core::Result<Dataset> Decode(std::string_view text, const RunPlan& plan) {
   return dataset;
 }
 
+// A number in a file of its own; `otherwise` where there is none ("max").
+std::uint64_t NumberIn(const char* path, std::uint64_t otherwise) {
+  std::ifstream file(path);
+  std::uint64_t number = 0;
+  return file >> number ? number : otherwise;
+}
+
+// The memory limit of the container (cgroup v2 or v1).
+std::uint64_t CgroupMemoryLimit() {
+  constexpr std::uint64_t kNone = UINT64_MAX;
+  const std::uint64_t limit =
+      std::min(NumberIn("/sys/fs/cgroup/memory.max", kNone),
+               NumberIn("/sys/fs/cgroup/memory/memory.limit_in_bytes", kNone));
+  return limit;
+}
+
 std::uint64_t AvailableMemory() {
   std::ifstream meminfo("/proc/meminfo");
   for (std::string line; std::getline(meminfo, line);) {
     if (line.starts_with("MemAvailable:")) {
-      return std::stoull(line.substr(line.find(':') + 1)) * core::kKiB;
+      const std::uint64_t host =
+          std::stoull(line.substr(line.find(':') + 1)) * core::kKiB;
+      return std::min(host, CgroupMemoryLimit());
     }
   }
   return UINT64_MAX;
@@ -182,10 +201,15 @@ Status CheckHost(std::uint64_t pool_bytes_per_rank, int ranks_on_host,
                 core::FormatBytes(static_cast<double>(pool_bytes_per_rank)),
                 core::FormatBytes(static_cast<double>(available)))};
   }
-  rlimit files{};
-  ::getrlimit(RLIMIT_NOFILE, &files);
   // Beside the data: libraries, logs, pipes of the launcher.
   constexpr std::uint64_t kOthers = 64;
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  if (files.rlim_cur < files_open_per_rank + kOthers) {
+    files.rlim_cur =
+        std::min<rlim_t>(files.rlim_max, files_open_per_rank + kOthers);
+    ::setrlimit(RLIMIT_NOFILE, &files);
+  }
   if (files.rlim_cur < files_open_per_rank + kOthers) {
     return {Code::kInvalidArgument,
             fmt::format("a rank opens up to {} files at a time, the limit is "
