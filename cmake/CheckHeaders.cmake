@@ -13,5 +13,8 @@ endforeach()
 add_library(check_headers OBJECT EXCLUDE_FROM_ALL ${header_sources})
 target_include_directories(check_headers PRIVATE
   ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
+target_compile_definitions(check_headers PRIVATE
+  STOKER_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+  STOKER_BINARY_DIR="${PROJECT_BINARY_DIR}")
 target_link_libraries(check_headers PRIVATE stoker_flags GTest::gmock)
 target_compile_options(check_headers PRIVATE -O0 -g0)

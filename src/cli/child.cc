@@ -158,6 +158,7 @@ core::Result<pid_t> Spawn(const std::vector<std::string>& words,
   ::posix_spawn_file_actions_adddup2(&actions, err.write_end(), STDERR_FILENO);
   std::vector<std::string> copies = words;
   std::vector<char*> argv;
+  argv.reserve(copies.size() + 1);
   for (std::string& word : copies) {
     argv.push_back(word.data());
   }

@@ -118,6 +118,7 @@ int TrainingCommand(const std::string& program,
   const auto verb = std::ranges::find(kVerbs, words.front(), &Verb::name);
   if (verb == kVerbs.end()) {
     std::vector<std::string_view> names;
+    names.reserve(kVerbs.size());
     for (const Verb& known : kVerbs) {
       names.push_back(known.name);
     }

@@ -47,6 +47,7 @@ template <class T>
 Result<T> ParseNumber(std::string_view text, const char* what) {
   T value{};
   const char* const end = text.data() + text.size();
+  // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): `end` bounds it
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   if (text.empty() || error != std::errc{} || stop != end) {
     return Status(Code::kInvalidArgument,
@@ -59,6 +60,7 @@ Result<T> ParseNumber(std::string_view text, const char* what) {
 Result<std::pair<double, std::string_view>> SplitUnit(std::string_view text) {
   double value = 0;
   const char* const end = text.data() + text.size();
+  // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): `end` bounds it
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc{} || !std::isfinite(value) || value < 0) {
     return Status(Code::kInvalidArgument,

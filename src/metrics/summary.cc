@@ -225,12 +225,13 @@ void AddResources(const RunRecord& record, RunSummary& summary) {
 }
 
 void AddHosts(const RunRecord& record, RunSummary& summary) {
-  summary.data_per_host_gib =
-      core::ToGiB(DataBytesPerHost(record.facts, record.hosts.front().ranks));
+  const double data =
+      DataBytesPerHost(record.facts, record.hosts.front().ranks);
+  summary.data_per_host_gib = core::ToGiB(data);
   for (const HostFacts& host : record.hosts) {
-    const double memory = core::ToGiB(static_cast<double>(host.memory_bytes));
-    summary.host_memory_gib.push_back(memory);
-    summary.potential_caching.push_back(memory > summary.data_per_host_gib);
+    summary.host_memory_gib.push_back(
+        core::ToGiB(static_cast<double>(host.memory_bytes)));
+    summary.potential_caching.push_back(PotentialCaching(host, data));
   }
 }
 
@@ -240,6 +241,10 @@ std::string_view BoundName(Bound bound) {
   constexpr std::array<std::string_view, 4> kNames = {"compute", "storage wait",
                                                       "barrier", "client"};
   return kNames[static_cast<std::size_t>(bound)];
+}
+
+bool PotentialCaching(const HostFacts& host, double data_bytes) {
+  return static_cast<double>(host.memory_bytes) > data_bytes;
 }
 
 double DataBytesPerHost(const RunFacts& facts, std::uint32_t ranks_on_host) {

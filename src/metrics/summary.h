@@ -98,4 +98,7 @@ RunSummary Summarise(const RunRecord& record);
 // ranks_on_host · samples per file · files / ranks (floor) · nominal length.
 double DataBytesPerHost(const RunFacts& facts, std::uint32_t ranks_on_host);
 
+// The host has more memory than `data_bytes`, what a host reads in an epoch.
+bool PotentialCaching(const HostFacts& host, double data_bytes);
+
 }  // namespace stoker::metrics

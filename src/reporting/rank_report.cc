@@ -84,7 +84,8 @@ core::Status WriteOutput(const std::string& path, const RunFacts& facts,
                          const metrics::HostFacts& host,
                          const metrics::RankRecorder& recorder) {
   const auto memory = static_cast<double>(host.memory_bytes);
-  const bool fits = memory > metrics::DataBytesPerHost(facts, host.ranks);
+  const bool fits = metrics::PotentialCaching(
+      host, metrics::DataBytesPerHost(facts, host.ranks));
   STOKER_ASSIGN(ObjectFile file, ObjectFile::Make(path));
   STOKER_TRY(file.Add("host_memory_GB", core::ToGiB(memory)));
   STOKER_TRY(file.Add("host_cpu_count", host.cpu_count));

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <optional>
+#include <memory>
 #include <random>
 #include <string>
 #include <utility>
@@ -62,7 +62,7 @@ class Training final : private emulator::LoopObserver {
     if (status.ok()) {
       status = Finish();
     }
-    if (!status.ok() && log_.has_value()) {
+    if (!status.ok() && log_ != nullptr) {
       static_cast<void>(log_->Error(Wall(), status.message()));
     }
     return status;
@@ -138,11 +138,11 @@ class Training final : private emulator::LoopObserver {
       STOKER_ASSIGN(eval_loader_, MakeLoader(true));
     }
     const config::LoadedConfig& config = *request_.config;
-    accelerator_.emplace(
+    accelerator_ = std::make_unique<emulator::Accelerator>(
         MakeTimeSource(config, workload_.train.computation_time, rank(),
                        Purpose::kCompute),
         *context_.clock, *context_.cancel);
-    eval_accelerator_.emplace(
+    eval_accelerator_ = std::make_unique<emulator::Accelerator>(
         MakeTimeSource(config, workload_.evaluation.eval_time, rank(),
                        Purpose::kEval),
         *context_.clock, *context_.cancel);
@@ -151,7 +151,7 @@ class Training final : private emulator::LoopObserver {
     host_.ranks = static_cast<std::uint32_t>(context_.comm->local_size());
     STOKER_ASSIGN(auto recorder,
                   metrics::RankRecorder::Make(facts_, request_.folder));
-    recorder_.emplace(std::move(recorder));
+    recorder_ = std::make_unique<metrics::RankRecorder>(std::move(recorder));
     return leads() ? OpenReports() : Status();
   }
 
@@ -208,11 +208,11 @@ class Training final : private emulator::LoopObserver {
     STOKER_TRY(reporting::WriteRecord(PathOf(reporting::kRecordFile), running));
     STOKER_ASSIGN(auto csv,
                   reporting::StepsCsv::Make(PathOf(reporting::kStepsFile)));
-    steps_csv_.emplace(std::move(csv));
+    steps_csv_ = std::make_unique<reporting::StepsCsv>(std::move(csv));
     STOKER_ASSIGN(auto log,
                   reporting::DlioLog::Open(PathOf(workload_.output.log_file),
                                            reporting::DlioLog::Mode::kNew));
-    log_.emplace(std::move(log));
+    log_ = std::make_unique<reporting::DlioLog>(std::move(log));
     STOKER_TRY(log_->RunStarted(anchor_.wall, facts_));
     for (const std::string& warning : plan_.warnings) {
       STOKER_TRY(Warn(warning));
@@ -262,9 +262,9 @@ class Training final : private emulator::LoopObserver {
                                 .clock = context_.clock,
                                 .cancel = context_.cancel,
                                 .train_loader = train_loader_.get(),
-                                .accelerator = &*accelerator_,
+                                .accelerator = accelerator_.get(),
                                 .eval_loader = eval_loader_.get(),
-                                .eval_accelerator = &*eval_accelerator_,
+                                .eval_accelerator = eval_accelerator_.get(),
                                 .observer = this});
   }
 
@@ -358,6 +358,7 @@ class Training final : private emulator::LoopObserver {
 
   Status WriteReports(metrics::RunRecord& record) {
     std::vector<std::uint64_t> hashes;
+    hashes.reserve(record.ranks.size());
     for (const metrics::RankRecord& rank_record : record.ranks) {
       hashes.push_back(rank_record.facts.op_stream_hash);
     }
@@ -387,14 +388,14 @@ class Training final : private emulator::LoopObserver {
   bool real_data_ = true;
   std::unique_ptr<emulator::Loader> train_loader_;
   std::unique_ptr<emulator::Loader> eval_loader_;
-  std::optional<emulator::Accelerator> accelerator_;
-  std::optional<emulator::Accelerator> eval_accelerator_;
+  std::unique_ptr<emulator::Accelerator> accelerator_;
+  std::unique_ptr<emulator::Accelerator> eval_accelerator_;
   metrics::RunFacts facts_;
   metrics::HostFacts host_;
-  std::optional<metrics::RankRecorder> recorder_;
+  std::unique_ptr<metrics::RankRecorder> recorder_;
   // Rank 0 only.
-  std::optional<reporting::StepsCsv> steps_csv_;
-  std::optional<reporting::DlioLog> log_;
+  std::unique_ptr<reporting::StepsCsv> steps_csv_;
+  std::unique_ptr<reporting::DlioLog> log_;
   Status log_status_;
   // Of the running epoch, for the progress line.
   core::TimePoint epoch_start_{};

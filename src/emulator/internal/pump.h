@@ -72,6 +72,8 @@ class Pump {
                                                   const LoaderOptions& options,
                                                   core::Clock& clock);
   ~Pump();
+  Pump(const Pump&) = delete;
+  Pump& operator=(const Pump&) = delete;
 
   // One round: advances every lane that can, submits what they ask for, and
   // waits for completions until `deadline` if any is in flight. Returns false

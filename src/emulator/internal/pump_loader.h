@@ -21,6 +21,8 @@ class PumpLoader final : public Loader, private BatchSink {
       PipelineShape shape, const LoaderData& data, const LoaderOptions& options,
       core::Clock& clock, const core::CancelFlag& cancel);
   ~PumpLoader() override;
+  PumpLoader(const PumpLoader&) = delete;
+  PumpLoader& operator=(const PumpLoader&) = delete;
 
   core::Status StartEpoch(std::uint32_t epoch) override;
   core::Result<std::optional<Batch>> Next() override;
