@@ -1,5 +1,9 @@
 #include "cli/exit_codes.h"
 
+#include <fmt/format.h>
+
+#include <cstdio>
+
 namespace stoker::cli {
 
 int ExitCodeOf(const core::Status& status) {
@@ -23,6 +27,15 @@ int ExitCodeOf(const core::Status& status) {
       return kExitFailure;
   }
   return kExitFailure;
+}
+
+int Fail(const core::Status& status, int exit_code) {
+  fmt::print(stderr, "stoker: error: {}\n", status.message());
+  return exit_code;
+}
+
+int Fail(const core::Status& status) {
+  return Fail(status, ExitCodeOf(status));
 }
 
 }  // namespace stoker::cli

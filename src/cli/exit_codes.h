@@ -19,4 +19,9 @@ inline constexpr int kExitInterrupted = 130;
 // Of a command that failed with `status`.
 int ExitCodeOf(const core::Status& status);
 
+// Prints "stoker: error: <message>" to stderr and returns the exit status to
+// leave with: the one given, or that of `status`.
+int Fail(const core::Status& status, int exit_code);
+int Fail(const core::Status& status);
+
 }  // namespace stoker::cli

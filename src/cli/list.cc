@@ -21,13 +21,11 @@ constexpr std::string_view kUsage =
 int ListWorkloadFiles() {
   const core::Result<std::string> folder = WorkloadFolder("");
   if (!folder.ok()) {
-    fmt::print(stderr, "stoker: error: {}\n", folder.status().message());
-    return ExitCodeOf(folder.status());
+    return Fail(folder.status());
   }
   const auto names = ListWorkloads(folder.value());
   if (!names.ok()) {
-    fmt::print(stderr, "stoker: error: {}\n", names.status().message());
-    return ExitCodeOf(names.status());
+    return Fail(names.status());
   }
   fmt::print("in {}:\n", folder.value());
   for (const std::string& name : names.value()) {

@@ -43,11 +43,6 @@ constexpr const char* kFolderVariable = "STOKER_RESULT_FOLDER";
 constexpr unsigned kRankGraceSeconds = 8;
 constexpr unsigned kLauncherGraceSeconds = 15;
 
-int Fail(const Status& status) {
-  fmt::print(stderr, "stoker: error: {}\n", status.message());
-  return ExitCodeOf(status);
-}
-
 metrics::WallTime WallNow() {
   return std::chrono::time_point_cast<core::Nanos>(
       std::chrono::system_clock::now());
@@ -392,8 +387,7 @@ int WhatIf(const TrainingJob& job) {
   if (NeedsLaunch(job)) {
     const auto command = LaunchCommand(job);
     if (!command.ok()) {
-      fmt::print(stderr, "stoker: error: {}\n", command.status().message());
-      return kExitArguments;
+      return Fail(command.status(), kExitArguments);
     }
     fmt::print("command: {}\n", QuoteWords(command.value()));
   }
@@ -430,8 +424,7 @@ int RunOnRanks(const TrainingJob& job) {
   if (job.command == "run" && !UnderOwnLauncher()) {
     admission = Admit(job);
     if (!admission.status.ok()) {
-      fmt::print(stderr, "stoker: error: {}\n", admission.status.message());
-      return kExitGeneral;
+      return Fail(admission.status, kExitGeneral);
     }
   }
   const bool what_if = job.arguments.Flag("what-if");
@@ -449,8 +442,7 @@ int RunOnRanks(const TrainingJob& job) {
   }
   const core::Status launchable = LaunchCommand(job).status();
   if (!launchable.ok()) {
-    fmt::print(stderr, "stoker: error: {}\n", launchable.message());
-    return kExitArguments;
+    return Fail(launchable, kExitArguments);
   }
   const core::Status possible = CheckBeforeLaunch(job);
   if (!possible.ok()) {

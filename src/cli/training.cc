@@ -72,11 +72,6 @@ bool AsksForHelp(std::span<const std::string> words) {
   });
 }
 
-int Fail(const Status& status, int exit_code) {
-  fmt::print(stderr, "stoker: error: {}\n", status.message());
-  return exit_code;
-}
-
 int RunVerb(const Verb& verb, const std::string& program,
             std::span<const std::string> words) {
   core::Result<Arguments> arguments =

@@ -17,11 +17,6 @@ namespace stoker::cli::internal {
 
 namespace {
 
-int Fail(const core::Status& status) {
-  fmt::print(stderr, "stoker: error: {}\n", status.message());
-  return ExitCodeOf(status);
-}
-
 // What else shaped the workload, for the command that datasize suggests.
 std::string ChoicesAsTyped(const TrainingJob& job) {
   std::vector<std::string> words;
