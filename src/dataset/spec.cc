@@ -20,7 +20,10 @@ formats::FileSpec FileSpecOf(const SpecSource& source, std::uint64_t index) {
           .samples = source.samples_per_file,
           .rows = dims.rows,
           .columns = dims.columns,
-          .nominal_edge = source.nominal_edge};
+          .nominal_edge = source.nominal_edge,
+          .record_bytes =
+              source.record_bytes > 0 ? source.record_bytes : dims.bytes(),
+          .chunk_edge = source.chunk_edge};
 }
 
 }  // namespace stoker::dataset

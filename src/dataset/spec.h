@@ -21,6 +21,9 @@ struct SpecSource {
   std::uint64_t distinct = 0;  // ContentMode::distinct
   std::uint32_t samples_per_file = 1;
   std::uint32_t nominal_edge = 1;  // NominalEdge of the size model
+  // ⌊record_length⌋ where all files have it (stdev 0); 0: rows · columns.
+  std::uint64_t record_bytes = 0;
+  std::uint32_t chunk_edge = 0;  // hdf5; 0: contiguous
 };
 
 // Spec of the file with generation index `index` (train files first, then eval

@@ -22,6 +22,12 @@ struct FileSpec {
   std::uint32_t columns = 1;  // d2
   // The nominal edge ⌊√record_length⌋ that tfrecord stores as "size".
   std::uint32_t nominal_edge = 1;
+  // Bytes of the encoded file where the format pads to them (jpeg, png): the
+  // whole part of record_length, or rows · columns where sizes vary.
+  std::uint64_t record_bytes = 1;
+  // hdf5: edge of a chunk (1, edge, edge), capped by each of the sample's
+  // edges; 0: contiguous.
+  std::uint32_t chunk_edge = 0;
 
   std::uint64_t sample_bytes() const { return std::uint64_t{rows} * columns; }
 };
@@ -39,11 +45,22 @@ class PayloadSource {
 };
 
 struct ReaderOptions {
-  // kReference: the reference's way of asking; kLarge: the whole file in one
-  // read.
-  enum class Style : std::uint8_t { kReference, kLarge } style{};
-  std::uint32_t unit = 4096;           // bytes, ReadLimits::preferred_unit
-  std::uint32_t request = 256U << 10;  // bytes, transfer_size
+  // kReference: the reference's way of asking.
+  // kLarge: the whole file front to back, in reads of `request` bytes.
+  // kSample: only the bytes of the wanted sample, in reads of `request` bytes
+  //   at multiples of it; the whole file where a sample has no place that the
+  //   FileSpec tells (npz).
+  // kDirect: the whole file in one read rounded up to 4096 bytes, as the
+  //   reference's O_DIRECT readers of npz and npy; no checksum is verified.
+  enum class Style : std::uint8_t {
+    kReference,
+    kLarge,
+    kSample,
+    kDirect
+  } style{};
+  std::uint32_t unit = 4096;  // bytes, ReadLimits::preferred_unit
+  // Bytes of a read; transfer_size. 0 with kLarge: the whole file in one.
+  std::uint32_t request = 256U << 10;
   // Verify checksums the format carries.
   bool check = true;
   // Storage without real data: the layout comes from the FileSpec, nothing is
@@ -106,6 +123,25 @@ class Format {
   // True if one visit of a file delivers all of its samples in order
   // (tfrecord); false if each visit is for one sample (npz).
   virtual bool streams_samples() const = 0;
+  // False where `style` is not for this format (kDirect is for npz and npy).
+  virtual bool Supports(ReaderOptions::Style style) const {
+    return style != ReaderOptions::Style::kDirect;
+  }
+  // True: the reference maps the files into memory and so do its readers.
+  virtual bool maps_files() const { return false; }
+  // Objects that belong to each file, by what is appended to its name
+  // (".off.idx"); made by EncodeSidecar, read once by a reader at its start.
+  virtual std::span<const std::string_view> sidecars() const { return {}; }
+  virtual std::uint64_t SidecarBytes(const FileSpec& /*file*/,
+                                     std::size_t /*which*/) const {
+    return 0;
+  }
+  // `which` is an index into sidecars(). Does not Commit.
+  virtual core::Status EncodeSidecar(const FileSpec& /*file*/,
+                                     std::size_t /*which*/,
+                                     storage::WriteStream& /*out*/) const {
+    return {};
+  }
   // Does not Commit.
   virtual core::Status Encode(const FileSpec& file, PayloadSource& payload,
                               storage::WriteStream& out) const = 0;

@@ -43,6 +43,8 @@ struct LoaderCounters {
   // Samples whose size is not the one the configuration implies.
   std::uint64_t unexpected_sizes = 0;
   storage::ReadCounters reads;  // of the epoch
+  // CPU time spent on looking at what arrived: layout, checksums, comparison.
+  core::Nanos checking{};
 };
 
 // CPU time of the process in a span (getrusage).

@@ -20,8 +20,16 @@ struct ObjectInfo {
   std::uint64_t size = 0;  // bytes
 };
 
+// How a queue gets at the bytes, where the back end has a choice (file).
+enum class Access : std::uint8_t {
+  kDefault,  // as the back end was opened: file buffered, direct past the cache
+  kDirect,   // past the page cache (O_DIRECT); limits() then ask for alignment
+  kMapped,   // through memory mappings; every page asked for is touched
+};
+
 struct QueueOptions {
   std::size_t depth = 32;  // ops in flight at most
+  Access access = Access::kDefault;
 };
 
 // What a back end can do: data, asked once, instead of failing calls.
