@@ -91,6 +91,17 @@ constexpr std::array kOptions = {
     Option{"distinct", "", ValueKind::kInteger, "K", "0", kDatagen, 0,
            "write K different contents, the other names are hard links to "
            "them; 0: all different"},
+    Option{"content", "", ValueKind::kText, "counter|dlio", "counter", kDatagen,
+           0,
+           "counter: every byte depends on file, sample and offset; dlio: the "
+           "bytes the reference writes with as many processes",
+           true},
+    Option{"verify", "", ValueKind::kFlag, "", "", kDatagen, 0,
+           "write nothing: read the dataset that is there and compare every "
+           "byte"},
+    Option{"delete", "", ValueKind::kFlag, "", "", kDatagen, 0,
+           "write nothing: remove the dataset that is there, finished or not, "
+           "and no file of anybody else"},
     Option{"write-index", "", ValueKind::kFlag, "", "", kDatagen, 0,
            "tfrecord: write the text index of each file as well"},
     Option{"what-if", "", ValueKind::kFlag, "", "", kMpi, 0,

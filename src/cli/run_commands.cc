@@ -124,15 +124,26 @@ core::Result<core::Nanos> IoTimeout(const TrainingJob& job) {
   return core::FromSeconds(seconds);
 }
 
+run::DatagenRequest DatagenRequestOf(const TrainingJob& job) {
+  run::DatagenRequest request{.config = &job.config,
+                              .data_uri = job.data_uri,
+                              .write_index = job.arguments.Flag("write-index"),
+                              .tool = fmt::format("stoker {}", core::kVersion)};
+  if (job.command == "datagen") {
+    request.content = job.arguments.Text("content");
+    request.distinct =
+        static_cast<std::uint64_t>(job.arguments.Integer("distinct"));
+  }
+  if (job.arguments.Flag("verify")) {
+    request.action = run::DatagenAction::kVerify;
+  } else if (job.arguments.Flag("delete")) {
+    request.action = run::DatagenAction::kDelete;
+  }
+  return request;
+}
+
 Status Generate(const TrainingJob& job, const run::RankContext& context) {
-  return run::RunDatagen(
-      context,
-      {.config = &job.config,
-       .data_uri = job.data_uri,
-       .distinct = static_cast<std::uint64_t>(
-           job.command == "datagen" ? job.arguments.Integer("distinct") : 0),
-       .write_index = job.arguments.Flag("write-index"),
-       .tool = fmt::format("stoker {}", core::kVersion)});
+  return run::RunDatagen(context, DatagenRequestOf(job));
 }
 
 Status Train(const TrainingJob& job, const run::RankContext& context,
@@ -383,6 +394,13 @@ int WhatIf(const TrainingJob& job) {
       return Fail(plan.status());
     }
     fmt::print("{}", plan.value());
+  } else if (!job.arguments.Flag("verify") && !job.arguments.Flag("delete")) {
+    const core::Result<std::string> plan =
+        run::DescribeDatagen(DatagenRequestOf(job), job.ranks());
+    if (!plan.ok()) {
+      return Fail(plan.status());
+    }
+    fmt::print("{}", plan.value());
   }
   if (NeedsLaunch(job)) {
     const auto command = LaunchCommand(job);
@@ -462,7 +480,14 @@ int RunOnRanks(const TrainingJob& job) {
 
 }  // namespace
 
-int RunDatagenCommand(const TrainingJob& job) { return RunOnRanks(job); }
+int RunDatagenCommand(const TrainingJob& job) {
+  if (job.arguments.Flag("verify") && job.arguments.Flag("delete")) {
+    return Fail({core::Code::kInvalidArgument,
+                 "--verify and --delete: give one of them"},
+                kExitArguments);
+  }
+  return RunOnRanks(job);
+}
 int RunTrainingCommand(const TrainingJob& job) { return RunOnRanks(job); }
 
 }  // namespace stoker::cli::internal

@@ -67,6 +67,11 @@ std::string OccasionalLines(const RunRecord& record,
                              record.facts.distinct_contents,
                              record.facts.num_files_train));
   }
+  if (record.facts.dataset_files_train > record.facts.num_files_train) {
+    text += Line("dataset", fmt::format("the first {} of {} files",
+                                        record.facts.num_files_train,
+                                        record.facts.dataset_files_train));
+  }
   if (summary.discarded_bytes > 0) {
     text +=
         Line("read ahead, lost",

@@ -39,6 +39,8 @@ Json FactsJson(const RunFacts& facts) {
   json.Add("batch_size_eval", facts.batch_size_eval);
   json.Add("num_files_train", facts.num_files_train);
   json.Add("num_files_eval", facts.num_files_eval);
+  json.Add("dataset_files_train", facts.dataset_files_train);
+  json.Add("dataset_files_eval", facts.dataset_files_eval);
   json.Add("num_samples_per_file", facts.num_samples_per_file);
   json.Add("distinct_contents", facts.distinct_contents);
   json.Add("record_length_bytes", facts.record_length_bytes);

@@ -218,6 +218,7 @@ core::Result<RunPlan> MakePlan(const config::LoadedConfig& config,
                 .stdev = data.record_length_bytes_stdev,
                 .resize = data.record_length_bytes_resize};
   plan.samples_per_file = static_cast<std::uint32_t>(data.num_samples_per_file);
+  plan.chunk_edge = ChunkEdgeOf(data);
   plan.returned_bytes = dataset::ReturnedBytes(plan.sizes);
   plan.shape = ShapeOf(workload, *plan.format);
   plan.epochs = static_cast<std::uint32_t>(workload.train.epochs);
@@ -231,6 +232,12 @@ core::Result<RunPlan> MakePlan(const config::LoadedConfig& config,
     STOKER_TRY(PlanEvaluation(workload, plan));
   }
   return plan;
+}
+
+std::uint32_t ChunkEdgeOf(const config::DatasetConfig& data) {
+  return data.format == "hdf5" && data.enable_chunking
+             ? dataset::ChunkEdge(static_cast<std::uint64_t>(data.chunk_size))
+             : 0;
 }
 
 emulator::LoaderOptions TrainLoaderOptions(const config::LoadedConfig& config,

@@ -173,6 +173,8 @@ class Training final : private emulator::LoopObserver {
     facts_.num_files_train = plan_.train.files;
     facts_.num_files_eval =
         static_cast<std::uint64_t>(workload_.dataset.num_files_eval);
+    facts_.dataset_files_train = dataset_.train.total;
+    facts_.dataset_files_eval = dataset_.valid.total;
     facts_.num_samples_per_file = plan_.samples_per_file;
     facts_.distinct_contents = dataset_.distinct;
     facts_.record_length_bytes = plan_.sizes.record_length;
