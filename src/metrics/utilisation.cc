@@ -63,7 +63,10 @@ BlockSums SumBlock(const BlockRecord& block, const CountedSteps& counted) {
       SumProc(Part(steps, Slice(0, counted.exclude_start, steps.size()))) +
       SumProc(Part(steps, Slice(stop, length, steps.size())));
   for (const StepRecord& step : steps) {
+    sums.total_load += step.load;
     sums.total_compute += step.compute;
+    sums.total_barrier += step.barrier;
+    sums.total_overshoot += step.overshoot;
     sums.total_samples += step.samples;
     sums.total_bytes += step.bytes;
   }

@@ -25,7 +25,10 @@ struct BlockSums {
   core::Nanos counted_barrier{};
   core::Nanos counted_overshoot{};
   core::Nanos max_overshoot{};
-  core::Nanos total_compute{};  // all steps
+  core::Nanos total_load{};  // of all steps, as the rest
+  core::Nanos total_compute{};
+  core::Nanos total_barrier{};
+  core::Nanos total_overshoot{};
   std::uint64_t total_samples = 0;
   std::uint64_t total_bytes = 0;
   bool closed = false;
