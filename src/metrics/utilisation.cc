@@ -49,6 +49,13 @@ double PerSecond(double amount, core::Nanos time) {
 
 }  // namespace
 
+bool Counts(const CountedSteps& counted, std::uint64_t step) {
+  const auto steps = static_cast<std::int64_t>(counted.epoch_steps);
+  const Range range = Slice(counted.exclude_start, steps - counted.exclude_end,
+                            static_cast<std::size_t>(counted.epoch_steps));
+  return step >= range.begin && step < range.end;
+}
+
 BlockSums SumBlock(const BlockRecord& block, const CountedSteps& counted) {
   const std::span<const StepRecord> steps = block.steps;
   const auto length = static_cast<std::int64_t>(steps.size());

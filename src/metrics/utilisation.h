@@ -42,6 +42,9 @@ struct CountedSteps {
   std::int64_t exclude_end = 0;
 };
 
+// Whether step `step` (from 0) counts of a block that is as long as the epoch.
+bool Counts(const CountedSteps& counted, std::uint64_t step);
+
 BlockSums SumBlock(const BlockRecord& block, const CountedSteps& counted);
 
 // 100 · Σ counted compute / (wall − Σ excluded proc); 0 when no compute time

@@ -34,12 +34,43 @@ std::string Line(std::string_view name, std::string_view value) {
   return fmt::format("{:<18}{}\n", name, value);
 }
 
-std::string WaitText(const RunSummary& summary) {
-  return fmt::format(
-      "load {} ({:.1f} %), compute {} ({:.1f} %), barrier {} ({:.1f} %)",
-      core::FormatSeconds(summary.step.load), 100 * summary.load_share,
-      core::FormatSeconds(summary.step.compute), 100 * summary.compute_share,
-      core::FormatSeconds(summary.step.barrier), 100 * summary.barrier_share);
+std::string Part(std::string_view name, double seconds, double share) {
+  return fmt::format("{} {} ({:.1f} %)", name, core::FormatSeconds(seconds),
+                     100 * share);
+}
+
+// Where the time went, and what it is that the accelerators waited for.
+std::string TimeLines(const RunSummary& summary) {
+  const metrics::StepMeans& step = summary.step;
+  std::string text = Line(
+      "time of a step",
+      fmt::format("{}, {}, {}; {} of the computation is overshoot",
+                  Part("load wait", step.load, summary.load_share),
+                  Part("compute", step.compute, summary.compute_share),
+                  Part("barrier", step.barrier, summary.barrier_share),
+                  Part("", step.overshoot, summary.overshoot_share).substr(1)));
+  text += Line("longest overshoot",
+               fmt::format("{} (rank {})",
+                           core::FormatSeconds(summary.overshoot_max.value),
+                           summary.overshoot_max.rank));
+  text += Line("longest waits",
+               fmt::format("of the ranks in a step: p50 {}, p99 {}, max {}",
+                           core::FormatSeconds(summary.longest_load_p50),
+                           core::FormatSeconds(summary.longest_load_p99),
+                           core::FormatSeconds(summary.longest_load_max)));
+  return text;
+}
+
+std::string CpuLine(const RunSummary& summary) {
+  const metrics::CpuSplit& cpu = summary.cpu;
+  return Line(
+      "client CPU",
+      fmt::format("{:.1f} % of all cores, {:.2f} GiB per core-second; reading "
+                  "{}, checking {}, rest {}",
+                  summary.client_cpu_percent, summary.gib_per_core_second,
+                  core::FormatSeconds(core::Seconds(cpu.reading)),
+                  core::FormatSeconds(core::Seconds(cpu.checking)),
+                  core::FormatSeconds(core::Seconds(cpu.rest))));
 }
 
 std::string VerdictText(const RunRecord& record, const RunSummary& summary) {
@@ -132,16 +163,8 @@ std::string ConsoleReport(const RunRecord& record, const RunSummary& summary,
                fmt::format("{:.2f} % (rank {}) to {:.2f} % (rank {})",
                            summary.au_min.value, summary.au_min.rank,
                            summary.au_max.value, summary.au_max.rank));
-  text += Line("a step's mean", WaitText(summary));
-  text += Line("compute overshoot",
-               fmt::format("mean {}, longest {} (rank {})",
-                           core::FormatSeconds(summary.step.overshoot),
-                           core::FormatSeconds(summary.overshoot_max.value),
-                           summary.overshoot_max.rank));
-  text += Line(
-      "client CPU",
-      fmt::format("{:.1f} % of all cores, {:.2f} GiB per core-second",
-                  summary.client_cpu_percent, summary.gib_per_core_second));
+  text += TimeLines(summary);
+  text += CpuLine(summary);
   text += OccasionalLines(record, summary);
   text += Line("bound by", BoundText(summary));
   text += Line("verdict", VerdictText(record, summary));
