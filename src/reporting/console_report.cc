@@ -34,43 +34,42 @@ std::string Line(std::string_view name, std::string_view value) {
   return fmt::format("{:<18}{}\n", name, value);
 }
 
-std::string Part(std::string_view name, double seconds, double share) {
-  return fmt::format("{} {} ({:.1f} %)", name, core::FormatSeconds(seconds),
-                     100 * share);
-}
-
-// Where the time went, and what it is that the accelerators waited for.
+// Where the time went: of the steps, and of the CPU.
 std::string TimeLines(const RunSummary& summary) {
   const metrics::StepMeans& step = summary.step;
+  const metrics::CpuSplit& cpu = summary.cpu;
   std::string text = Line(
-      "time of a step",
-      fmt::format("{}, {}, {}; {} of the computation is overshoot",
-                  Part("load wait", step.load, summary.load_share),
-                  Part("compute", step.compute, summary.compute_share),
-                  Part("barrier", step.barrier, summary.barrier_share),
-                  Part("", step.overshoot, summary.overshoot_share).substr(1)));
-  text += Line("longest overshoot",
-               fmt::format("{} (rank {})",
-                           core::FormatSeconds(summary.overshoot_max.value),
-                           summary.overshoot_max.rank));
+      "where time went",
+      fmt::format("load wait {:.1f} %, compute {:.1f} % (overshoot {:.1f} "
+                  "%), barrier {:.1f} %",
+                  100 * summary.load_share, 100 * summary.compute_share,
+                  100 * summary.overshoot_share, 100 * summary.barrier_share));
+  text +=
+      Line("a step's mean", fmt::format("load wait {}, compute {}, barrier {}",
+                                        core::FormatSeconds(step.load),
+                                        core::FormatSeconds(step.compute),
+                                        core::FormatSeconds(step.barrier)));
   text += Line("longest waits",
-               fmt::format("of the ranks in a step: p50 {}, p99 {}, max {}",
+               fmt::format("p50 {}, p99 {}, max {} (each step's longest load "
+                           "wait)",
                            core::FormatSeconds(summary.longest_load_p50),
                            core::FormatSeconds(summary.longest_load_p99),
                            core::FormatSeconds(summary.longest_load_max)));
-  return text;
-}
-
-std::string CpuLine(const RunSummary& summary) {
-  const metrics::CpuSplit& cpu = summary.cpu;
-  return Line(
+  text += Line("compute overshoot",
+               fmt::format("mean {}, longest {} (rank {})",
+                           core::FormatSeconds(step.overshoot),
+                           core::FormatSeconds(summary.overshoot_max.value),
+                           summary.overshoot_max.rank));
+  text += Line(
       "client CPU",
-      fmt::format("{:.1f} % of all cores, {:.2f} GiB per core-second; reading "
-                  "{}, checking {}, rest {}",
-                  summary.client_cpu_percent, summary.gib_per_core_second,
-                  core::FormatSeconds(core::Seconds(cpu.reading)),
-                  core::FormatSeconds(core::Seconds(cpu.checking)),
-                  core::FormatSeconds(core::Seconds(cpu.rest))));
+      fmt::format("{:.1f} % of all cores, {:.2f} GiB per core-second",
+                  summary.client_cpu_percent, summary.gib_per_core_second));
+  text += Line("CPU time",
+               fmt::format("reading {}, checking {}, rest {}",
+                           core::FormatSeconds(core::Seconds(cpu.reading)),
+                           core::FormatSeconds(core::Seconds(cpu.checking)),
+                           core::FormatSeconds(core::Seconds(cpu.rest))));
+  return text;
 }
 
 std::string VerdictText(const RunRecord& record, const RunSummary& summary) {
@@ -164,7 +163,6 @@ std::string ConsoleReport(const RunRecord& record, const RunSummary& summary,
                            summary.au_min.value, summary.au_min.rank,
                            summary.au_max.value, summary.au_max.rank));
   text += TimeLines(summary);
-  text += CpuLine(summary);
   text += OccasionalLines(record, summary);
   text += Line("bound by", BoundText(summary));
   text += Line("verdict", VerdictText(record, summary));
