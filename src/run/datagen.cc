@@ -12,8 +12,6 @@ namespace stoker::run {
 
 namespace {
 
-constexpr core::Nanos kProgressInterval = std::chrono::milliseconds(500);
-
 dataset::Naming NamingOf(const config::DatasetConfig& data,
                          std::string_view set, std::int64_t files,
                          std::int64_t subfolders) {
@@ -80,15 +78,17 @@ core::Status RunDatagen(const RankContext& context,
       storage::OpenBackend(request.data_uri);
   STOKER_TRY(comm::Agree(*context.comm, opened.status()));
   storage::Backend& backend = *opened.value();
-  core::TimePoint next_progress{};
   const auto progress = [&](std::uint64_t done, std::uint64_t mine,
                             std::uint64_t bytes) {
-    const core::TimePoint now = context.clock->Now();
-    if (context.console->shows_progress() && now >= next_progress) {
-      next_progress = now + kProgressInterval;
+    if (context.console->ProgressDue(context.clock->Now())) {
       context.console->Progress(
-          fmt::format("datagen: rank 0 {} of {} files, {}", done, mine,
-                      core::FormatBytes(static_cast<double>(bytes))));
+          {.name = "progress",
+           .text = fmt::format("datagen: rank 0 {} of {} files, {}", done, mine,
+                               core::FormatBytes(static_cast<double>(bytes))),
+           .fields = {{"phase", "datagen"},
+                      {"files", done},
+                      {"files_of_rank", mine},
+                      {"bytes", bytes}}});
     }
   };
   context.console->Info(fmt::format(
