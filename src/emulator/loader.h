@@ -81,6 +81,9 @@ class Loader {
   // Stops reading ahead, discards what is in flight and returns what was done
   // since StartEpoch.
   virtual core::Result<metrics::LoaderCounters> FinishEpoch() = 0;
+  // CPU time since the loader was made that went into looking at what arrived;
+  // may lag behind by what is under way. FinishEpoch tells an epoch's.
+  virtual core::Nanos checking_so_far() const = 0;
   // Over the batches handed out so far, all epochs.
   virtual std::uint64_t op_stream_hash() const = 0;
   // Bytes taken before the start for request buffers and batches ahead.

@@ -20,8 +20,6 @@ namespace {
 
 using core::Status;
 
-constexpr core::Nanos kProgressInterval = std::chrono::milliseconds(500);
-
 dataset::Naming NamingOf(const config::DatasetConfig& data,
                          std::string_view set, std::int64_t files,
                          std::int64_t subfolders) {
@@ -84,17 +82,16 @@ class Datagen {
 
  private:
   generators::OnProgress ProgressOf(std::string_view verb) {
-    if (!context_.console->shows_progress()) {
+    if (!Leads(context_)) {
       return {};
     }
-    const core::TimePoint start = context_.clock->Now();
-    return [this,
-            line = internal::ShareProgress(
-                verb, static_cast<std::uint64_t>(context_.comm->size()), start),
-            next = start](const generators::OwnProgress& own) mutable {
+    context_.console->RestartProgress();
+    return [this, line = internal::ShareProgress(
+                      verb, static_cast<std::uint64_t>(context_.comm->size()),
+                      context_.clock->Now())](
+               const generators::OwnProgress& own) mutable {
       const core::TimePoint now = context_.clock->Now();
-      if (now >= next) {
-        next = now + kProgressInterval;
+      if (context_.console->ProgressDue(now)) {
         context_.console->Progress(line.Describe(own, now));
       }
     };
@@ -173,7 +170,9 @@ class Datagen {
       return {};
     }
     for (const std::string& problem : result.problems) {
-      context_.console->Print(LogLevel::kError, "bad: " + problem);
+      context_.console->Print(
+          LogLevel::kWarning,
+          Event{.name = "bad_object", .text = "verify: " + problem});
     }
     const std::uint64_t untold =
         result.bad + result.extra - result.problems.size();

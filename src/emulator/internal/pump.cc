@@ -354,6 +354,8 @@ metrics::LoaderCounters Pump::TakeCounters() {
   counters_.reads.latency_sum -= reads_before_.latency_sum;
   counters_.reads.latency_max = std::exchange(latency_max_, {});
   reads_before_ = total;
+  counters_.checking = checking() - checking_before_;
+  checking_before_ = checking();
   return std::exchange(counters_, {});
 }
 

@@ -90,6 +90,12 @@ class Pump {
   // From any thread: ends the wait of a Round.
   void Wake() { queue_->Wake(); }
 
+  // CPU time since Make that went into looking at what arrived. From any
+  // thread.
+  core::Nanos checking() const {
+    return core::Nanos(checking_.load(std::memory_order_relaxed));
+  }
+
   std::uint64_t buffer_bytes() const { return buffers_.size(); }
   std::string_view engine() const { return queue_->engine(); }
 
@@ -151,6 +157,8 @@ class Pump {
   std::vector<storage::ReadDone> done_;
   metrics::LoaderCounters counters_;
   storage::ReadCounters reads_before_;
+  std::atomic<core::Nanos::rep> checking_{0};
+  core::Nanos checking_before_{};
   core::Nanos latency_max_{};  // since the last TakeCounters
   core::TimePoint next_overdue_check_{};
   bool hung_ = false;  // an op never came back: its memory must stay

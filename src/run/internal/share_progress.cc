@@ -6,28 +6,37 @@
 
 namespace stoker::run::internal {
 
-std::string ShareProgress::Describe(const generators::OwnProgress& own,
-                                    core::TimePoint now) {
-  std::string text = fmt::format("{}: ~{} of ~{} files", verb_,
-                                 core::FormatCount(own.files_done * ranks_),
-                                 core::FormatCount(own.files_mine * ranks_));
-  const auto all = [this](std::uint64_t bytes) {
-    return static_cast<double>(bytes) * static_cast<double>(ranks_);
+Event ShareProgress::Describe(const generators::OwnProgress& own,
+                              core::TimePoint now) {
+  const auto all = [this](std::uint64_t mine) { return mine * ranks_; };
+  const auto bytes_text = [&](std::uint64_t mine) {
+    return core::FormatBytes(static_cast<double>(all(mine)));
   };
+  Event event{.name = "progress",
+              .text = fmt::format("{}: ~{} of ~{} files", verb_,
+                                  core::FormatCount(all(own.files_done)),
+                                  core::FormatCount(all(own.files_mine))),
+              .fields = {{"phase", verb_},
+                         {"extrapolated", true},
+                         {"files", all(own.files_done)},
+                         {"files_total", all(own.files_mine)}}};
+  if (own.bytes_mine > 0) {
+    event.text += fmt::format(", ~{} of ~{}", bytes_text(own.bytes_done),
+                              bytes_text(own.bytes_mine));
+    event.fields.emplace_back("bytes", all(own.bytes_done));
+    event.fields.emplace_back("bytes_total", all(own.bytes_mine));
+  }
   double fraction = 0;
   double seconds = core::Seconds(now - start_);
-  if (own.bytes_mine > 0) {
-    text += fmt::format(", ~{} of ~{}", core::FormatBytes(all(own.bytes_done)),
-                        core::FormatBytes(all(own.bytes_mine)));
-  }
   if (own.bytes_done < own.bytes_mine) {
     fraction = static_cast<double>(own.bytes_done) /
                static_cast<double>(own.bytes_mine);
     names_start_ = now;
     names_before_ = own.files_done;
     if (seconds > 0) {
-      text += fmt::format(", ~{}/s",
-                          core::FormatBytes(all(own.bytes_done) / seconds));
+      const double rate = static_cast<double>(all(own.bytes_done)) / seconds;
+      event.text += fmt::format(", ~{:.2f} GiB/s", core::ToGiB(rate));
+      event.fields.emplace_back("bytes_per_second", rate);
     }
   } else if (own.files_mine > names_before_) {
     fraction = static_cast<double>(own.files_done - names_before_) /
@@ -35,10 +44,11 @@ std::string ShareProgress::Describe(const generators::OwnProgress& own,
     seconds = core::Seconds(now - names_start_);
   }
   if (fraction > 0 && fraction < 1) {
-    text += fmt::format(
-        ", {} left", core::FormatSeconds(seconds * (1 - fraction) / fraction));
+    const double left = seconds * (1 - fraction) / fraction;
+    event.text += fmt::format(", {} left", core::FormatSeconds(left));
+    event.fields.emplace_back("seconds_left", left);
   }
-  return text;
+  return event;
 }
 
 }  // namespace stoker::run::internal

@@ -1,6 +1,7 @@
 #pragma once
 
-// A line about the progress of all ranks, from the share of one.
+// A line, and fields for programs, about the progress of all ranks, from the
+// share of one.
 
 #include <cstdint>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "core/clock.h"
 #include "generators/progress.h"
+#include "run/console.h"
 
 namespace stoker::run::internal {
 
@@ -20,8 +22,9 @@ class ShareProgress {
                 core::TimePoint start)
       : verb_(verb), ranks_(ranks), start_(start), names_start_(start) {}
 
-  // "verify: ~12 of ~64 files, ~1.2 GiB of ~3.9 GiB, ~3.1 GiB/s, 12 s left".
-  std::string Describe(const generators::OwnProgress& own, core::TimePoint now);
+  // Named "progress": "verify: ~12 of ~64 files, ~1.2 GiB of ~3.9 GiB, ~3.1
+  // GiB/s, 12 s left".
+  Event Describe(const generators::OwnProgress& own, core::TimePoint now);
 
  private:
   std::string verb_;
