@@ -1,10 +1,11 @@
 // Encodes files and plays readers for the scripts of this folder, which compare
 // the results with other implementations.
 //
-//   encode <format> <path> <file> <rows> <columns> <samples> <edge>
+//   encode <format> <path> <file> <rows> <columns> <samples> <edge> [<bytes>]
 //   ends   <rows> <columns> <samples>
-//   read   <format> <path> <file> <rows> <columns> <samples> <edge>
-//          <reference|large> <unit> <request> <sample> <expect|trust>
+//   read   <format> <path> <reference|large|sample|direct> <unit> <request>
+//          <sample> <expect|trust>
+//          <file> <rows> <columns> <samples> <edge> [<bytes>]
 //   index  <rows> <columns> <samples> <edge>
 //
 // `ends` prints, in hexadecimal, an npz file of zeros without its payload.
@@ -52,7 +53,17 @@ formats::FileSpec Spec(const Arguments& arguments, std::size_t at) {
           .samples = Small(arguments.at(at + 3)),
           .rows = Small(arguments.at(at + 1)),
           .columns = Small(arguments.at(at + 2)),
-          .nominal_edge = Small(arguments.at(at + 4))};
+          .nominal_edge = Small(arguments.at(at + 4)),
+          .record_bytes =
+              arguments.size() > at + 5 ? Number(arguments.at(at + 5)) : 1};
+}
+
+formats::ReaderOptions::Style StyleOf(const std::string& name) {
+  using Style = formats::ReaderOptions::Style;
+  return name == "large"    ? Style::kLarge
+         : name == "sample" ? Style::kSample
+         : name == "direct" ? Style::kDirect
+                            : Style::kReference;
 }
 
 int RunEncode(const Arguments& arguments) {
@@ -130,16 +141,14 @@ int RunRead(const Arguments& arguments) {
   std::ifstream in(arguments.at(2), std::ios::binary);
   const std::vector<char> content{std::istreambuf_iterator<char>(in), {}};
   testing::PatternPayload payload;
-  const bool large = arguments.at(8) == "large";
   const formats::ReaderOptions options{
-      .style = large ? formats::ReaderOptions::Style::kLarge
-                     : formats::ReaderOptions::Style::kReference,
-      .unit = Small(arguments.at(9)),
-      .request = Small(arguments.at(10)),
-      .expect = arguments.at(12) == "expect" ? &payload : nullptr};
-  const testing::Trace trace = testing::Visit(
-      Find(arguments.at(1)), options, Spec(arguments, 3),
-      std::as_bytes(std::span(content)), Small(arguments.at(11)));
+      .style = StyleOf(arguments.at(3)),
+      .unit = Small(arguments.at(4)),
+      .request = Small(arguments.at(5)),
+      .expect = arguments.at(7) == "expect" ? &payload : nullptr};
+  const testing::Trace trace =
+      testing::Visit(Find(arguments.at(1)), options, Spec(arguments, 8),
+                     std::as_bytes(std::span(content)), Small(arguments.at(6)));
   for (const testing::Read& read : trace.reads) {
     fmt::print("{} {} {}\n", read.offset, read.asked, read.got);
   }
