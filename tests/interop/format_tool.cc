@@ -3,11 +3,12 @@
 //
 //   encode <format> <path> <file> <rows> <columns> <samples> <edge> [<bytes>]
 //   ends   <rows> <columns> <samples>
-//   read   <format> <path> <reference|large|sample|direct> <unit> <request>
-//          <sample> <expect|trust>
-//          <file> <rows> <columns> <samples> <edge> [<bytes>]
+//   read   <format> <path> <file> <rows> <columns> <samples> <edge>
+//          <reference|large|sample|direct> <unit> <request> <sample>
+//          <expect|trust> [<bytes>]
 //   index  <rows> <columns> <samples> <edge>
 //
+// <bytes> are those of a jpeg or png file.
 // `ends` prints, in hexadecimal, an npz file of zeros without its payload.
 // `read` prints one line per read: offset, bytes asked, bytes received; and one
 // per sample: "sample <index> <bytes>".
@@ -53,22 +54,34 @@ formats::FileSpec Spec(const Arguments& arguments, std::size_t at) {
           .samples = Small(arguments.at(at + 3)),
           .rows = Small(arguments.at(at + 1)),
           .columns = Small(arguments.at(at + 2)),
-          .nominal_edge = Small(arguments.at(at + 4)),
-          .record_bytes =
-              arguments.size() > at + 5 ? Number(arguments.at(at + 5)) : 1};
+          .nominal_edge = Small(arguments.at(at + 4))};
+}
+
+// With the argument `at`, where there is one, as the file's bytes.
+formats::FileSpec WithBytes(formats::FileSpec spec, const Arguments& arguments,
+                            std::size_t at) {
+  if (arguments.size() > at) {
+    spec.record_bytes = Number(arguments[at]);
+  }
+  return spec;
 }
 
 formats::ReaderOptions::Style StyleOf(const std::string& name) {
   using Style = formats::ReaderOptions::Style;
-  return name == "large"    ? Style::kLarge
-         : name == "sample" ? Style::kSample
-         : name == "direct" ? Style::kDirect
-                            : Style::kReference;
+  if (name == "large") {
+    return Style::kLarge;
+  }
+  if (name == "sample") {
+    return Style::kSample;
+  }
+  STOKER_CHECK(name == "reference" || name == "direct");
+  return name == "direct" ? Style::kDirect : Style::kReference;
 }
 
 int RunEncode(const Arguments& arguments) {
   const testing::File file =
-      testing::Encode(Find(arguments.at(1)), Spec(arguments, 3), 65536);
+      testing::Encode(Find(arguments.at(1)),
+                      WithBytes(Spec(arguments, 3), arguments, 8), 65536);
   std::ofstream out(arguments.at(2), std::ios::binary);
   out.write(reinterpret_cast<const char*>(file.data()),
             static_cast<std::streamsize>(file.size()));
@@ -142,13 +155,14 @@ int RunRead(const Arguments& arguments) {
   const std::vector<char> content{std::istreambuf_iterator<char>(in), {}};
   testing::PatternPayload payload;
   const formats::ReaderOptions options{
-      .style = StyleOf(arguments.at(3)),
-      .unit = Small(arguments.at(4)),
-      .request = Small(arguments.at(5)),
-      .expect = arguments.at(7) == "expect" ? &payload : nullptr};
-  const testing::Trace trace =
-      testing::Visit(Find(arguments.at(1)), options, Spec(arguments, 8),
-                     std::as_bytes(std::span(content)), Small(arguments.at(6)));
+      .style = StyleOf(arguments.at(8)),
+      .unit = Small(arguments.at(9)),
+      .request = Small(arguments.at(10)),
+      .expect = arguments.at(12) == "expect" ? &payload : nullptr};
+  const testing::Trace trace = testing::Visit(
+      Find(arguments.at(1)), options,
+      WithBytes(Spec(arguments, 3), arguments, 13),
+      std::as_bytes(std::span(content)), Small(arguments.at(11)));
   for (const testing::Read& read : trace.reads) {
     fmt::print("{} {} {}\n", read.offset, read.asked, read.got);
   }
