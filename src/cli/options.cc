@@ -28,14 +28,15 @@ constexpr std::array kOptions = {
            "client hosts; one word may hold several, comma-separated; with "
            ":SLOTS on one, all need it"},
     Option{"model", "-m", ValueKind::kText, "NAME", "", kTraining, 0,
-           "workload model: unet3d, resnet50, cosmoflow"},
+           "workload model: unet3d, resnet50, cosmoflow, retinanet"},
     Option{"workload", "", ValueKind::kText, "FILE", "", kTraining, 0,
            "a workload file (DLIO format) instead of the one named by --model "
            "and --accelerator-type"},
-    Option{"accelerator-type", "-g", ValueKind::kText, "TYPE", "",
-           kDatasize | kRun | kConfigview, 0,
-           "accelerator to emulate: h100, a100, b200 where a workload file "
-           "exists"},
+    Option{
+        "accelerator-type", "-g", ValueKind::kText, "TYPE", "",
+        kDatasize | kRun | kConfigview, 0,
+        "accelerator to emulate: h100, a100, b200, mi355 where a workload file "
+        "exists"},
     Option{"num-accelerators", "-na", ValueKind::kInteger, "N", "",
            kRun | kConfigview, kRun, "accelerators (MPI ranks) of the run"},
     Option{"max-accelerators", "-ma", ValueKind::kInteger, "N", "", kDatasize,

@@ -48,6 +48,29 @@ void AppendKey(std::vector<std::byte>& out, std::string_view key) {
 constexpr std::string_view kImage = "image";
 constexpr std::string_view kSize = "size";
 
+// Of what is nested in a message, each without its own tag and length.
+struct Lengths {
+  std::uint64_t list, image_feature, image_entry;
+  std::uint64_t integers, size_feature, size_entry;
+
+  std::uint64_t features() const {
+    return FieldBytes(image_entry) + FieldBytes(size_entry);
+  }
+};
+
+Lengths LengthsOf(std::uint64_t image_bytes, std::uint64_t size) {
+  Lengths lengths{};
+  lengths.list = FieldBytes(image_bytes);
+  lengths.image_feature = FieldBytes(lengths.list);
+  lengths.image_entry =
+      FieldBytes(kImage.size()) + FieldBytes(lengths.image_feature);
+  lengths.integers = FieldBytes(VarintBytes(size));
+  lengths.size_feature = FieldBytes(lengths.integers);
+  lengths.size_entry =
+      FieldBytes(kSize.size()) + FieldBytes(lengths.size_feature);
+  return lengths;
+}
+
 // Walks the fields of the start of a message.
 class Cursor {
  public:
@@ -133,44 +156,10 @@ class Cursor {
 
 }  // namespace
 
-namespace {
-
-// Bytes of each nested part, behind its own tag and length.
-struct Lengths {
-  std::uint64_t list = 0;
-  std::uint64_t image_feature = 0;
-  std::uint64_t image_entry = 0;
-  std::uint64_t integers = 0;
-  std::uint64_t size_feature = 0;
-  std::uint64_t size_entry = 0;
-  std::uint64_t features = 0;
-};
-
-Lengths LengthsOf(std::uint64_t image_bytes, std::uint64_t size) {
-  Lengths lengths;
-  lengths.list = FieldBytes(image_bytes);
-  lengths.image_feature = FieldBytes(lengths.list);
-  lengths.image_entry =
-      FieldBytes(kImage.size()) + FieldBytes(lengths.image_feature);
-  lengths.integers = FieldBytes(VarintBytes(size));
-  lengths.size_feature = FieldBytes(lengths.integers);
-  lengths.size_entry =
-      FieldBytes(kSize.size()) + FieldBytes(lengths.size_feature);
-  lengths.features =
-      FieldBytes(lengths.image_entry) + FieldBytes(lengths.size_entry);
-  return lengths;
-}
-
-}  // namespace
-
-std::uint64_t ExampleBytes(std::uint64_t image_bytes, std::uint64_t size) {
-  return FieldBytes(LengthsOf(image_bytes, size).features);
-}
-
 ExampleFrame FrameExample(std::uint64_t image_bytes, std::uint64_t size) {
   const Lengths lengths = LengthsOf(image_bytes, size);
   ExampleFrame frame;
-  AppendTag(frame.before, kField1, lengths.features);
+  AppendTag(frame.before, kField1, lengths.features());
   AppendTag(frame.before, kField1, lengths.image_entry);
   AppendKey(frame.before, kImage);
   AppendTag(frame.before, kField2, lengths.image_feature);
@@ -184,6 +173,10 @@ ExampleFrame FrameExample(std::uint64_t image_bytes, std::uint64_t size) {
   AppendTag(frame.after, kField1, VarintBytes(size));
   AppendVarint(frame.after, size);
   return frame;
+}
+
+std::uint64_t ExampleBytes(std::uint64_t image_bytes, std::uint64_t size) {
+  return FieldBytes(LengthsOf(image_bytes, size).features());
 }
 
 core::Result<ImageField> FindImage(std::span<const std::byte> head,

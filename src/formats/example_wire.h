@@ -21,7 +21,7 @@ struct ExampleFrame {
 
 ExampleFrame FrameExample(std::uint64_t image_bytes, std::uint64_t size);
 
-// Bytes of the whole message.
+// Bytes of the whole message; allocates nothing.
 std::uint64_t ExampleBytes(std::uint64_t image_bytes, std::uint64_t size);
 
 // Where the image is within the message.
