@@ -5,20 +5,30 @@
 #include <array>
 #include <string>
 
+#include "formats/indexed_binary_format.h"
+#include "formats/npy_format.h"
 #include "formats/npz_format.h"
 #include "formats/tfrecord_format.h"
 
 namespace stoker::formats {
 
 std::span<const FormatInfo> Formats() {
+  static const IndexedBinaryFormat kIndexedBinary(/*mapped=*/false);
+  static const IndexedBinaryFormat kMmapIndexedBinary(/*mapped=*/true);
+  static const NpyFormat kNpy;
   static const NpzFormat kNpz;
   static const TfrecordFormat kTfrecord;
-  static const std::array<FormatInfo, 2> kFormats = {{
+  static const auto kFormats = std::to_array<FormatInfo>({
+      {"indexed_binary", "samples end to end, their places in two index files",
+       &kIndexedBinary},
+      {"mmap_indexed_binary", "as indexed_binary, read through mappings",
+       &kMmapIndexedBinary},
+      {"npy", "numpy array with the samples of a file", &kNpy},
       {"npz", "numpy archive: one array with the samples of a file, CRC-32",
        &kNpz},
       {"tfrecord", "TensorFlow records: one framed Example a sample, CRC-32C",
        &kTfrecord},
-  }};
+  });
   return kFormats;
 }
 

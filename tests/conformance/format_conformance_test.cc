@@ -34,11 +34,13 @@ std::vector<FileSpec> Specs() {
        .rows = 999,
        .columns = 1001,
        .nominal_edge = 1000},
-      {.index = 10,
-       .samples = 300,
-       .rows = 3,
-       .columns = 2,
-       .nominal_edge = 2}};
+      {.index = 10, .samples = 300, .rows = 3, .columns = 2, .nominal_edge = 2},
+      {.index = 11,
+       .samples = 5,
+       .rows = 90,
+       .columns = 77,
+       .nominal_edge = 83,
+       .chunk_edge = 16}};
 }
 
 class FormatConformance : public ::testing::TestWithParam<FormatInfo> {
@@ -125,7 +127,11 @@ TEST_P(FormatConformance, BlindReaderAsksForTheSame) {
 TEST_P(FormatConformance, LargeStyleReadsTheFileOnce) {
   const FileSpec spec = Specs()[2];
   const File file = Encode(format(), spec);
-  const Trace trace = Visit(format(), {.style = Style::kLarge}, spec, file);
+  const Trace trace =
+      Visit(format(),
+            {.style = Style::kLarge,
+             .request = static_cast<std::uint32_t>(file.size())},
+            spec, file);
   EXPECT_EQ(
       trace.reads,
       (std::vector<stoker::testing::Read>{{0, file.size(), file.size()}}));

@@ -1,0 +1,68 @@
+#include "formats/range_reader.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "formats/indexed_binary_format.h"
+#include "tests/formats/format_harness.h"
+
+namespace stoker::formats {
+namespace {
+
+using stoker::testing::Encode;
+using stoker::testing::Read;
+using stoker::testing::Trace;
+using stoker::testing::Visit;
+using Style = ReaderOptions::Style;
+
+const IndexedBinaryFormat kFormat(/*mapped=*/false);
+// Sample k lies at 10,000 · k of 50,000 bytes.
+const FileSpec kSpec{.samples = 5, .rows = 100, .columns = 100};
+
+std::vector<Read> Reads(Style style, std::uint32_t request,
+                        std::uint32_t sample) {
+  const Trace trace = Visit(kFormat, {.style = style, .request = request},
+                            kSpec, Encode(kFormat, kSpec), sample);
+  EXPECT_EQ(trace.status.ToString(), "ok");
+  return trace.reads;
+}
+
+TEST(RangeReader, LargeStyleReadsTheFileInRequests) {
+  EXPECT_EQ(Reads(Style::kLarge, 20'000, 3),
+            (std::vector<Read>{{0, 20'000, 20'000},
+                               {20'000, 20'000, 20'000},
+                               {40'000, 10'000, 10'000}}));
+  EXPECT_EQ(Reads(Style::kLarge, 0, 3),
+            (std::vector<Read>{{0, 50'000, 50'000}}));
+}
+
+TEST(RangeReader, SampleStyleReadsThePagesOfTheSampleCutAtRequests) {
+  // [30,000, 40,000) lies in the pages [28,672, 40,960).
+  EXPECT_EQ(Reads(Style::kSample, 0, 3),
+            (std::vector<Read>{{28'672, 12'288, 12'288}}));
+  EXPECT_EQ(Reads(Style::kSample, 8192, 3),
+            (std::vector<Read>{{28'672, 4096, 4096}, {32'768, 8192, 8192}}));
+  EXPECT_EQ(Reads(Style::kSample, 1U << 20, 3),
+            (std::vector<Read>{{28'672, 12'288, 12'288}}));
+  // [40,000, 50,000): the last page ends behind the file.
+  EXPECT_EQ(
+      Reads(Style::kSample, 8192, 4),
+      (std::vector<Read>{
+          {36'864, 4096, 4096}, {40'960, 8192, 8192}, {49'152, 4096, 848}}));
+}
+
+TEST(RangeReader, RequestsFitTheBuffersPromised) {
+  for (const std::uint32_t request : {0U, 1000U, 8192U}) {
+    for (const Style style : {Style::kLarge, Style::kSample}) {
+      const auto reader =
+          kFormat.NewReader({.style = style, .request = request});
+      for (const Read& read : Reads(style, request, 4)) {
+        EXPECT_LE(read.asked, reader->MaxRequest(50'000));
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace stoker::formats
