@@ -5,6 +5,7 @@
 #include <array>
 #include <string>
 
+#include "formats/hdf5_format.h"
 #include "formats/indexed_binary_format.h"
 #include "formats/npy_format.h"
 #include "formats/npz_format.h"
@@ -13,12 +14,15 @@
 namespace stoker::formats {
 
 std::span<const FormatInfo> Formats() {
+  static const Hdf5Format kHdf5;
   static const IndexedBinaryFormat kIndexedBinary(/*mapped=*/false);
   static const IndexedBinaryFormat kMmapIndexedBinary(/*mapped=*/true);
   static const NpyFormat kNpy;
   static const NpzFormat kNpz;
   static const TfrecordFormat kTfrecord;
   static const auto kFormats = std::to_array<FormatInfo>({
+      {"hdf5", "HDF5: one dataset with the samples of a file, or its chunks",
+       &kHdf5},
       {"indexed_binary", "samples end to end, their places in two index files",
        &kIndexedBinary},
       {"mmap_indexed_binary", "as indexed_binary, read through mappings",

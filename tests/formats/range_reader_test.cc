@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "formats/hdf5_format.h"
 #include "formats/indexed_binary_format.h"
 #include "tests/formats/format_harness.h"
 
@@ -62,6 +63,17 @@ TEST(RangeReader, RequestsFitTheBuffersPromised) {
       }
     }
   }
+}
+
+TEST(RangeReader, AFileLargerThanItsSpecIsRefusedBeforeItOverflowsABuffer) {
+  const Hdf5Format hdf5;
+  const FileSpec large{.samples = 2, .rows = 100, .columns = 100};
+  FileSpec small = large;
+  small.samples = 1;
+  const Trace trace = Visit(hdf5, {.style = Style::kLarge, .request = 0}, small,
+                            Encode(hdf5, large));
+  EXPECT_EQ(trace.status.code(), core::Code::kCorruption);
+  EXPECT_TRUE(trace.reads.empty());
 }
 
 }  // namespace
