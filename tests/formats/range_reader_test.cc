@@ -6,6 +6,7 @@
 
 #include "formats/hdf5_format.h"
 #include "formats/indexed_binary_format.h"
+#include "formats/npy_format.h"
 #include "tests/formats/format_harness.h"
 
 namespace stoker::formats {
@@ -60,6 +61,38 @@ TEST(RangeReader, RequestsFitTheBuffersPromised) {
           kFormat.NewReader({.style = style, .request = request});
       for (const Read& read : Reads(style, request, 4)) {
         EXPECT_LE(read.asked, reader->MaxRequest(50'000));
+      }
+    }
+  }
+}
+
+TEST(RangeReader, WithoutDataTheRequestsAreTheSame) {
+  const Hdf5Format hdf5;
+  const NpyFormat npy;
+  FileSpec chunked = kSpec;
+  chunked.chunk_edge = 30;
+  struct Case {
+    const Format& format;
+    Style style;
+  };
+  for (const Case& row :
+       {Case{kFormat, Style::kSample}, Case{hdf5, Style::kSample},
+        Case{npy, Style::kSample}, Case{npy, Style::kDirect}}) {
+    for (const FileSpec& spec : {kSpec, chunked}) {
+      for (const std::uint32_t request : {0U, 1000U, 8192U, 1U << 20}) {
+        ReaderOptions options{.style = row.style, .request = request};
+        const Trace real =
+            Visit(row.format, options, spec, Encode(row.format, spec), 4);
+        options.blind = true;
+        const Trace blind = Visit(*row.format.NewReader(options), spec, 4, 0,
+                                  [](std::uint64_t, std::span<std::byte>) {});
+        ASSERT_EQ(real.status.ToString(), "ok");
+        ASSERT_EQ(blind.reads.size(), real.reads.size());
+        for (std::size_t i = 0; i < real.reads.size(); ++i) {
+          EXPECT_EQ(blind.reads[i].offset, real.reads[i].offset);
+          EXPECT_EQ(blind.reads[i].asked, real.reads[i].asked);
+        }
+        EXPECT_EQ(blind.samples, real.samples);
       }
     }
   }
