@@ -55,6 +55,7 @@ class ScriptedLoader final : public Loader {
     counters.samples_delivered = 7 * step_;
     return counters;
   }
+  Nanos checking_so_far() const override { return {}; }
   std::uint64_t op_stream_hash() const override { return 0; }
   std::uint64_t pool_bytes() const override { return 0; }
   std::string_view engine() const override { return ""; }
