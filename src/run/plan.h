@@ -26,6 +26,7 @@ struct RunPlan {
   dataset::SizeModel sizes;
   std::uint32_t samples_per_file = 1;
   std::uint32_t chunk_edge = 0;  // hdf5; 0: contiguous
+  emulator::LoaderModel model{};
   emulator::PipelineShape shape{};
   dataset::OrderSpec train;
   dataset::OrderSpec eval;  // files 0 without evaluation
@@ -59,7 +60,7 @@ emulator::LoaderOptions EvalLoaderOptions(const config::LoadedConfig& config,
                                           const RankSeat& seat);
 
 // Memory a rank's training loader will take on local files, whatever the
-// dataset's size.
+// dataset's size; with reader.odirect the largest of its files counts.
 core::Result<std::uint64_t> LoaderBytesPerRank(
     const config::LoadedConfig& config);
 

@@ -115,8 +115,12 @@ class Training final : private emulator::LoopObserver {
   }
 
   Status CheckRoom() {
-    STOKER_ASSIGN(const auto queue,
-                  backend_->NewReadQueue({.depth = 1}, *context_.clock));
+    STOKER_ASSIGN(
+        const auto queue,
+        backend_->NewReadQueue({.depth = 1,
+                                .access = emulator::AccessOf(
+                                    DataOf(false), LoaderOptionsOf(false))},
+                               *context_.clock));
     real_data_ = queue->limits().real_data;
     std::uint64_t pool = 0;
     std::uint64_t files = 0;
@@ -127,7 +131,7 @@ class Training final : private emulator::LoopObserver {
       const emulator::LoaderOptions options = LoaderOptionsOf(valid);
       pool += emulator::PoolBytes(plan_.shape, DataOf(valid), options,
                                   queue->limits());
-      files += emulator::OpenFiles(plan_.shape, options);
+      files += emulator::OpenFiles(plan_.shape, DataOf(valid), options);
     }
     return internal::CheckHost(pool, context_.comm->local_size(), files);
   }
@@ -156,9 +160,9 @@ class Training final : private emulator::LoopObserver {
   }
 
   core::Result<std::unique_ptr<emulator::Loader>> MakeLoader(bool valid) const {
-    return emulator::MakeLoader(workload_.reader.loader_model, plan_.shape,
-                                DataOf(valid), LoaderOptionsOf(valid),
-                                *context_.clock, *context_.cancel);
+    return emulator::MakeLoader(plan_.shape, DataOf(valid),
+                                LoaderOptionsOf(valid), *context_.clock,
+                                *context_.cancel);
   }
 
   void FillFacts() {
@@ -190,9 +194,10 @@ class Training final : private emulator::LoopObserver {
     facts_.backend = backend_->scheme();
     facts_.engine = train_loader_->engine();
     facts_.loader_model = workload_.reader.loader_model;
-    facts_.data_loader = plan_.shape == emulator::PipelineShape::kTorch
-                             ? "pytorch"
-                             : "tensorflow";
+    facts_.data_loader =
+        workload_.reader.data_loader == config::DataLoader::kPytorch
+            ? "pytorch"
+            : "tensorflow";
     facts_.format = plan_.format->name();
     facts_.read_threads =
         static_cast<std::uint32_t>(workload_.reader.read_threads);
