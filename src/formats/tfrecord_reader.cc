@@ -7,6 +7,7 @@
 #include "core/check.h"
 #include "core/crc.h"
 #include "formats/byte_order.h"
+#include "formats/range_reader.h"
 #include "formats/tfrecord_format.h"
 
 namespace stoker::formats {
@@ -37,7 +38,7 @@ void TfrecordReader::Reset(const FileSpec& file, std::uint32_t sample,
                            std::string_view name) {
   file_ = file;
   name_ = name;
-  record_bytes_ = options_.blind || one_record() ? TfrecordBytes(file) : 0;
+  record_bytes_ = TfrecordBytes(file);
   next_offset_ = asked_ = skip_ = 0;
   at_end_ = false;
   span_ = {};
@@ -83,7 +84,9 @@ core::Result<ReaderProgram::Next> TfrecordReader::BeginSample() {
 }
 
 core::Result<ReaderProgram::Next> TfrecordReader::TakeSize(std::uint64_t size) {
-  asked_ = options_.blind ? record_bytes_ * file_.samples : size;
+  const std::uint64_t planned = record_bytes_ * file_.samples;
+  asked_ = options_.blind ? planned : size;
+  STOKER_TRY(CheckNotLarger(asked_, planned).WithContext(name_));
   if (asked_ == 0) {
     return AtEnd();
   }

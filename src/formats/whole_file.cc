@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "formats/range_reader.h"
+
 namespace stoker::formats {
 namespace {
 
@@ -111,6 +113,10 @@ core::Result<ReaderProgram::Next> WholeFileReader::End(std::uint64_t size) {
 core::Result<ReaderProgram::Next> WholeFileReader::TakeSize(
     std::uint64_t size) {
   size_ = options_.blind ? planned_ : size;
+  const core::Status status = CheckNotLarger(size_, planned_);
+  if (!status.ok()) {
+    return status.WithContext(name_);
+  }
   if (size_ == 0) {
     return End(0);
   }

@@ -192,6 +192,16 @@ TEST_P(TfrecordReading, BrokenMessageNamesRecordAndOffset) {
                 "the message of");
 }
 
+TEST(TfrecordReader, LargeStyleAsksForRequestsWithoutTheSize) {
+  const TfrecordFormat format;
+  const File file = Encode(format, SmallSpec());
+  const Trace trace =
+      Visit(format, {.style = Style::kLarge, .request = 63}, SmallSpec(), file);
+  EXPECT_EQ(trace.size_queries, 0);
+  EXPECT_EQ(trace.reads,
+            (std::vector<Read>{{0, 63, 63}, {63, 63, 63}, {126, 63, 63}}));
+}
+
 TEST(TfrecordReader, SampleStyleReadsOnlyTheRequestsOfItsRecord) {
   // Records of 63 bytes in requests of 48: record 1 is in [63, 126), so in the
   // requests at 48 and 96.
@@ -261,9 +271,11 @@ TEST(TfrecordReader, LargeFileShorterThanItsSizeIsCorruption) {
       format.NewReader({.style = Style::kLarge, .request = 0});
   program->Reset(SmallSpec(), 0, "some_file");
   ASSERT_TRUE(program->Step({}).ok());
-  Event event{.kind = Event::Kind::kSize, .bytes = {}, .size = file.size() + 7};
+  Event event{.kind = Event::Kind::kSize, .bytes = {}, .size = file.size()};
   ASSERT_TRUE(program->Step(event).ok());
-  event = {.kind = Event::Kind::kBytes, .bytes = file, .size = 0};
+  event = {.kind = Event::Kind::kBytes,
+           .bytes = std::span(file).first(file.size() - 7),
+           .size = 0};
   const auto next = program->Step(event);
   EXPECT_EQ(next.status().code(), core::Code::kCorruption);
 }
