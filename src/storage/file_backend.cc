@@ -75,6 +75,8 @@ class FileBackend final : public Backend {
   FileSettings settings_;
   internal::OpenFiles files_;
   internal::TempNames temp_names_;
+  std::shared_ptr<internal::PartPool> parts_ =
+      std::make_shared<internal::PartPool>();
 };
 
 Capabilities FileBackend::capabilities() const {
@@ -117,7 +119,7 @@ core::Result<std::unique_ptr<WriteStream>> FileBackend::Create(
     std::string_view object_name, const WriteOptions& options,
     core::Clock& clock) {
   STOKER_TRY(internal::CheckObjectName(object_name));
-  return internal::FileWriteStream::Make(Path(object_name), temp_names_,
+  return internal::FileWriteStream::Make(Path(object_name), temp_names_, parts_,
                                          options, clock);
 }
 

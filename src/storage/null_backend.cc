@@ -1,5 +1,8 @@
 #include "storage/null_backend.h"
 
+#include <memory>
+#include <utility>
+
 #include "storage/internal/instant_queue.h"
 #include "storage/internal/object_table.h"
 #include "storage/internal/options.h"
@@ -22,8 +25,9 @@ class NullQueue final : public internal::InstantQueue {
 
 class NullWriteStream final : public WriteStream {
  public:
-  NullWriteStream(const WriteOptions& options, core::Clock& clock)
-      : WriteStream(options, clock) {}
+  NullWriteStream(std::shared_ptr<internal::PartPool> parts,
+                  const WriteOptions& options, core::Clock& clock)
+      : WriteStream(options, clock), memory_(std::move(parts)) {}
 
  private:
   core::Result<std::span<std::byte>> DoBuffer(std::uint64_t offset) override {
@@ -72,7 +76,7 @@ class NullBackend final : public Backend {
       core::Clock& clock) override {
     STOKER_TRY(internal::CheckObjectName(object_name));
     return std::unique_ptr<WriteStream>(
-        std::make_unique<NullWriteStream>(options, clock));
+        std::make_unique<NullWriteStream>(parts_, options, clock));
   }
   core::Status EnsureFolder(std::string_view /*prefix*/) override { return {}; }
   core::Status Link(std::string_view existing, std::string_view name) override {
@@ -87,6 +91,8 @@ class NullBackend final : public Backend {
  private:
   struct Nothing {};
   internal::ObjectTable<Nothing> ids_;
+  std::shared_ptr<internal::PartPool> parts_ =
+      std::make_shared<internal::PartPool>();
 };
 
 }  // namespace
