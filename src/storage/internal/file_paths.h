@@ -35,5 +35,7 @@ std::string NearestExisting(std::string_view path);
 core::Status SyncFolder(const std::string& path);
 // Free space for unprivileged users in the file system of `path`, bytes.
 core::Result<std::uint64_t> FreeBytesAt(const std::string& path);
+// The file system of `path`, for messages: "tmpfs on /dev/shm".
+std::string FileSystemOf(std::string_view path);
 
 }  // namespace stoker::storage::internal
