@@ -104,8 +104,7 @@ class Pump {
   metrics::LoaderCounters TakeCounters();
   // From any thread: ends the wait of a Collect.
   void Wake() { queue_->Wake(); }
-  // CPU time since Make that went into looking at what arrived. From any
-  // thread.
+  // Time since Make that went into looking at what arrived. From any thread.
   core::Nanos checking() const {
     return core::Nanos(checking_.load(std::memory_order_relaxed));
   }
