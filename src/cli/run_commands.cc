@@ -507,6 +507,17 @@ int RunOnRanks(const TrainingJob& job) {
 }  // namespace
 
 int RunDatagenCommand(const TrainingJob& job) {
+  for (const char* action : {"verify", "delete"}) {
+    for (const char* detail : {"distinct", "content", "write-index"}) {
+      if (job.arguments.Flag(action) && job.arguments.Given(detail)) {
+        return Fail({core::Code::kInvalidArgument,
+                     fmt::format("--{} takes all it needs from the dataset's "
+                                 "manifest; leave --{} out",
+                                 action, detail)},
+                    kExitArguments, job.log_format());
+      }
+    }
+  }
   if (job.arguments.Flag("verify") && job.arguments.Flag("delete")) {
     return Fail({core::Code::kInvalidArgument,
                  "--verify and --delete: give one of them"},

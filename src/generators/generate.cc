@@ -82,6 +82,7 @@ core::Result<GenerateResult> Generate(comm::Communicator& comm,
   result.busy_storage = writer.busy_storage();
   result.kept = todo.kept.Count();
   result.reused = !todo.data;
+  result.replaced = prepared.value().cleared;
   result.streams = plan.content.ranks;
   result.elapsed = clock.Now() - start;
   const std::array own = {result.files, result.bytes};

@@ -19,6 +19,9 @@ struct GenerateResult {
   std::uint64_t bytes = 0;  // written by this rank: sidecars, indexes included
   std::uint64_t kept = 0;  // names that were whole already; the same everywhere
   bool reused = false;     // the whole dataset was there; the same everywhere
+  // At rank 0: objects of these names that belonged to no dataset of ours, and
+  // were removed.
+  std::uint64_t replaced = 0;
   std::uint64_t streams = 0;  // ContentMode::ranks; the same everywhere
   core::Nanos elapsed{};
   core::Nanos busy_storage{};  // inside the back end

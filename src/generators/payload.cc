@@ -98,30 +98,39 @@ void DlioPayload::MoveTo(const Position& to) {
 void DlioPayload::Fill(std::uint64_t file, std::uint32_t sample,
                        std::uint64_t offset, std::span<std::byte> out) {
   STOKER_CHECK(file % processes_ == process_ && file < files_);
-  if (any_order_) {
-    FillCached(file, sample, offset, out);
-    return;
-  }
   if (draw_per_sample_) {
     MoveTo({.file = file, .draw = sample, .byte = offset});
-  } else {
-    const std::uint64_t start = sample * shapes_.At(file).bytes();
-    MoveTo({.file = file, .draw = 0, .byte = start + offset});
+    Draw(out);
+    return;
   }
+  const std::uint64_t at = sample * shapes_.At(file).bytes() + offset;
+  if (any_order_) {
+    FillCached(file, at, out);
+    return;
+  }
+  MoveTo({.file = file, .draw = 0, .byte = at});
   Draw(out);
 }
 
-void DlioPayload::FillCached(std::uint64_t file, std::uint32_t sample,
-                             std::uint64_t offset, std::span<std::byte> out) {
-  const std::uint64_t key = file * samples_ + sample;
-  if (key != sample_key_) {
-    sample_.resize(shapes_.At(file).bytes());
-    MoveTo({.file = file, .draw = 0, .byte = sample * sample_.size()});
-    Draw(sample_);
-    sample_key_ = key;
+void DlioPayload::FillCached(std::uint64_t file, std::uint64_t at,
+                             std::span<std::byte> out) {
+  const std::uint64_t bytes = shapes_.At(file).bytes();
+  while (!out.empty()) {
+    const std::uint64_t sample = at / bytes;
+    const std::uint64_t key = file * samples_ + sample;
+    if (key != sample_key_) {
+      sample_.resize(bytes);
+      MoveTo({.file = file, .draw = 0, .byte = sample * bytes});
+      Draw(sample_);
+      sample_key_ = key;
+    }
+    const auto piece = static_cast<std::size_t>(
+        std::min<std::uint64_t>(out.size(), bytes - at % bytes));
+    std::ranges::copy(std::span(sample_).subspan(at % bytes, piece),
+                      out.begin());
+    out = out.subspan(piece);
+    at += piece;
   }
-  std::ranges::copy(std::span(sample_).subspan(offset, out.size()),
-                    out.begin());
 }
 
 core::Status CheckContent(const GeneratePlan& plan) {

@@ -54,8 +54,9 @@ class DlioPayload final : public formats::PayloadSource {
   void MoveTo(const Position& to);
   void Draw(std::span<std::byte> out);
   void Discard(std::uint64_t bytes);
-  void FillCached(std::uint64_t file, std::uint32_t sample,
-                  std::uint64_t offset, std::span<std::byte> out);
+  // `at`: byte of the file's draw.
+  void FillCached(std::uint64_t file, std::uint64_t at,
+                  std::span<std::byte> out);
 
   const dataset::SizeModel sizes_;
   const std::uint64_t files_;

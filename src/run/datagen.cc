@@ -131,6 +131,12 @@ class Datagen {
           fmt::format("dataset: {}: already there, nothing to do", place));
       return;
     }
+    if (result.replaced > 0) {
+      context_.console->Warn(fmt::format(
+          "{} files of these names were there without a {}, so that what they "
+          "held was not known: they were replaced",
+          core::FormatCount(result.replaced), dataset::kManifestName));
+    }
     if (result.kept > 0) {
       context_.console->Info(fmt::format(
           "dataset: {} of {} files were whole already and are kept",

@@ -130,7 +130,22 @@ TEST(DlioPayload, TakesTheBytesOfAChunkedSampleInAnyOrder) {
 }
 
 TEST(CheckContent, RefusesWhatCannotBeTheReferences) {
-  GeneratePlan plan = DlioPlan("npz");
+  for (const formats::FormatInfo& format : formats::Formats()) {
+    const bool encoded = format.name == "jpeg" || format.name == "png" ||
+                         format.name == "csv" || format.name == "synthetic";
+    const core::Status status = CheckContent(DlioPlan(format.name));
+    EXPECT_EQ(status.code(),
+              encoded ? core::Code::kUnsupported : core::Code::kOk)
+        << format.name << ": " << status.ToString();
+  }
+  // The reference writes few such files with all processes together.
+  GeneratePlan plan = DlioPlan("indexed_binary");
+  plan.content.ranks = 7;
+  EXPECT_EQ(CheckContent(plan).code(), core::Code::kUnsupported);
+  plan = DlioPlan("indexed_binary");
+  plan.sizes.record_length = 1e9;  // of 3 samples: more than its buffer
+  EXPECT_EQ(CheckContent(plan).code(), core::Code::kUnsupported);
+  plan = DlioPlan("npz");
   EXPECT_TRUE(CheckContent(plan).ok());
   plan.content.distinct = 2;
   EXPECT_EQ(CheckContent(plan).code(), core::Code::kInvalidArgument);

@@ -108,7 +108,9 @@ TEST_F(Resume, DoesNotTrustFilesOlderThanTheMarker) {
   EXPECT_FALSE(Run(plan).ok());
   EXPECT_THAT(All(), Not(Contains(Key("train/img_2_of_5.npz"))));
   Open(uri_);
-  EXPECT_EQ(RunWell(2, plan).kept, 1U);
+  const GenerateResult made = RunWell(2, plan);
+  EXPECT_EQ(made.kept, 1U);
+  EXPECT_EQ(made.replaced, 0U);
   EXPECT_EQ(All(), Whole(plan));
 }
 

@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "formats/registry.h"
+#include "generators/delete.h"
+#include "generators/payload.h"
 #include "storage/fault_backend.h"
 #include "tests/generators/scenario.h"
 
@@ -66,6 +71,87 @@ TEST_F(VerifyTest, ReadsEveryContentOnceOnAnyNumberOfRanks) {
       EXPECT_EQ(result.contents, plan.content.distinct > 0 ? 3 : plan.names());
       EXPECT_EQ(result.bytes, made.all_bytes);
     }
+  }
+}
+
+// 5 + 2 files of a format; images hold one sample and are of a set size.
+GeneratePlan PlanOfFormat(const formats::FormatInfo& format) {
+  GeneratePlan plan = NpzPlan();
+  plan.format = format.format;
+  plan.train.suffix = plan.valid.suffix = format.name;
+  plan.samples_per_file = 3;
+  plan.sizes.stdev = 0;
+  if (format.name == "hdf5") {
+    plan.chunk_edge = 30;
+  }
+  return plan;
+}
+
+class EveryFormat : public VerifyTest,
+                    public ::testing::WithParamInterface<std::string_view> {
+ protected:
+  GeneratePlan Plan() const {
+    return PlanOfFormat(*std::ranges::find(formats::Formats(), GetParam(),
+                                           &formats::FormatInfo::name));
+  }
+};
+
+std::vector<std::string_view> Names() {
+  std::vector<std::string_view> names;
+  for (const formats::FormatInfo& format : formats::Formats()) {
+    names.push_back(format.name);
+  }
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, EveryFormat, ::testing::ValuesIn(Names()),
+                         [](const auto& format) {
+                           return std::string(format.param);
+                         });
+
+TEST_P(EveryFormat, IsMadeVerifiedRepairedAndDeleted) {
+  GeneratePlan plan = Plan();
+  plan.content.distinct = 2;
+  const GenerateResult made = RunWell(2, plan);
+  EXPECT_EQ(made.all_bytes, ManifestOf(plan).stored_bytes);
+  const Objects whole = All();
+  EXPECT_EQ(whole.size(), 1 + 7 * (1 + plan.format->sidecars().size()));
+  EXPECT_TRUE(CheckWell(3).whole());
+  // The last object of the first file: its last sidecar, if it has any.
+  std::string name = dataset::ObjectName(plan.train, 0);
+  for (const std::string_view sidecar : plan.format->sidecars()) {
+    name = dataset::ObjectName(plan.train, 0) + std::string(sidecar);
+  }
+  Flip(name, Get(name).size() - 1);
+  EXPECT_THAT(CheckWell(2).problems, Contains(HasSubstr(name)));
+  ASSERT_TRUE(backend_->Remove(name).ok());
+  EXPECT_FALSE(CheckWell(2).whole());
+  EXPECT_EQ(RunWell(2, plan).kept, 6U);
+  EXPECT_EQ(All(), whole);
+  const auto self = comm::MakeSelf(&cancel_);
+  const auto gone = Delete(*self, *backend_, clock_, cancel_, {});
+  ASSERT_TRUE(gone.ok()) << gone.status().ToString();
+  EXPECT_TRUE(All().empty());
+}
+
+TEST_P(EveryFormat, WithFilesOfManySizesIsVerified) {
+  GeneratePlan plan = Plan();
+  plan.valid.total = 0;
+  plan.sizes.stdev = 300;
+  EXPECT_EQ(RunWell(2, plan).all_files, 5U);
+  EXPECT_TRUE(CheckWell(1).whole());
+}
+
+TEST_P(EveryFormat, WithTheReferencesContentIsVerifiedOnAnyNumberOfRanks) {
+  GeneratePlan plan = Plan();
+  plan.content = {.mode = "dlio", .ranks = 2};
+  if (!CheckContent(plan).ok()) {
+    EXPECT_THAT(Refusal(plan, Code::kUnsupported), HasSubstr("encoder"));
+    return;
+  }
+  EXPECT_EQ(RunWell(2, plan).all_files, 7U);
+  for (const int ranks : {1, 2, 5}) {
+    EXPECT_TRUE(CheckWell(ranks).whole()) << ranks;
   }
 }
 

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import unittest
 
+import h5py
 import numpy as np
 
 from tfrecord_interop import example, frame
@@ -35,16 +36,33 @@ def npz(arrays):
     return out.getvalue()
 
 
+def npy(array):
+    out = io.BytesIO()
+    np.save(out, array)
+    return out.getvalue()
+
+
 def file_bytes(fmt, random, dims, samples, edge):
-    """One file, its content drawn from `random`."""
+    """One file, its content drawn from `random`; for hdf5 its array."""
     rows, columns = dims
     if fmt == "tfrecord":
         return b"".join(
             frame(example(random.randint(255, size=(rows, columns),
                                          dtype=np.uint8).tobytes(), edge))
             for _ in range(samples))
-    return npz(random.randint(255, size=(rows, columns, samples),
-                              dtype=np.uint8))
+    array = random.randint(255, size=(rows, columns, samples), dtype=np.uint8)
+    if fmt == "npy":
+        return npy(array)
+    if fmt == "hdf5":
+        return array.reshape(samples, rows, columns).tobytes()
+    return npz(array) if fmt == "npz" else array.tobytes()
+
+
+def content(fmt, path):
+    if fmt == "hdf5":
+        with h5py.File(path, "r") as file:
+            return file["records"][()].tobytes()
+    return path.read_bytes()
 
 
 def reference_files(fmt, length, stdev, samples, processes):
@@ -64,8 +82,8 @@ def reference_files(fmt, length, stdev, samples, processes):
 
 
 class DlioContent(unittest.TestCase):
-    def check(self, fmt, processes, stdev):
-        model = "unet3d" if fmt == "npz" else "resnet50"
+    def check(self, fmt, processes, stdev, params=()):
+        model = "resnet50" if fmt == "tfrecord" else "unet3d"
         # Odd sizes, so that draws do not end with a random word.
         length, samples = 5000.07, 3
         expected = reference_files(fmt, length, stdev, samples, processes)
@@ -79,14 +97,19 @@ class DlioContent(unittest.TestCase):
                  f"dataset.num_files_eval={VALID}",
                  f"dataset.num_samples_per_file={samples}",
                  f"dataset.record_length_bytes={length}",
-                 f"dataset.record_length_bytes_stdev={stdev}"],
+                 f"dataset.record_length_bytes_stdev={stdev}",
+                 f"dataset.format={fmt}", *params],
                 env=ENVIRONMENT, cwd=folder, check=True, capture_output=True)
             names = [data / "train" / f"img_{i}_of_{TRAIN}.{fmt}"
                      for i in range(TRAIN)]
             names += [data / "valid" / f"img_{i}_of_{VALID}.{fmt}"
                       for i in range(VALID)]
             for index, name in enumerate(names):
-                self.assertEqual(name.read_bytes(), expected[index], name)
+                self.assertEqual(content(fmt, name), expected[index], name)
+
+    def test_hdf5_in_chunks(self):
+        self.check("hdf5", 2, 1500, ["dataset.enable_chunking=true",
+                                     "dataset.chunk_size=700"])
 
 
 def add_case(fmt, processes, stdev):
@@ -96,7 +119,8 @@ def add_case(fmt, processes, stdev):
             test)
 
 
-for each_format in ("npz", "tfrecord"):
+for each_format in ("npz", "tfrecord", "npy", "hdf5", "indexed_binary",
+                    "mmap_indexed_binary"):
     for each_processes in (1, 2):
         for each_stdev in (0, 1500):
             add_case(each_format, each_processes, each_stdev)

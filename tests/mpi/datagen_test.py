@@ -7,6 +7,7 @@ usage: datagen_test.py STOKER [unittest arguments]
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import unittest
 
 STOKER = ""
 PATIENCE_SECONDS = 60.0
+DATA_LIMIT = 64 << 20
 
 ENVIRONMENT = dict(
     os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
@@ -44,10 +46,13 @@ class DatagenTest(unittest.TestCase):
                 str(ranks), "-dd", str(self.folder / "data"), "-rd",
                 str(self.folder / "results"), *words, "--params", *params]
 
-    def run_to_end(self, command, expect=0):
+    def run_to_end(self, command, expect=0, data_limit=False):
+        def limit():  # heap and other memory of its own
+            resource.setrlimit(resource.RLIMIT_DATA, (DATA_LIMIT, DATA_LIMIT))
         done = subprocess.run(command, env=ENVIRONMENT, cwd=self.folder,
                               text=True, stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=120)
+                              capture_output=True, timeout=120,
+                              preexec_fn=limit if data_limit else None)
         said = f"{command}\n{done.stdout}\n{done.stderr}"
         self.assertEqual(done.returncode, expect, said)
         return done.stdout + done.stderr
@@ -184,6 +189,8 @@ class DatagenTest(unittest.TestCase):
         self.assertIn("nothing was deleted",
                       self.datagen("--delete", expect=3))
         self.datagen("--delete", "--verify", expect=2)
+        self.assertIn("leave --distinct out",
+                      self.datagen("--verify", "--distinct", "3", expect=2))
 
     def test_another_plan_in_a_place_that_is_not_finished(self):
         self.interrupt(lambda job: job.send_signal(signal.SIGINT))
@@ -198,13 +205,20 @@ class DatagenTest(unittest.TestCase):
         self.datagen(params=other)
 
     def test_plan_of_fifty_million_files_takes_little(self):
-        command = self.words("--what-if", params=[
-            "dataset.num_files_train=50000000",
-            "dataset.record_length_bytes_stdev=0"])
-        done = self.run_to_end(command)
-        self.assertIn("50000000 train", done)
+        many = "dataset.num_files_train=50000000"
+        alike = self.run_to_end(
+            self.words("--what-if", params=[
+                many, "dataset.record_length_bytes_stdev=0"]), data_limit=True)
+        self.assertIn("50000000 train", alike)
         # 12107 * 12107 bytes each.
-        self.assertIn(str(50_000_000 * 12107 ** 2), done)
+        self.assertIn(str(50_000_000 * 12107 ** 2), alike)
+        said = self.run_to_end(self.words("--what-if", params=[many]),
+                               data_limit=True)
+        self.assertIn("(stdev 68341808)", said)
+        said = self.run_to_end(
+            [STOKER, "training", "run", "--what-if", "-m", "cosmoflow", "-g",
+             "h100", "-na", "8", "--params", many], data_limit=True)
+        self.assertIn("6250000 steps", said)
 
 
 if __name__ == "__main__":

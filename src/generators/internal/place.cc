@@ -193,6 +193,7 @@ core::Result<Prepared> LookAtPlace(storage::Backend& backend,
     todo.kept = std::move(found.data);
     todo.kept_index = std::move(found.index);
   } else {
+    prepared.cleared = found.objects;
     todo.clear = found.objects > 0;
     todo.index = plan.write_index;
   }

@@ -31,6 +31,7 @@ struct Prepared {
   Todo todo;
   bool replaces_manifest = false;  // of a dataset that is not whole any more
   bool removes_partial = false;    // left beside a manifest
+  std::uint64_t cleared = 0;       // objects that Todo::clear is about
 };
 
 // Checks the plan, the back end's limits, what lies in the place and the free

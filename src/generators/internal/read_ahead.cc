@@ -134,8 +134,7 @@ bool ReadAhead::Ask() {
 }
 
 Status ReadAhead::TopUp() {
-  while (!broken_ && queue_->in_flight() < kDepth && free_.size() > 0 &&
-         Ask()) {
+  while (!broken_ && queue_->in_flight() < kDepth && !free_.empty() && Ask()) {
   }
   return broken_ ? Status(Code::kIoError, "the read queue is unusable")
                  : Status();
