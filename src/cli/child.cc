@@ -14,11 +14,14 @@
 #include <csignal>
 #include <cstdio>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <variant>
 
 #include "cli/exit_codes.h"
 #include "cli/launch.h"
 #include "core/clock.h"
+#include "reporting/json.h"
 #include "run/console.h"
 
 extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX
@@ -33,12 +36,24 @@ using core::Status;
 constexpr std::string_view kErrorPrefix = "stoker: error: ";
 constexpr core::Nanos kKillAfter = std::chrono::seconds(10);
 
-// One of the child's streams: passed through, copied without progress lines,
+// The message of a JSON line of ours that tells an error; "" of any other.
+std::string ErrorOf(const reporting::Json& line) {
+  const auto text = [&line](std::string_view key) {
+    const reporting::Json* field = line.Find(key);
+    const auto* found =
+        field == nullptr ? nullptr : std::get_if<std::string>(&field->value());
+    return found == nullptr ? std::string() : *found;
+  };
+  return text("level") == "ERROR" ? text("message") : std::string();
+}
+
+// One of the child's streams: passed on, copied without progress lines,
 // searched for the first error.
 class Stream {
  public:
-  Stream(int target, const std::string& copy_path)
+  Stream(int target, const std::string& copy_path, run::LogFormat format)
       : target_(target),
+        format_(format),
         copy_(copy_path.empty() ? nullptr
                                 : std::fopen(copy_path.c_str(), "we")) {}
   ~Stream() {
@@ -82,7 +97,9 @@ class Stream {
       return;
     }
     const std::string_view text(buffer.data(), static_cast<std::size_t>(count));
-    PassOn(text);
+    if (format_ == run::LogFormat::kText) {
+      PassOn(text);  // before the line is whole: progress lines never are
+    }
     for (const char c : text) {
       Take(c);
     }
@@ -122,12 +139,41 @@ class Stream {
     if (line_.ends_with('\r')) {
       line_.pop_back();
     }
+    if (format_ == run::LogFormat::kJson) {
+      FinishJsonLine();
+      return;
+    }
     const std::size_t at = line_.find(kErrorPrefix);
     if (first_error_.empty() && at != std::string::npos) {
       first_error_ = line_.substr(at + kErrorPrefix.size());
     }
     if (copy_ != nullptr) {
       std::fputs((line_ + "\n").c_str(), copy_);
+    }
+    line_.clear();
+  }
+
+  // mpirun speaks on the same streams, in words of its own.
+  void FinishJsonLine() {
+    const core::Result<reporting::Json> parsed = reporting::ParseJson(line_);
+    const bool ours =
+        parsed.ok() &&
+        std::holds_alternative<reporting::Json::Object>(parsed.value().value());
+    if (ours && first_error_.empty()) {
+      first_error_ = ErrorOf(parsed.value());
+    }
+    std::string whole;
+    if (ours) {
+      whole = line_ + "\n";
+    } else if (line_.find_first_not_of(" \t") != std::string::npos) {
+      whole = run::LogLine(format_,
+                           target_ == STDERR_FILENO ? run::LogLevel::kWarning
+                                                    : run::LogLevel::kInfo,
+                           {.name = "launcher", .text = line_});
+    }
+    PassOn(whole);
+    if (copy_ != nullptr) {
+      std::fputs(whole.c_str(), copy_);
     }
     line_.clear();
   }
@@ -140,6 +186,7 @@ class Stream {
   }
 
   int target_;
+  run::LogFormat format_;
   std::FILE* copy_;
   int read_end_ = -1;
   int write_end_ = -1;
@@ -212,8 +259,8 @@ ChildResult ResultOf(int status, const Stream& out, const Stream& err,
 core::Result<ChildResult> RunChild(const std::vector<std::string>& words,
                                    const ChildOutput& output,
                                    const core::CancelFlag& cancel) {
-  Stream out(STDOUT_FILENO, output.stdout_file);
-  Stream err(STDERR_FILENO, output.stderr_file);
+  Stream out(STDOUT_FILENO, output.stdout_file, output.format);
+  Stream err(STDERR_FILENO, output.stderr_file, output.format);
   STOKER_TRY(out.Open());
   STOKER_TRY(err.Open());
   STOKER_ASSIGN(const pid_t pid, Spawn(words, out, err));

@@ -9,9 +9,11 @@
 
 #include "core/crc.h"
 #include "formats/byte_order.h"
+#include "formats/npz_content.h"
 #include "formats/npz_layout.h"
 #include "formats/npz_reader.h"
 #include "formats/payload_io.h"
+#include "formats/whole_file.h"
 
 namespace stoker::formats {
 namespace {
@@ -209,10 +211,11 @@ core::Status NpzFormat::Encode(const FileSpec& file, PayloadSource& payload,
 
 std::unique_ptr<ReaderProgram> NpzFormat::NewReader(
     const ReaderOptions& options) const {
-  if (options.style == ReaderOptions::Style::kLarge) {
-    return std::make_unique<NpzLargeReader>(options);
+  if (options.style == ReaderOptions::Style::kReference) {
+    return std::make_unique<NpzReferenceReader>(options);
   }
-  return std::make_unique<NpzReferenceReader>(options);
+  return std::make_unique<WholeFileReader>(
+      options, *this, 0, std::make_unique<NpzContent>(options));
 }
 
 }  // namespace stoker::formats

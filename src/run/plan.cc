@@ -265,6 +265,7 @@ core::Result<RunPlan> MakePlan(const config::LoadedConfig& config,
                 .stdev = data.record_length_bytes_stdev,
                 .resize = data.record_length_bytes_resize};
   plan.samples_per_file = static_cast<std::uint32_t>(data.num_samples_per_file);
+  plan.chunk_edge = ChunkEdgeOf(data);
   plan.returned_bytes = dataset::ReturnedBytes(plan.sizes);
   STOKER_ASSIGN(plan.model,
                 emulator::FindLoaderModel(workload.reader.loader_model));
@@ -281,6 +282,12 @@ core::Result<RunPlan> MakePlan(const config::LoadedConfig& config,
     STOKER_TRY(PlanEvaluation(workload, plan));
   }
   return plan;
+}
+
+std::uint32_t ChunkEdgeOf(const config::DatasetConfig& data) {
+  return data.format == "hdf5" && data.enable_chunking
+             ? dataset::ChunkEdge(static_cast<std::uint64_t>(data.chunk_size))
+             : 0;
 }
 
 emulator::LoaderOptions TrainLoaderOptions(const config::LoadedConfig& config,
@@ -325,8 +332,10 @@ core::Result<std::uint64_t> LoaderBytesPerRank(
                 .train_files = shapes.files(),
                 .samples_per_file = static_cast<std::uint32_t>(
                     workload.dataset.num_samples_per_file),
-                .nominal_edge = dataset::NominalEdge(plan.sizes)};
-  data.naming.total = shapes.files();
+                .nominal_edge = dataset::NominalEdge(plan.sizes),
+                .record_bytes = dataset::RecordBytes(plan.sizes),
+                .chunk_edge = ChunkEdgeOf(workload.dataset)};
+  plan.train.files = shapes.files();
   data.returned_bytes = dataset::ReturnedBytes(plan.sizes);
   return emulator::PoolBytes(plan.shape, data,
                              TrainLoaderOptions(config, plan, {}),

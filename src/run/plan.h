@@ -25,6 +25,7 @@ struct RunPlan {
   const formats::Format* format = nullptr;
   dataset::SizeModel sizes;
   std::uint32_t samples_per_file = 1;
+  std::uint32_t chunk_edge = 0;  // hdf5; 0: contiguous
   emulator::LoaderModel model{};
   emulator::PipelineShape shape{};
   dataset::OrderSpec train;
@@ -40,6 +41,9 @@ struct RunPlan {
 // ranks, and what would do.
 core::Result<RunPlan> MakePlan(const config::LoadedConfig& config,
                                const PlanOptions& options);
+
+// Edge of the chunks of its hdf5 files; 0: contiguous, or another format.
+std::uint32_t ChunkEdgeOf(const config::DatasetConfig& data);
 
 // What a rank's loader of the train or valid set is told.
 struct RankSeat {

@@ -1,12 +1,14 @@
 // Encodes files and plays readers for the scripts of this folder, which compare
 // the results with other implementations.
 //
-//   encode <format> <path> <file> <rows> <columns> <samples> <edge>
+//   encode <format> <path> <file> <rows> <columns> <samples> <edge> [<bytes>]
 //   ends   <rows> <columns> <samples>
 //   read   <format> <path> <file> <rows> <columns> <samples> <edge>
-//          <reference|large> <unit> <request> <sample> <expect|trust>
+//          <reference|large|sample|direct> <unit> <request> <sample>
+//          <expect|trust> [<bytes>]
 //   index  <rows> <columns> <samples> <edge>
 //
+// <bytes> are those of a jpeg or png file.
 // `ends` prints, in hexadecimal, an npz file of zeros without its payload.
 // `read` prints one line per read: offset, bytes asked, bytes received; and one
 // per sample: "sample <index> <bytes>".
@@ -55,9 +57,31 @@ formats::FileSpec Spec(const Arguments& arguments, std::size_t at) {
           .nominal_edge = Small(arguments.at(at + 4))};
 }
 
+// With the argument `at`, where there is one, as the file's bytes.
+formats::FileSpec WithBytes(formats::FileSpec spec, const Arguments& arguments,
+                            std::size_t at) {
+  if (arguments.size() > at) {
+    spec.record_bytes = Number(arguments[at]);
+  }
+  return spec;
+}
+
+formats::ReaderOptions::Style StyleOf(const std::string& name) {
+  using Style = formats::ReaderOptions::Style;
+  if (name == "large") {
+    return Style::kLarge;
+  }
+  if (name == "sample") {
+    return Style::kSample;
+  }
+  STOKER_CHECK(name == "reference" || name == "direct");
+  return name == "direct" ? Style::kDirect : Style::kReference;
+}
+
 int RunEncode(const Arguments& arguments) {
   const testing::File file =
-      testing::Encode(Find(arguments.at(1)), Spec(arguments, 3), 65536);
+      testing::Encode(Find(arguments.at(1)),
+                      WithBytes(Spec(arguments, 3), arguments, 8), 65536);
   std::ofstream out(arguments.at(2), std::ios::binary);
   out.write(reinterpret_cast<const char*>(file.data()),
             static_cast<std::streamsize>(file.size()));
@@ -130,15 +154,14 @@ int RunRead(const Arguments& arguments) {
   std::ifstream in(arguments.at(2), std::ios::binary);
   const std::vector<char> content{std::istreambuf_iterator<char>(in), {}};
   testing::PatternPayload payload;
-  const bool large = arguments.at(8) == "large";
   const formats::ReaderOptions options{
-      .style = large ? formats::ReaderOptions::Style::kLarge
-                     : formats::ReaderOptions::Style::kReference,
+      .style = StyleOf(arguments.at(8)),
       .unit = Small(arguments.at(9)),
       .request = Small(arguments.at(10)),
       .expect = arguments.at(12) == "expect" ? &payload : nullptr};
   const testing::Trace trace = testing::Visit(
-      Find(arguments.at(1)), options, Spec(arguments, 3),
+      Find(arguments.at(1)), options,
+      WithBytes(Spec(arguments, 3), arguments, 13),
       std::as_bytes(std::span(content)), Small(arguments.at(11)));
   for (const testing::Read& read : trace.reads) {
     fmt::print("{} {} {}\n", read.offset, read.asked, read.got);

@@ -27,8 +27,8 @@ def run(*arguments):
 def read(fmt, path, spec, style="reference", unit=4096, request=262144,
          sample=0, expect=True):
     """Reads a file: (list of (offset, asked, got), list of sample sizes)."""
-    lines = run("read", fmt, path, *spec, style, unit, request, sample,
-                "expect" if expect else "trust").splitlines()
+    lines = run("read", fmt, path, *spec[:5], style, unit, request, sample,
+                "expect" if expect else "trust", *spec[5:]).splitlines()
     reads = [tuple(map(int, line.split())) for line in lines
              if not line.startswith("sample")]
     samples = [int(line.split()[2]) for line in lines

@@ -53,6 +53,16 @@ TEST(MakePlan, Unet3dIsReadByTheIndexSampler) {
   EXPECT_THAT(plan.warnings, IsEmpty());
 }
 
+TEST(MakePlan, RetinanetIsReadByTheIndexSampler) {
+  // 1,170,301 files / 8 ranks / batches of 24 (32).
+  const RunPlan b200 = PlanOf(Workload("retinanet_b200"), 8);
+  EXPECT_EQ(b200.shape, PipelineShape::kTorch);
+  EXPECT_EQ(b200.steps, 6095U);
+  EXPECT_EQ(b200.epochs, 8U);
+  EXPECT_EQ(b200.format->name(), "jpeg");
+  EXPECT_EQ(PlanOf(Workload("retinanet_mi355"), 8).steps, 4571U);
+}
+
 TEST(MakePlan, Resnet50IsReadAsRecordsAndRoundsStepsDown) {
   const RunPlan plan =
       PlanOf(Workload("resnet50_h100", {"dataset.num_files_train=2557"}), 16);
