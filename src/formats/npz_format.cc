@@ -9,6 +9,7 @@
 
 #include "core/crc.h"
 #include "formats/byte_order.h"
+#include "formats/npy_header.h"
 #include "formats/npz_content.h"
 #include "formats/npz_layout.h"
 #include "formats/npz_reader.h"
@@ -121,21 +122,6 @@ void AppendEnd(std::vector<std::byte>& out, const npz::Layout& layout) {
   AppendLe(out, static_cast<std::uint32_t>(std::min<std::uint64_t>(
                     layout.directory_offset, UINT32_MAX)));
   AppendLe<std::uint16_t>(out, 0);  // comment
-}
-
-std::vector<std::byte> NpyHeader(std::string_view descr,
-                                 std::string_view shape) {
-  std::string text = fmt::format(
-      "{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", descr, shape);
-  constexpr std::size_t kBefore = 10;  // magic, version, length
-  text.resize(npz::kNpyBytes - kBefore - 1, ' ');
-  std::vector<std::byte> out;
-  AppendText(out, "\x93NUMPY");
-  AppendLe<std::uint16_t>(out, 1);  // version 1.0
-  AppendLe(out, static_cast<std::uint16_t>(text.size() + 1));
-  AppendText(out, text);
-  AppendText(out, "\n");
-  return out;
 }
 
 constexpr std::array<std::byte, 4096> kZeros{};

@@ -26,7 +26,7 @@ std::string DescribeBackends() {
 std::string DescribeFormats() {
   std::string text;
   for (const formats::FormatInfo& format : formats::Formats()) {
-    text += fmt::format("  {:<9} {}\n", format.name, format.summary);
+    text += fmt::format("  {:<19} {}\n", format.name, format.summary);
   }
   return text;
 }

@@ -52,7 +52,14 @@ std::vector<FileSpec> Specs() {
            .rows = 3,
            .columns = 2,
            .nominal_edge = 2,
-           .record_bytes = 1000}};
+           .record_bytes = 1000},
+          {.index = 11,
+           .samples = 5,
+           .rows = 90,
+           .columns = 77,
+           .nominal_edge = 83,
+           .record_bytes = 7000,
+           .chunk_edge = 16}};
 }
 
 constexpr std::array<Style, 4> kStyles = {Style::kReference, Style::kLarge,

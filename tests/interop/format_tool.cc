@@ -3,12 +3,14 @@
 //
 //   encode <format> <path> <file> <rows> <columns> <samples> <edge> [<bytes>]
 //   ends   <rows> <columns> <samples>
+//   sidecar <format> <path> <file> <rows> <columns> <samples> <edge> <which>
 //   read   <format> <path> <file> <rows> <columns> <samples> <edge>
 //          <reference|large|sample|direct> <unit> <request> <sample>
 //          <expect|trust> [<bytes>]
 //   index  <rows> <columns> <samples> <edge>
 //
-// <bytes> are those of a jpeg or png file.
+// <bytes> are those of a jpeg or png file. <edge> is that of a chunk for hdf5
+// (0: contiguous), else the nominal edge.
 // `ends` prints, in hexadecimal, an npz file of zeros without its payload.
 // `read` prints one line per read: offset, bytes asked, bytes received; and one
 // per sample: "sample <index> <bytes>".
@@ -50,11 +52,21 @@ const formats::Format& Find(const std::string& name) {
 }
 
 formats::FileSpec Spec(const Arguments& arguments, std::size_t at) {
+  const bool hdf5 = arguments.at(1) == "hdf5";
+  const std::uint32_t edge = Small(arguments.at(at + 4));
   return {.index = Number(arguments.at(at)),
           .samples = Small(arguments.at(at + 3)),
           .rows = Small(arguments.at(at + 1)),
           .columns = Small(arguments.at(at + 2)),
-          .nominal_edge = Small(arguments.at(at + 4))};
+          .nominal_edge = hdf5 ? 1 : edge,
+          .chunk_edge = hdf5 ? edge : 0};
+}
+
+bool Save(const testing::File& file, const std::string& path) {
+  std::ofstream out(path, std::ios::binary);
+  out.write(reinterpret_cast<const char*>(file.data()),
+            static_cast<std::streamsize>(file.size()));
+  return out.good();
 }
 
 // With the argument `at`, where there is one, as the file's bytes.
@@ -82,10 +94,13 @@ int RunEncode(const Arguments& arguments) {
   const testing::File file =
       testing::Encode(Find(arguments.at(1)),
                       WithBytes(Spec(arguments, 3), arguments, 8), 65536);
-  std::ofstream out(arguments.at(2), std::ios::binary);
-  out.write(reinterpret_cast<const char*>(file.data()),
-            static_cast<std::streamsize>(file.size()));
-  return out.good() ? 0 : 1;
+  return Save(file, arguments.at(2)) ? 0 : 1;
+}
+
+int RunSidecar(const Arguments& arguments) {
+  const testing::File file = testing::EncodeSidecar(
+      Find(arguments.at(1)), Spec(arguments, 3), Number(arguments.at(8)));
+  return Save(file, arguments.at(2)) ? 0 : 1;
 }
 
 class ZeroPayload final : public formats::PayloadSource {
@@ -192,6 +207,9 @@ int Run(const Arguments& arguments) {
   }
   if (command == "ends") {
     return RunEnds(arguments);
+  }
+  if (command == "sidecar") {
+    return RunSidecar(arguments);
   }
   if (command == "read") {
     return RunRead(arguments);

@@ -15,6 +15,12 @@ def pattern(file, sample, count):
     return (value >> np.uint64(13)).astype(np.uint8)
 
 
+def array_pattern(file, shape):
+    """The payload of a file that keeps its samples in one array."""
+    count = int(np.prod(shape))
+    return pattern(file, 0, count).reshape(shape)
+
+
 def run(*arguments):
     """The helper's output; an AssertionError with its message if it fails."""
     done = subprocess.run([TOOL, *map(str, arguments)], text=True,
