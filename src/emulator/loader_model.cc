@@ -103,7 +103,8 @@ bool AsksForSingleSamples(const formats::Format& format, LoaderModel model) {
   const storage::ReadLimits null{.real_data = false};
   const auto program =
       format.NewReader(internal::ReaderOptionsOf(options, null));
-  return VisitBytes(format, file, *program) < format.FileBytes(file);
+  const std::uint64_t bytes = VisitBytes(format, file, *program);
+  return bytes == 0 || bytes < format.FileBytes(file);
 }
 
 namespace internal {
@@ -141,10 +142,12 @@ LookAhead LeanLookAhead(const LoaderData& data, const LoaderOptions& options) {
               std::min(1 + options.byte_budget / batch, kLeanBatchesAhead)};
 }
 
-std::uint64_t LargestFile(const LoaderData& data) {
+// Of the files in use.
+std::uint64_t LargestFile(const LoaderData& data,
+                          const LoaderOptions& options) {
   std::uint64_t largest = 0;
   const std::uint64_t files =
-      dataset::DistinctFiles(data.naming.total, data.specs.distinct);
+      dataset::DistinctFiles(options.order.files, data.specs.distinct);
   for (std::uint64_t file = 0; file < files; ++file) {
     largest = std::max(largest, data.format->FileBytes(data.SpecOf(file)));
   }
@@ -234,7 +237,7 @@ std::uint64_t LaneBufferBytes(const LoaderData& data,
   const auto program = data.format->NewReader(reader);
   std::uint64_t bytes = program->MaxRequest(kHugeFile);
   if (bytes > kLongestPiece) {
-    bytes = program->MaxRequest(LargestFile(data));
+    bytes = program->MaxRequest(LargestFile(data, options));
   }
   // Rounding out to the alignment may add to both ends.
   const std::uint64_t align = limits.offset_align;

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "formats/registry.h"
 
 namespace stoker::run {
@@ -308,6 +311,27 @@ emulator::LoaderOptions EvalLoaderOptions(const config::LoadedConfig& config,
   return options;
 }
 
+namespace {
+
+// Sizes of a dataset all of whose samples are as large as the largest of
+// `files`, or by less than two edges larger. Holds no list.
+dataset::SizeModel LargestOf(const dataset::SizeModel& sizes,
+                             std::int64_t files) {
+  if (!(sizes.stdev > 0)) {
+    return sizes;
+  }
+  dataset::ShapeCursor cursor(sizes);
+  std::uint64_t largest = 0;
+  for (std::int64_t i = 0; i < files; ++i) {
+    largest =
+        std::max(largest, cursor.At(static_cast<std::uint64_t>(i)).bytes());
+  }
+  const double edge = std::ceil(std::sqrt(static_cast<double>(largest)));
+  return {.record_length = edge * edge, .stdev = 0, .resize = sizes.resize};
+}
+
+}  // namespace
+
 core::Result<std::uint64_t> LoaderBytesPerRank(
     const config::LoadedConfig& config) {
   const WorkloadConfig& workload = config.workload;
@@ -321,19 +345,19 @@ core::Result<std::uint64_t> LoaderBytesPerRank(
   plan.sizes = {.record_length = workload.dataset.record_length_bytes,
                 .stdev = workload.dataset.record_length_bytes_stdev,
                 .resize = workload.dataset.record_length_bytes_resize};
-  // Sizes of files count only where buffers hold whole ones.
-  const auto files =
-      static_cast<std::uint64_t>(workload.dataset.num_files_train);
-  const dataset::Shapes shapes =
-      dataset::Shapes::Make(plan.sizes, workload.reader.odirect ? files : 1);
+  // Buffers of whole files are as long as the largest, which stands for all.
+  const dataset::Shapes shapes = dataset::Shapes::Make(
+      LargestOf(plan.sizes, workload.dataset.num_files_train), 1);
   emulator::LoaderData data;
   data.format = plan.format;
   data.specs = {.shapes = &shapes,
                 .train_files = shapes.files(),
                 .samples_per_file = static_cast<std::uint32_t>(
                     workload.dataset.num_samples_per_file),
-                .nominal_edge = dataset::NominalEdge(plan.sizes)};
-  data.naming.total = shapes.files();
+                .nominal_edge = dataset::NominalEdge(plan.sizes),
+                .record_bytes = dataset::RecordBytes(plan.sizes),
+                .chunk_edge = ChunkEdgeOf(workload.dataset)};
+  plan.train.files = shapes.files();
   data.returned_bytes = dataset::ReturnedBytes(plan.sizes);
   return emulator::PoolBytes(plan.shape, data,
                              TrainLoaderOptions(config, plan, {}),

@@ -135,6 +135,10 @@ class IndexedToyFormat final : public ToyFormat {
                              std::size_t /*which*/) const override {
     return std::uint64_t{8} * file.samples;
   }
+  core::Status EncodeSidecar(const formats::FileSpec& file, std::size_t which,
+                             storage::WriteStream& out) const override {
+    return out.Write(std::vector<std::byte>(SidecarBytes(file, which)));
+  }
 };
 
 }  // namespace stoker::emulator::testing

@@ -349,6 +349,19 @@ TEST(DescribeTime, NamesTheDistribution) {
   EXPECT_EQ(DescribeTime({.kind = Kind::kPoisson, .lam = 4}), "poisson(lam 4)");
 }
 
+TEST(LoaderBytesPerRank, HoldsTheLargestFileInEachLaneWithDirectReads) {
+  // The largest of the first 168 samples of unet3d has 301.6 MB, as numpy draws
+  // them; one lane more or less is one such buffer and a batch of tensors.
+  const auto two = LoaderBytesPerRank(Workload(
+      "unet3d_h100", {"reader.read_threads=2", "reader.odirect=true"}));
+  const auto three = LoaderBytesPerRank(Workload(
+      "unet3d_h100", {"reader.read_threads=3", "reader.odirect=true"}));
+
+  ASSERT_TRUE(two.ok() && three.ok());
+  EXPECT_NEAR(static_cast<double>(three.value() - two.value()),
+              301601979.0 + 7.0 * 1448 * 1448, 1e6);
+}
+
 TEST(LoaderBytesPerRank, GrowsWithLanesAndDoesNotDependOnTheDataset) {
   const auto few =
       LoaderBytesPerRank(Workload("unet3d_h100", {"reader.read_threads=2"}));
