@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,8 +20,6 @@
 #include "cli/launch.h"
 #include "core/clock.h"
 #include "run/console.h"
-
-extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX
 
 namespace stoker::cli {
 
@@ -147,15 +145,31 @@ class Stream {
   std::string first_error_;
 };
 
+// In the child, where only what is safe after a fork may be called. Tells what
+// went wrong through `report`; an exec closes it without a word.
+[[noreturn]] void BecomeProgram(char* const* argv, int out, int err, int report,
+                                pid_t launcher) {
+  // A launcher that is killed takes mpirun along, which ends its ranks.
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (::getppid() != launcher) {
+    ::_exit(kExitFailure);
+  }
+  // A process group of its own: Ctrl-C reaches us, and we pass it on once.
+  ::setpgid(0, 0);
+  // mpirun would swallow our input to give it to rank 0, which reads none.
+  const int nothing = ::open("/dev/null", O_RDONLY);
+  if (nothing >= 0 && ::dup2(nothing, STDIN_FILENO) >= 0 &&
+      ::dup2(out, STDOUT_FILENO) >= 0 && ::dup2(err, STDERR_FILENO) >= 0) {
+    ::execvp(argv[0], argv);
+  }
+  const int error = errno;
+  [[maybe_unused]] const ssize_t told = ::write(report, &error, sizeof error);
+  ::_exit(kExitFailure);
+}
+
+// Not posix_spawn: it cannot tie the child's life to ours.
 core::Result<pid_t> Spawn(const std::vector<std::string>& words,
                           const Stream& out, const Stream& err) {
-  posix_spawn_file_actions_t actions{};
-  ::posix_spawn_file_actions_init(&actions);
-  // mpirun would swallow our input to give it to rank 0, which reads none.
-  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null",
-                                     O_RDONLY, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, out.write_end(), STDOUT_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, err.write_end(), STDERR_FILENO);
   std::vector<std::string> copies = words;
   std::vector<char*> argv;
   argv.reserve(copies.size() + 1);
@@ -163,23 +177,32 @@ core::Result<pid_t> Spawn(const std::vector<std::string>& words,
     argv.push_back(word.data());
   }
   argv.push_back(nullptr);
-  // A process group of its own: Ctrl-C reaches us, and we pass it on once.
-  posix_spawnattr_t attributes{};
-  ::posix_spawnattr_init(&attributes);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-  ::posix_spawnattr_setpgroup(&attributes, 0);
-  pid_t pid = 0;
-  const int error = ::posix_spawnp(&pid, argv[0], &actions, &attributes,
-                                   argv.data(), environ);
-  ::posix_spawnattr_destroy(&attributes);
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) {
-    return Status::FromErrno(error, "start '" + words.front() + "'")
-        .WithContext(
-            "launch the ranks (is Open MPI installed? --mpi-bin, "
-            "MPI_RUN_BIN name the launcher)");
+  std::array<int, 2> report{};
+  if (::pipe2(report.data(), O_CLOEXEC) != 0) {
+    return Status::FromErrno(errno, "make a pipe for the launcher");
   }
-  return pid;
+  const pid_t self = ::getpid();
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    BecomeProgram(argv.data(), out.write_end(), err.write_end(), report[1],
+                  self);
+  }
+  int error = pid < 0 ? errno : 0;
+  ::close(report[1]);
+  while (pid > 0 && ::read(report[0], &error, sizeof error) < 0 &&
+         errno == EINTR) {
+  }
+  ::close(report[0]);
+  if (error == 0) {
+    return pid;
+  }
+  if (pid > 0) {
+    ::waitpid(pid, nullptr, 0);
+  }
+  return Status::FromErrno(error, "start '" + words.front() + "'")
+      .WithContext(
+          "launch the ranks (is Open MPI installed? --mpi-bin, "
+          "MPI_RUN_BIN name the launcher)");
 }
 
 ChildResult ResultOf(int status, const Stream& out, const Stream& err,

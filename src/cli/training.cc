@@ -13,6 +13,7 @@
 
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
+#include "cli/history.h"
 #include "cli/internal/training_job.h"
 #include "cli/options.h"
 #include "core/text.h"
@@ -90,16 +91,18 @@ int RunVerb(const Verb& verb, const std::string& program,
     return Fail(checked, kExitArguments);
   }
   const Status named =
-      internal::CheckWorkloadArguments(verb.name, arguments.value());
+      internal::CheckWorkloadArguments(program, verb.name, arguments.value());
   if (!named.ok()) {
     return Fail(named, kExitArguments);
   }
+  const bool what_if =
+      verb.name != "configview" && arguments.value().Flag("what-if");
+  std::vector<std::string> all{"training", std::string(verb.name)};
+  all.insert(all.end(), words.begin(), words.end());
+  const HistoryNote note = what_if ? HistoryNote() : HistoryNote(all);
   core::Result<internal::TrainingJob> job = internal::MakeJob(
       program, verb.name, words, std::move(arguments).value());
-  if (!job.ok()) {
-    return Fail(job.status(), ExitCodeOf(job.status()));
-  }
-  return verb.run(job.value());
+  return note.Ended(job.ok() ? verb.run(job.value()) : Fail(job.status()));
 }
 
 }  // namespace

@@ -60,6 +60,7 @@ Json FactsJson(const RunFacts& facts) {
   json.Add("compat_v2_0", facts.compat_v2_0);
   json.Add("seed", facts.seed);
   json.Add("content_checks", facts.content_checks);
+  json.Add("warm_up", facts.warm_up);
   return json;
 }
 

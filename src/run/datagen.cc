@@ -1,16 +1,21 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 
 #include "core/units.h"
 #include "formats/registry.h"
 #include "generators/generate.h"
+#include "run/internal/host_checks.h"
+#include "run/internal/preflight.h"
 #include "run/phases.h"
 #include "storage/registry.h"
 
 namespace stoker::run {
 
 namespace {
+
+using core::Status;
 
 constexpr core::Nanos kProgressInterval = std::chrono::milliseconds(500);
 
@@ -69,6 +74,27 @@ void ReportDone(const RankContext& context, const DatagenRequest& request,
                   core::FormatBytes(seconds > 0 ? bytes / seconds : 0)));
 }
 
+// That all hosts are about to do the same, in one place, which has room.
+Status CheckPlace(const RankContext& context, const DatagenRequest& request,
+                  const generators::GeneratePlan& plan,
+                  storage::Backend& backend) {
+  const internal::HostIdentity mine = internal::ReadHostIdentity(
+      *request.config, {{"--data-dir", request.data_uri},
+                        {"--distinct", std::to_string(request.distinct)}});
+  STOKER_TRY(comm::Agree(*context.comm, internal::CompareHosts(context, mine)));
+  Status room;
+  if (Leads(context)) {
+    const auto contents = [&](std::uint64_t total) {
+      return request.distinct == 0 ? total : std::min(total, request.distinct);
+    };
+    room = internal::CheckObjectRoom(
+        backend, contents(plan.train.total) + contents(plan.valid.total));
+  }
+  STOKER_TRY(comm::Agree(*context.comm, room));
+  return comm::Agree(*context.comm,
+                     internal::CheckSharedPlace(context, backend));
+}
+
 }  // namespace
 
 core::Status RunDatagen(const RankContext& context,
@@ -80,6 +106,7 @@ core::Status RunDatagen(const RankContext& context,
       storage::OpenBackend(request.data_uri);
   STOKER_TRY(comm::Agree(*context.comm, opened.status()));
   storage::Backend& backend = *opened.value();
+  STOKER_TRY(CheckPlace(context, request, plan, backend));
   core::TimePoint next_progress{};
   const auto progress = [&](std::uint64_t done, std::uint64_t mine,
                             std::uint64_t bytes) {

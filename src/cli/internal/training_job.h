@@ -37,9 +37,11 @@ struct TrainingJob {
 // Adds the values of --config-file, which win over the command line's.
 core::Status MergeSiteFile(CommandSet command, Arguments& arguments);
 
-// That the arguments name a workload: --workload, or --model with what the
-// command needs beside it.
-core::Status CheckWorkloadArguments(std::string_view command,
+// That the arguments name hosts, and a workload: --workload, or a --model that
+// there is, with what the command needs beside it. Any failure is a bad
+// argument (exit status 2).
+core::Status CheckWorkloadArguments(std::string_view program,
+                                    std::string_view command,
                                     const Arguments& arguments);
 
 // Finds and loads the workload. The arguments have been checked.
