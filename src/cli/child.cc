@@ -29,6 +29,12 @@ using core::Code;
 using core::Status;
 
 constexpr std::string_view kErrorPrefix = "stoker: error: ";
+// How the error of a rank ends that another one, or mpirun, told to stop.
+constexpr std::string_view kToldToStop = "asked to stop";
+// How Open MPI tells of a rank, and of a host, that is gone.
+constexpr std::string_view kLostRank = "mpirun noticed that process rank ";
+constexpr std::string_view kLostHost = "Remote daemon: ";
+constexpr std::string_view kOnNode = " on node ";
 constexpr core::Nanos kKillAfter = std::chrono::seconds(10);
 
 // One of the child's streams: passed through, copied without progress lines,
@@ -64,7 +70,11 @@ class Stream {
       ::close(std::exchange(write_end_, -1));
     }
   }
+  // What went wrong as a rank says, as mpirun says, and as those say that were
+  // told to stop; "" for nothing.
   const std::string& first_error() const { return first_error_; }
+  const std::string& first_loss() const { return first_loss_; }
+  const std::string& first_stop() const { return first_stop_; }
 
   // What is there to read; closes at the end.
   void Drain() {
@@ -120,14 +130,30 @@ class Stream {
     if (line_.ends_with('\r')) {
       line_.pop_back();
     }
-    const std::size_t at = line_.find(kErrorPrefix);
-    if (first_error_.empty() && at != std::string::npos) {
-      first_error_ = line_.substr(at + kErrorPrefix.size());
-    }
+    NoteCause();
     if (copy_ != nullptr) {
       std::fputs((line_ + "\n").c_str(), copy_);
     }
     line_.clear();
+  }
+
+  void NoteCause() {
+    const std::size_t at = line_.find(kErrorPrefix);
+    if (at != std::string::npos) {
+      std::string& first =
+          line_.ends_with(kToldToStop) ? first_stop_ : first_error_;
+      if (first.empty()) {
+        first = line_.substr(at + kErrorPrefix.size());
+      }
+    } else if (first_loss_.empty()) {
+      const std::size_t host = line_.find(kLostHost);
+      const std::size_t node = line_.find(kOnNode);
+      if (line_.starts_with(kLostRank)) {
+        first_loss_ = line_;
+      } else if (host != std::string::npos && node != std::string::npos) {
+        first_loss_ = "mpirun lost host " + line_.substr(node + kOnNode.size());
+      }
+    }
   }
 
   void Close() {
@@ -143,6 +169,8 @@ class Stream {
   int write_end_ = -1;
   std::string line_;
   std::string first_error_;
+  std::string first_loss_;
+  std::string first_stop_;
 };
 
 // In the child, where only what is safe after a fork may be called. Tells what
@@ -208,8 +236,15 @@ core::Result<pid_t> Spawn(const std::vector<std::string>& words,
 ChildResult ResultOf(int status, const Stream& out, const Stream& err,
                      const core::CancelFlag& cancel) {
   ChildResult result;
-  result.first_error =
-      err.first_error().empty() ? out.first_error() : err.first_error();
+  for (const std::string* cause :
+       {&err.first_error(), &out.first_error(), &err.first_loss(),
+        &out.first_loss(), &err.first_stop(), &out.first_stop()}) {
+    if (result.first_error.empty()) {
+      result.first_error = *cause;
+    }
+  }
+  result.is_cause =
+      !result.first_error.empty() && !result.first_error.ends_with(kToldToStop);
   if (WIFEXITED(status)) {
     const int code = WEXITSTATUS(status);
     result.status = fmt::format("ended with status {}", code);

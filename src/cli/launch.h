@@ -60,8 +60,11 @@ struct ChildOutput {
 struct ChildResult {
   int exit_code = 0;   // ours: 0 … 7, 130; any other status became 6
   std::string status;  // "ended with status 137", "killed by signal 9"
-  // First "stoker: error: " line of the child, without that; "" for none.
+  // First "stoker: error: " line of the child, without that. Ranks that were
+  // only told to stop speak last, after what mpirun knows of a lost rank or
+  // host. "" for none.
   std::string first_error;
+  bool is_cause = false;  // it is more than "asked to stop"
 };
 
 // Runs the command without a shell. Its output goes to ours as it comes and to

@@ -71,7 +71,8 @@ int Failed(const TrainingJob& job, const ChildResult& result,
   static_cast<void>(reporting::MarkAborted(
       fmt::format("{}/{}", folder, reporting::kRecordFile), cause,
       std::chrono::time_point_cast<core::Nanos>(
-          std::chrono::system_clock::now())));
+          std::chrono::system_clock::now()),
+      result.is_cause && !cancel.IsSet()));
   fmt::print(stderr, "results so far: {}\nstoker: error: {}\n", folder, cause);
   return result.exit_code;
 }
