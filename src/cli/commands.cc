@@ -39,7 +39,7 @@ First run:
 
 Exit status: 0 done (also when the utilisation is below its floor: that is a
 result), 1 rules broken under --closed or --open, 2 bad arguments (an unknown
-model or host word too), 3 file missing, 4 permission, 5 configuration, 6 failure, 7 timeout, 130 interrupted.
+model or accelerator too), 3 file missing, 4 permission, 5 configuration, 6 failure, 7 timeout, 130 interrupted.
 )";
 
 }  // namespace

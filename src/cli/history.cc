@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <pwd.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -38,15 +37,6 @@ constexpr core::Nanos kLockPatience = std::chrono::seconds(5);
 const char* Variable(const char* name) {
   // NOLINTNEXTLINE(concurrency-mt-unsafe): read before any thread starts
   return std::getenv(name);
-}
-
-std::string HomeFolder() {
-  if (const char* home = Variable("HOME"); home != nullptr && *home != '\0') {
-    return home;
-  }
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread yet
-  const passwd* user = ::getpwuid(::geteuid());
-  return user == nullptr ? std::string() : user->pw_dir;
 }
 
 // The file, open for reading and appending, locked until destruction.
@@ -257,10 +247,14 @@ std::string HistoryFile() {
   if (const char* named = Variable("STOKER_HISTORY")) {
     return named;
   }
-  const char* state = Variable("XDG_STATE_HOME");
-  return (state != nullptr && *state == '/' ? std::string(state)
-                                            : HomeFolder() + "/.local/state") +
-         "/stoker/history.jsonl";
+  if (const char* state = Variable("XDG_STATE_HOME");
+      state != nullptr && *state == '/') {
+    return std::string(state) + "/stoker/history.jsonl";
+  }
+  const char* home = Variable("HOME");
+  return home == nullptr || *home == '\0'
+             ? std::string()
+             : std::string(home) + "/.local/state/stoker/history.jsonl";
 }
 
 std::vector<std::string> WithoutSecrets(std::span<const std::string> words) {

@@ -17,16 +17,17 @@
 namespace stoker::cli {
 
 struct HistoryEntry {
-  std::int64_t id = 0;             // from 1 on
-  std::string time;                // local, with the zone's offset
-  std::string folder;              // the working folder
+  std::int64_t id = 0;               // from 1 on
+  std::string time;                  // local, with the zone's offset
+  std::string folder;                // the working folder
   std::vector<std::string> words{};  // without the program's name
-  bool complete = true;            // false: something secret was left out
+  bool complete = true;              // false: something secret was left out
   std::optional<int> exit_status{};  // none: it runs, or was killed
 };
 
 // $STOKER_HISTORY, else stoker/history.jsonl in $XDG_STATE_HOME, else in
-// ~/.local/state. "" if STOKER_HISTORY is set to nothing: no history is kept.
+// ~/.local/state. "" if STOKER_HISTORY is set to nothing, or nobody is at home:
+// no history is kept.
 std::string HistoryFile();
 
 // Replaces with "***" the user part of URIs and the values of options and keys

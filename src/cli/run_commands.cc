@@ -223,6 +223,9 @@ class RankJob {
   void Failed(const Status& failure) const {
     LeaveTraces(job_, state_, failure);
     static_cast<void>(WriteMetadata());
+    if (job_.history != nullptr) {
+      job_.history->Ended(ExitCodeOf(failure));
+    }
   }
 
  private:

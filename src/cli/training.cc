@@ -102,7 +102,11 @@ int RunVerb(const Verb& verb, const std::string& program,
   const HistoryNote note = what_if ? HistoryNote() : HistoryNote(all);
   core::Result<internal::TrainingJob> job = internal::MakeJob(
       program, verb.name, words, std::move(arguments).value());
-  return note.Ended(job.ok() ? verb.run(job.value()) : Fail(job.status()));
+  if (!job.ok()) {
+    return note.Ended(Fail(job.status()));
+  }
+  job.value().history = &note;
+  return note.Ended(verb.run(job.value()));
 }
 
 }  // namespace

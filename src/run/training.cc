@@ -412,7 +412,7 @@ Status RunTraining(const RankContext& context, const TrainRequest& request) {
       MakePlan(*request.config,
                {.ranks = static_cast<std::uint32_t>(context.comm->size())});
   STOKER_TRY(comm::Agree(*context.comm, plan.status()));
-  STOKER_TRY(internal::CheckHosts(context, request, plan.value()));
+  STOKER_TRY(internal::CheckBeforeRun(context, request, plan.value()));
   return Training(context, request, std::move(plan).value()).Run();
 }
 

@@ -49,7 +49,8 @@ class HistoryTest : public ::testing::Test {
 TEST_F(HistoryTest, NothingWasCalledYet) { EXPECT_THAT(Read(), IsEmpty()); }
 
 TEST_F(HistoryTest, EntriesAreCountedFromOneAndReadBackAsTyped) {
-  const Words words{"training", "run", "-dd", "my data", "--x='\"\\\n", "é"};
+  const Words words{"training", "run",         "-dd",
+                    "my data",  "--x='\"\\\n", "\xc3\xa9"};
 
   EXPECT_EQ(Add({"training", "datagen"}), 1);
   EXPECT_EQ(Add(words), 2);
@@ -129,8 +130,10 @@ TEST(HistoryFile, IsNamedByTheEnvironment) {
   ::setenv("XDG_STATE_HOME", "/state", 1);
   EXPECT_EQ(HistoryFile(), "/state/stoker/history.jsonl");
   ::unsetenv("XDG_STATE_HOME");
-  ::setenv("HOME", "/home/me", 1);
-  EXPECT_EQ(HistoryFile(), "/home/me/.local/state/stoker/history.jsonl");
+  ::setenv("HOME", "/h", 1);
+  EXPECT_EQ(HistoryFile(), "/h/.local/state/stoker/history.jsonl");
+  ::unsetenv("HOME");
+  EXPECT_EQ(HistoryFile(), "");
 }
 
 struct Said {

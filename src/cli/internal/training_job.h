@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/history.h"
 #include "cli/options.h"
 #include "config/load.h"
 #include "core/status.h"
@@ -26,6 +27,8 @@ struct TrainingJob {
   std::string accelerator;    // "h100"; "" for datagen
   config::LoadedConfig config;
   std::string data_uri;
+  // Of this invocation, for who ends the process; not owned, may be null.
+  const HistoryNote* history = nullptr;
 
   std::int64_t ranks() const;
   std::vector<std::string> hosts() const;

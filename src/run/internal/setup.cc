@@ -175,8 +175,8 @@ core::Result<Dataset> FindDataset(const RankContext& context,
   return dataset;
 }
 
-Status CheckHosts(const RankContext& context, const TrainRequest& request,
-                  const RunPlan& plan) {
+Status CheckBeforeRun(const RankContext& context, const TrainRequest& request,
+                      const RunPlan& plan) {
   const HostIdentity mine = ReadHostIdentity(
       *request.config,
       {{"--data-dir", request.data_uri},

@@ -37,8 +37,8 @@ emulator::LoaderData LoaderDataOf(storage::Backend& backend,
 
 // Collective: that all hosts run the same program with the same configuration,
 // and have room for the results. Errors are agreed upon.
-core::Status CheckHosts(const RankContext& context, const TrainRequest& request,
-                        const RunPlan& plan);
+core::Status CheckBeforeRun(const RankContext& context,
+                            const TrainRequest& request, const RunPlan& plan);
 
 // Whether this host has memory for what its ranks are about to take, and files
 // enough may be open. kInvalidArgument with figures and remedy.
