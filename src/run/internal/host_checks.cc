@@ -197,11 +197,13 @@ std::string DescribeFiles(storage::Backend& backend,
 
 std::string DescribeDataset(storage::Backend& backend, const Dataset& dataset,
                             core::Clock& clock) {
-  const auto manifest = dataset::ReadManifest(backend, clock);
-  std::string text = !manifest.ok() ? std::string(manifest.status().message())
-                     : manifest.value().has_value()
-                         ? fmt::format("manifest {}", manifest.value()->hash)
-                         : std::string("no manifest");
+  const auto read = dataset::ReadManifest(backend, clock);
+  std::string text = "no manifest";
+  if (!read.ok()) {
+    text = read.status().message();
+  } else if (const auto& manifest = read.value(); manifest.has_value()) {
+    text = fmt::format("manifest {}", manifest->hash);
+  }
   return text + DescribeFiles(backend, dataset.train, clock) +
          DescribeFiles(backend, dataset.valid, clock);
 }
