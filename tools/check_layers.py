@@ -37,6 +37,7 @@ HOMES = {
     "yaml.h": ["config"],
     "liburing.h": ["storage"],
     "isa-l": ["core/crc.cc"],
+    "turbojpeg.h": ["formats/jpeg_format.cc"],
     "mpi.h": ["comm/mpi_communicator.cc"],
     "boost/": ["cli"],
     "nlohmann/": ["reporting", "dataset"],

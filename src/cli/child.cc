@@ -14,11 +14,14 @@
 #include <csignal>
 #include <cstdio>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <variant>
 
 #include "cli/exit_codes.h"
 #include "cli/launch.h"
 #include "core/clock.h"
+#include "reporting/json.h"
 #include "run/console.h"
 
 namespace stoker::cli {
@@ -37,12 +40,24 @@ constexpr std::string_view kLostHost = "Remote daemon: ";
 constexpr std::string_view kOnNode = " on node ";
 constexpr core::Nanos kKillAfter = std::chrono::seconds(10);
 
-// One of the child's streams: passed through, copied without progress lines,
+// The message of a JSON line of ours that tells an error; "" of any other.
+std::string ErrorOf(const reporting::Json& line) {
+  const auto text = [&line](std::string_view key) {
+    const reporting::Json* field = line.Find(key);
+    const auto* found =
+        field == nullptr ? nullptr : std::get_if<std::string>(&field->value());
+    return found == nullptr ? std::string() : *found;
+  };
+  return text("level") == "ERROR" ? text("message") : std::string();
+}
+
+// One of the child's streams: passed on, copied without progress lines,
 // searched for the first error.
 class Stream {
  public:
-  Stream(int target, const std::string& copy_path)
+  Stream(int target, const std::string& copy_path, run::LogFormat format)
       : target_(target),
+        format_(format),
         copy_(copy_path.empty() ? nullptr
                                 : std::fopen(copy_path.c_str(), "we")) {}
   ~Stream() {
@@ -90,7 +105,9 @@ class Stream {
       return;
     }
     const std::string_view text(buffer.data(), static_cast<std::size_t>(count));
-    PassOn(text);
+    if (format_ == run::LogFormat::kText) {
+      PassOn(text);  // before the line is whole: progress lines never are
+    }
     for (const char c : text) {
       Take(c);
     }
@@ -130,20 +147,26 @@ class Stream {
     if (line_.ends_with('\r')) {
       line_.pop_back();
     }
-    NoteCause();
+    if (format_ == run::LogFormat::kJson) {
+      FinishJsonLine();
+      return;
+    }
+    const std::size_t at = line_.find(kErrorPrefix);
+    NoteCause(at == std::string::npos ? std::string()
+                                      : line_.substr(at + kErrorPrefix.size()));
     if (copy_ != nullptr) {
       std::fputs((line_ + "\n").c_str(), copy_);
     }
     line_.clear();
   }
 
-  void NoteCause() {
-    const std::size_t at = line_.find(kErrorPrefix);
-    if (at != std::string::npos) {
+  // `error`: what the line says went wrong; "" if it is none of ours.
+  void NoteCause(const std::string& error) {
+    if (!error.empty()) {
       std::string& first =
-          line_.ends_with(kToldToStop) ? first_stop_ : first_error_;
+          error.ends_with(kToldToStop) ? first_stop_ : first_error_;
       if (first.empty()) {
-        first = line_.substr(at + kErrorPrefix.size());
+        first = error;
       }
     } else if (first_loss_.empty()) {
       const std::size_t host = line_.find(kLostHost);
@@ -156,6 +179,29 @@ class Stream {
     }
   }
 
+  // mpirun speaks on the same streams, in words of its own.
+  void FinishJsonLine() {
+    const core::Result<reporting::Json> parsed = reporting::ParseJson(line_);
+    const bool ours =
+        parsed.ok() &&
+        std::holds_alternative<reporting::Json::Object>(parsed.value().value());
+    NoteCause(ours ? ErrorOf(parsed.value()) : std::string());
+    std::string whole;
+    if (ours) {
+      whole = line_ + "\n";
+    } else if (line_.find_first_not_of(" \t") != std::string::npos) {
+      whole = run::LogLine(format_,
+                           target_ == STDERR_FILENO ? run::LogLevel::kWarning
+                                                    : run::LogLevel::kInfo,
+                           {.name = "launcher", .text = line_});
+    }
+    PassOn(whole);
+    if (copy_ != nullptr) {
+      std::fputs(whole.c_str(), copy_);
+    }
+    line_.clear();
+  }
+
   void Close() {
     CloseWriteEnd();
     if (read_end_ >= 0) {
@@ -164,6 +210,7 @@ class Stream {
   }
 
   int target_;
+  run::LogFormat format_;
   std::FILE* copy_;
   int read_end_ = -1;
   int write_end_ = -1;
@@ -270,8 +317,8 @@ ChildResult ResultOf(int status, const Stream& out, const Stream& err,
 core::Result<ChildResult> RunChild(const std::vector<std::string>& words,
                                    const ChildOutput& output,
                                    const core::CancelFlag& cancel) {
-  Stream out(STDOUT_FILENO, output.stdout_file);
-  Stream err(STDERR_FILENO, output.stderr_file);
+  Stream out(STDOUT_FILENO, output.stdout_file, output.format);
+  Stream err(STDERR_FILENO, output.stderr_file, output.format);
   STOKER_TRY(out.Open());
   STOKER_TRY(err.Open());
   STOKER_ASSIGN(const pid_t pid, Spawn(words, out, err));

@@ -23,7 +23,7 @@ usage: stoker <family> <verb> [options]
   training datagen     write a dataset
   training run         emulate the training, measure, write a result folder
   training configview  the effective configuration and where it comes from
-  list workloads|backends|formats
+  list workloads|backends|formats|loaders
                        what there is
   history show         earlier invocations of training commands
   history rerun ID     one of them again, in the folder it was given in

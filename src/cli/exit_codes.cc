@@ -1,9 +1,5 @@
 #include "cli/exit_codes.h"
 
-#include <fmt/format.h>
-
-#include <cstdio>
-
 namespace stoker::cli {
 
 int ExitCodeOf(const core::Status& status) {
@@ -29,13 +25,13 @@ int ExitCodeOf(const core::Status& status) {
   return kExitFailure;
 }
 
-int Fail(const core::Status& status, int exit_code) {
-  fmt::print(stderr, "stoker: error: {}\n", status.message());
+int Fail(const core::Status& status, int exit_code, run::LogFormat format) {
+  run::Console({.format = format}).Error(status.message());
   return exit_code;
 }
 
-int Fail(const core::Status& status) {
-  return Fail(status, ExitCodeOf(status));
+int Fail(const core::Status& status, run::LogFormat format) {
+  return Fail(status, ExitCodeOf(status), format);
 }
 
 }  // namespace stoker::cli

@@ -3,6 +3,7 @@
 // What the program's exit status says; the reference's numbers.
 
 #include "core/status.h"
+#include "run/console.h"
 
 namespace stoker::cli {
 
@@ -19,9 +20,11 @@ inline constexpr int kExitInterrupted = 130;
 // Of a command that failed with `status`.
 int ExitCodeOf(const core::Status& status);
 
-// Prints "stoker: error: <message>" to stderr and returns the exit status to
-// leave with: the one given, or that of `status`.
-int Fail(const core::Status& status, int exit_code);
-int Fail(const core::Status& status);
+// Prints the error to stderr and returns the exit status to leave with: the one
+// given, or that of `status`.
+int Fail(const core::Status& status, int exit_code,
+         run::LogFormat format = run::LogFormat::kText);
+int Fail(const core::Status& status,
+         run::LogFormat format = run::LogFormat::kText);
 
 }  // namespace stoker::cli

@@ -234,11 +234,11 @@ bool IsSecondaryRank() {
   return false;
 }
 
-void WarnOf(const Status& status) {
-  fmt::print(stderr,
-             "stoker: warning: this command is not in the history: {} "
-             "(STOKER_HISTORY names another file, or none if empty)\n",
-             status.message());
+void WarnOf(const Status& status, run::LogFormat format) {
+  run::Console({.format = format})
+      .Warn(fmt::format("this command is not in the history: {} "
+                        "(STOKER_HISTORY names another file, or none if empty)",
+                        status.message()));
 }
 
 }  // namespace
@@ -326,7 +326,9 @@ core::Result<std::vector<HistoryEntry>> ReadHistory(const std::string& file) {
   return Parse(text);
 }
 
-HistoryNote::HistoryNote(std::span<const std::string> words) {
+HistoryNote::HistoryNote(std::span<const std::string> words,
+                         run::LogFormat format)
+    : format_(format) {
   const std::string file = HistoryFile();
   if (file.empty() || IsSecondaryRank()) {
     return;
@@ -335,7 +337,7 @@ HistoryNote::HistoryNote(std::span<const std::string> words) {
   const core::Result<std::int64_t> id =
       AddHistory(file, std::filesystem::current_path(error).string(), words);
   if (!id.ok()) {
-    WarnOf(id.status());
+    WarnOf(id.status(), format_);
     return;
   }
   file_ = file;
@@ -346,7 +348,7 @@ int HistoryNote::Ended(int exit_status) const {
   if (id_ > 0) {
     const Status status = EndHistory(file_, id_, exit_status);
     if (!status.ok()) {
-      WarnOf(status);
+      WarnOf(status, format_);
     }
   }
   return exit_status;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/status.h"
+#include "run/console.h"
 
 namespace stoker::cli {
 
@@ -52,12 +53,14 @@ core::Result<std::vector<HistoryEntry>> ReadHistory(const std::string& file);
 class HistoryNote {
  public:
   HistoryNote() = default;  // notes nothing
-  explicit HistoryNote(std::span<const std::string> words);
+  explicit HistoryNote(std::span<const std::string> words,
+                       run::LogFormat format = run::LogFormat::kText);
   // Returns `exit_status`.
   int Ended(int exit_status) const;
 
  private:
   std::string file_;
+  run::LogFormat format_ = run::LogFormat::kText;
   std::int64_t id_ = 0;  // 0: not noted
 };
 

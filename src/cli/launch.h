@@ -9,6 +9,7 @@
 
 #include "core/cancel.h"
 #include "core/status.h"
+#include "run/console.h"
 
 namespace stoker::cli {
 
@@ -55,14 +56,17 @@ std::vector<std::string> MpiCommand(const LaunchPlan& plan);
 struct ChildOutput {
   std::string stdout_file;  // "" for none
   std::string stderr_file;
+  // kJson: what the child prints that is no JSON line goes on as the "message"
+  // of one, event "launcher".
+  run::LogFormat format = run::LogFormat::kText;
 };
 
 struct ChildResult {
   int exit_code = 0;   // ours: 0 … 7, 130; any other status became 6
   std::string status;  // "ended with status 137", "killed by signal 9"
-  // First "stoker: error: " line of the child, without that. Ranks that were
-  // only told to stop speak last, after what mpirun knows of a lost rank or
-  // host. "" for none.
+  // First "stoker: error: " line of the child, without that, or the message of
+  // its first JSON line that is an error. Ranks that were only told to stop
+  // speak last, after what mpirun knows of a lost rank or host. "" for none.
   std::string first_error;
   bool is_cause = false;  // it is more than "asked to stop"
 };

@@ -73,7 +73,9 @@ int Failed(const TrainingJob& job, const ChildResult& result,
       std::chrono::time_point_cast<core::Nanos>(
           std::chrono::system_clock::now()),
       result.is_cause && !cancel.IsSet()));
-  fmt::print(stderr, "results so far: {}\nstoker: error: {}\n", folder, cause);
+  run::Console console({.format = job.log_format()});
+  console.Info(ResultsEvent(folder, "results so far"));
+  console.Error(cause);
   return result.exit_code;
 }
 
@@ -82,7 +84,7 @@ LoopResult LaunchOnce(const TrainingJob& job, const core::CancelFlag& cancel,
   const Instant started = std::chrono::steady_clock::now();
   core::Result<reporting::ResultFolder> folder = MakeJobFolder(job);
   if (!folder.ok()) {
-    return {.exit_status = Fail(folder.status())};
+    return {.exit_status = Fail(folder.status(), job.log_format())};
   }
   std::error_code error;
   const std::string run_dir =
@@ -92,16 +94,18 @@ LoopResult LaunchOnce(const TrainingJob& job, const core::CancelFlag& cancel,
   const auto command = LaunchCommand(job);
   if (!command.ok()) {
     return {.folder = folder.value().path,
-            .exit_status = Fail(command.status())};
+            .exit_status = Fail(command.status(), job.log_format())};
   }
   const auto capture = [&](std::string_view stream) {
     return fmt::format("{}/{}", run_dir,
                        reporting::CaptureFile("training", job.command, stream));
   };
-  const core::Result<ChildResult> child = RunChild(
-      command.value(),
-      {.stdout_file = capture("stdout"), .stderr_file = capture("stderr")},
-      cancel);
+  const core::Result<ChildResult> child =
+      RunChild(command.value(),
+               {.stdout_file = capture("stdout"),
+                .stderr_file = capture("stderr"),
+                .format = job.log_format()},
+               cancel);
   const Status metadata =
       WriteJobMetadata(job, {.folder = folder.value(),
                              .started = started,
@@ -111,14 +115,15 @@ LoopResult LaunchOnce(const TrainingJob& job, const core::CancelFlag& cancel,
                              .warm_up = warm_up});
   int exit_status = kExitSuccess;
   if (!child.ok()) {
-    exit_status = Fail(child.status());
+    exit_status = Fail(child.status(), job.log_format());
   } else if (child.value().exit_code != kExitSuccess) {
     exit_status = Failed(job, child.value(), cancel, command.value()[0],
                          folder.value().path);
   } else if (!metadata.ok()) {
-    exit_status = Fail(metadata);
+    exit_status = Fail(metadata, job.log_format());
   } else {
-    fmt::print("results: {}\n", folder.value().path);
+    run::Console({.level = job.log_level(), .format = job.log_format()})
+        .Info(ResultsEvent(folder.value().path));
   }
   return ReadLoop(folder.value().path, exit_status, warm_up);
 }
@@ -130,6 +135,12 @@ bool IsLocalOnly(const TrainingJob& job) {
 }
 
 }  // namespace
+
+run::Event ResultsEvent(const std::string& folder, std::string_view what) {
+  return {.name = "results",
+          .text = fmt::format("{}: {}", what, folder),
+          .fields = {{"results", folder}}};
+}
 
 int TerminalColumns() {
   winsize size{};
@@ -173,13 +184,13 @@ int Launch(const TrainingJob& job, const core::CancelFlag& cancel,
   TellRanks(kProgressVariable, std::to_string(TerminalColumns()));
   const std::vector<bool> loops =
       WarmUps(job.arguments.Integer("loops"), job.arguments.Flag("warm-up"));
+  run::Console console({.level = job.log_level(), .format = job.log_format()});
   std::vector<LoopResult> results;
   int worst = kExitSuccess;
   for (std::size_t i = 0; i < loops.size(); ++i) {
     if (loops.size() > 1) {
-      fmt::print("run {} of {}{}\n", i + 1, loops.size(),
-                 loops[i] ? ", to warm up" : "");
-      std::fflush(stdout);
+      console.Info(fmt::format("run {} of {}{}", i + 1, loops.size(),
+                               loops[i] ? ", to warm up" : ""));
     }
     results.push_back(LaunchOnce(job, cancel, admission, loops[i]));
     const int status = results.back().exit_status;
@@ -189,8 +200,8 @@ int Launch(const TrainingJob& job, const core::CancelFlag& cancel,
       break;
     }
   }
-  if (job.command == "run") {
-    fmt::print("{}", LoopTable(results));
+  if (job.command == "run" && results.size() > 1) {
+    console.Info(run::Event{.name = "loops", .text = LoopTable(results)});
   }
   return worst;
 }

@@ -16,7 +16,7 @@ namespace stoker::cli {
 namespace {
 
 constexpr std::string_view kUsage =
-    "usage: stoker list workloads|backends|formats\n";
+    "usage: stoker list workloads|backends|formats|loaders\n";
 
 int ListWorkloadFiles() {
   const core::Result<std::string> folder = WorkloadFolder("");
@@ -37,8 +37,8 @@ int ListWorkloadFiles() {
 }  // namespace
 
 int ListCommand(std::span<const std::string> words) {
-  constexpr std::array<std::string_view, 3> kLists{"workloads", "backends",
-                                                   "formats"};
+  constexpr std::array<std::string_view, 4> kLists{"workloads", "backends",
+                                                   "formats", "loaders"};
   if (words.empty() || words.front() == "--help" || words.front() == "-h") {
     fmt::print(words.empty() ? stderr : stdout, "{}", kUsage);
     return words.empty() ? kExitArguments : kExitSuccess;
@@ -56,8 +56,9 @@ int ListCommand(std::span<const std::string> words) {
   if (what == "workloads") {
     return ListWorkloadFiles();
   }
-  fmt::print("{}", what == "backends" ? run::DescribeBackends()
-                                      : run::DescribeFormats());
+  fmt::print("{}", what == "backends"  ? run::DescribeBackends()
+                   : what == "formats" ? run::DescribeFormats()
+                                       : run::DescribeLoaders());
   return kExitSuccess;
 }
 

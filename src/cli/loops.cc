@@ -134,6 +134,7 @@ std::string LoopTable(std::span<const LoopResult> loops) {
   text += Line("max", Cell(of_au.largest, 2), Cell(of_gib.largest, 3), "");
   text += Line("CV %", Cell(of_au.variation_percent, 2),
                Cell(of_gib.variation_percent, 2), "");
+  text.pop_back();
   return text;
 }
 

@@ -28,7 +28,7 @@ LoopResult ReadLoop(const std::string& folder, int exit_status, bool warm_up);
 
 // A line per run; mean, least, largest and coefficient of variation (sample
 // standard deviation over mean; of two runs or more) of the counted runs that
-// have figures. "" for fewer than two runs.
+// have figures. No break behind the last line. "" for fewer than two runs.
 std::string LoopTable(std::span<const LoopResult> loops);
 
 }  // namespace stoker::cli

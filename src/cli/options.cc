@@ -29,14 +29,15 @@ constexpr std::array kOptions = {
            "comma-separated; with :SLOTS (ranks it takes) on one, all need "
            "it"},
     Option{"model", "-m", ValueKind::kText, "NAME", "", kTraining, 0,
-           "workload model: unet3d, resnet50, cosmoflow"},
+           "workload model: unet3d, resnet50, cosmoflow, retinanet"},
     Option{"workload", "", ValueKind::kText, "FILE", "", kTraining, 0,
            "a workload file (DLIO format) instead of the one named by --model "
            "and --accelerator-type"},
-    Option{"accelerator-type", "-g", ValueKind::kText, "TYPE", "",
-           kDatasize | kRun | kConfigview, 0,
-           "accelerator to emulate: h100, a100, b200 where a workload file "
-           "exists"},
+    Option{
+        "accelerator-type", "-g", ValueKind::kText, "TYPE", "",
+        kDatasize | kRun | kConfigview, 0,
+        "accelerator to emulate: h100, a100, b200, mi355 where a workload file "
+        "exists"},
     Option{"num-accelerators", "-na", ValueKind::kInteger, "N", "",
            kRun | kConfigview, kRun, "accelerators (MPI ranks) of the run"},
     Option{"max-accelerators", "-ma", ValueKind::kInteger, "N", "", kDatasize,
@@ -96,6 +97,17 @@ constexpr std::array kOptions = {
     Option{"distinct", "", ValueKind::kInteger, "K", "0", kDatagen, 0,
            "write K different contents, the other names are hard links to "
            "them; 0: all different"},
+    Option{"content", "", ValueKind::kText, "counter|dlio", "counter", kDatagen,
+           0,
+           "counter: every byte depends on file, sample and offset; dlio: the "
+           "bytes the reference writes with as many processes",
+           true},
+    Option{"verify", "", ValueKind::kFlag, "", "", kDatagen, 0,
+           "write nothing: read the dataset that is there and compare every "
+           "byte"},
+    Option{"delete", "", ValueKind::kFlag, "", "", kDatagen, 0,
+           "write nothing: remove the dataset that is there, finished or not, "
+           "and no file of anybody else"},
     Option{"write-index", "", ValueKind::kFlag, "", "", kDatagen, 0,
            "tfrecord: write the text index of each file as well"},
     Option{"what-if", "", ValueKind::kFlag, "", "", kMpi, 0,
@@ -103,6 +115,10 @@ constexpr std::array kOptions = {
     Option{"stream-log-level", "", ValueKind::kText,
            "ERROR|WARNING|INFO|VERBOSE|DEBUG", "INFO", kTraining, 0,
            "how much is printed", true},
+    Option{"log-format", "", ValueKind::kText, "text|json", "text",
+           kRun | kDatagen, 0,
+           "json: everything printed is one JSON object a line, progress too",
+           true},
     Option{"verbose", "", ValueKind::kFlag, "", "", kTraining, 0,
            "as --stream-log-level VERBOSE"},
     Option{"debug", "", ValueKind::kFlag, "", "", kTraining, 0,

@@ -113,15 +113,26 @@ core::Result<core::Nanos> IoTimeout(const TrainingJob& job) {
   return core::FromSeconds(seconds);
 }
 
+run::DatagenRequest DatagenRequestOf(const TrainingJob& job) {
+  run::DatagenRequest request{.config = &job.config,
+                              .data_uri = job.data_uri,
+                              .write_index = job.arguments.Flag("write-index"),
+                              .tool = fmt::format("stoker {}", core::kVersion)};
+  if (job.command == "datagen") {
+    request.content = job.arguments.Text("content");
+    request.distinct =
+        static_cast<std::uint64_t>(job.arguments.Integer("distinct"));
+  }
+  if (job.arguments.Flag("verify")) {
+    request.action = run::DatagenAction::kVerify;
+  } else if (job.arguments.Flag("delete")) {
+    request.action = run::DatagenAction::kDelete;
+  }
+  return request;
+}
+
 Status Generate(const TrainingJob& job, const run::RankContext& context) {
-  return run::RunDatagen(
-      context,
-      {.config = &job.config,
-       .data_uri = job.data_uri,
-       .distinct = static_cast<std::uint64_t>(
-           job.command == "datagen" ? job.arguments.Integer("distinct") : 0),
-       .write_index = job.arguments.Flag("write-index"),
-       .tool = fmt::format("stoker {}", core::kVersion)});
+  return run::RunDatagen(context, DatagenRequestOf(job));
 }
 
 Status Train(const TrainingJob& job, const run::RankContext& context,
@@ -208,14 +219,13 @@ class RankJob {
       STOKER_TRY(RankBody(job_, context, state_));
       STOKER_TRY(WriteMetadata());
       if (!UnderOwnLauncher()) {
-        context.console->Info("results: " + state_.folder.path);
+        context.console->Info(ResultsEvent(state_.folder.path));
         results.push_back(ReadLoop(state_.folder.path, kExitSuccess, warm_up));
       }
     }
-    const std::string table =
-        job_.command == "run" ? LoopTable(results) : std::string();
-    if (!table.empty()) {
-      context.console->Info(table);
+    if (job_.command == "run" && results.size() > 1) {
+      context.console->Info(
+          run::Event{.name = "loops", .text = LoopTable(results)});
     }
     return {};
   }
@@ -255,30 +265,51 @@ int RunAsRank(const TrainingJob& job, const core::CancelFlag& cancel,
   const Status status = run::RunRankProcess(
       {.ranks = job.ranks(),
        .level = job.log_level(),
+       .format = job.log_format(),
        .progress_columns = ProgressColumns()},
       cancel,
       {.body =
            [&](const run::RankContext& context) { return rank.Run(context); },
        .on_failure = [&](const Status& failure) { rank.Failed(failure); },
        .exit_code = ExitCodeOf});
-  return status.ok() ? kExitSuccess : Fail(status);
+  return status.ok() ? kExitSuccess : Fail(status, job.log_format());
+}
+
+std::string WithoutLastBreak(std::string text) {
+  if (text.ends_with('\n')) {
+    text.pop_back();
+  }
+  return text;
 }
 
 int WhatIf(const TrainingJob& job) {
+  run::Console console({.format = job.log_format()});
   if (job.command == "run") {
     const core::Result<std::string> plan = run::DescribePlan(
         job.config, job.ranks(), job.host_count(), job.data_uri);
     if (!plan.ok()) {
-      return Fail(plan.status());
+      return Fail(plan.status(), job.log_format());
     }
-    fmt::print("{}", plan.value());
+    console.Info(
+        run::Event{.name = "plan", .text = WithoutLastBreak(plan.value())});
+  } else if (!job.arguments.Flag("verify") && !job.arguments.Flag("delete")) {
+    const core::Result<std::string> plan =
+        run::DescribeDatagen(DatagenRequestOf(job), job.ranks());
+    if (!plan.ok()) {
+      return Fail(plan.status(), job.log_format());
+    }
+    console.Info(
+        run::Event{.name = "plan", .text = WithoutLastBreak(plan.value())});
   }
   if (NeedsLaunch(job)) {
     const auto command = LaunchCommand(job);
     if (!command.ok()) {
-      return Fail(command.status(), kExitArguments);
+      return Fail(command.status(), kExitArguments, job.log_format());
     }
-    fmt::print("command: {}\n", QuoteWords(command.value()));
+    console.Info(
+        run::Event{.name = "command",
+                   .text = "command: " + QuoteWords(command.value()),
+                   .fields = {{"command", QuoteWords(command.value())}}});
   }
   return kExitSuccess;
 }
@@ -304,21 +335,22 @@ bool StartedByBareSrun() {
 
 int RunOnRanks(const TrainingJob& job) {
   if (StartedByBareSrun()) {
-    fmt::print(stderr,
-               "stoker: error: srun started several tasks without MPI; remedy: "
-               "srun --mpi=pmix, or one task that launches mpirun itself\n");
-    return kExitArguments;
+    return Fail(Status(core::Code::kInvalidArgument,
+                       "srun started several tasks without MPI; remedy: srun "
+                       "--mpi=pmix, or one task that launches mpirun itself"),
+                kExitArguments, job.log_format());
   }
   run::Admission admission;
   if (job.command == "run" && !UnderOwnLauncher()) {
     admission = Admit(job);
     if (!admission.status.ok()) {
-      return Fail(admission.status, kExitGeneral);
+      return Fail(admission.status, kExitGeneral, job.log_format());
     }
   }
   const bool what_if = job.arguments.Flag("what-if");
   if (what_if || NeedsLaunch(job)) {
-    run::Console console({.level = job.log_level()});
+    run::Console console(
+        {.level = job.log_level(), .format = job.log_format()});
     Say(admission, console);
   }
   if (what_if) {
@@ -331,11 +363,11 @@ int RunOnRanks(const TrainingJob& job) {
   }
   const core::Status launchable = LaunchCommand(job).status();
   if (!launchable.ok()) {
-    return Fail(launchable, kExitArguments);
+    return Fail(launchable, kExitArguments, job.log_format());
   }
   const core::Status possible = CheckBeforeLaunch(job);
   if (!possible.ok()) {
-    return Fail(possible);
+    return Fail(possible, job.log_format());
   }
   CancelOnSignals(cancel, kLauncherGraceSeconds);
   return Launch(job, cancel, admission);
@@ -343,7 +375,14 @@ int RunOnRanks(const TrainingJob& job) {
 
 }  // namespace
 
-int RunDatagenCommand(const TrainingJob& job) { return RunOnRanks(job); }
+int RunDatagenCommand(const TrainingJob& job) {
+  if (job.arguments.Flag("verify") && job.arguments.Flag("delete")) {
+    return Fail({core::Code::kInvalidArgument,
+                 "--verify and --delete: give one of them"},
+                kExitArguments, job.log_format());
+  }
+  return RunOnRanks(job);
+}
 int RunTrainingCommand(const TrainingJob& job) { return RunOnRanks(job); }
 
 }  // namespace stoker::cli::internal

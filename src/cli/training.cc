@@ -67,6 +67,18 @@ std::string FamilyHelp() {
   return text;
 }
 
+// Before the words are known to be right: they decide how that is told.
+run::LogFormat FormatAskedFor(std::span<const std::string> words) {
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == "--log-format=json" ||
+        (words[i] == "--log-format" && i + 1 < words.size() &&
+         words[i + 1] == "json")) {
+      return run::LogFormat::kJson;
+    }
+  }
+  return run::LogFormat::kText;
+}
+
 bool AsksForHelp(std::span<const std::string> words) {
   return std::ranges::any_of(words, [](const std::string& word) {
     return word == "--help" || word == "-h";
@@ -78,32 +90,35 @@ int RunVerb(const Verb& verb, const std::string& program,
   core::Result<Arguments> arguments =
       ParseArguments(TrainingOptions(), verb.bit, words);
   if (!arguments.ok()) {
-    return Fail(arguments.status(), kExitArguments);
+    return Fail(arguments.status(), kExitArguments, FormatAskedFor(words));
   }
   const Status merged = internal::MergeSiteFile(verb.bit, arguments.value());
   if (!merged.ok()) {
-    return Fail(merged, merged.code() == Code::kNotFound ? kExitNotFound
-                                                         : kExitConfiguration);
+    return Fail(
+        merged,
+        merged.code() == Code::kNotFound ? kExitNotFound : kExitConfiguration,
+        FormatAskedFor(words));
   }
+  const run::LogFormat format = internal::LogFormatOf(arguments.value());
   const Status checked =
       CheckArguments(TrainingOptions(), verb.bit, arguments.value());
   if (!checked.ok()) {
-    return Fail(checked, kExitArguments);
+    return Fail(checked, kExitArguments, format);
   }
   const Status named =
       internal::CheckWorkloadArguments(program, verb.name, arguments.value());
   if (!named.ok()) {
-    return Fail(named, kExitArguments);
+    return Fail(named, kExitArguments, format);
   }
   const bool what_if =
       verb.name != "configview" && arguments.value().Flag("what-if");
   std::vector<std::string> all{"training", std::string(verb.name)};
   all.insert(all.end(), words.begin(), words.end());
-  const HistoryNote note = what_if ? HistoryNote() : HistoryNote(all);
+  const HistoryNote note = what_if ? HistoryNote() : HistoryNote(all, format);
   core::Result<internal::TrainingJob> job = internal::MakeJob(
       program, verb.name, words, std::move(arguments).value());
   if (!job.ok()) {
-    return note.Ended(Fail(job.status()));
+    return note.Ended(Fail(job.status(), format));
   }
   job.value().history = &note;
   return note.Ended(verb.run(job.value()));

@@ -111,6 +111,11 @@ Status ResolveWorkload(TrainingJob& job) {
 
 }  // namespace
 
+run::LogFormat LogFormatOf(const Arguments& arguments) {
+  return arguments.Text("log-format") == "json" ? run::LogFormat::kJson
+                                                : run::LogFormat::kText;
+}
+
 std::int64_t TrainingJob::ranks() const {
   for (const std::string_view name :
        {"num-accelerators", "num-processes", "max-accelerators"}) {
@@ -145,6 +150,10 @@ run::LogLevel TrainingJob::log_level() const {
       {"VERBOSE", run::LogLevel::kVerbose},
       {"DEBUG", run::LogLevel::kDebug}};
   return kLevels.at(arguments.Text("stream-log-level"));
+}
+
+run::LogFormat TrainingJob::log_format() const {
+  return LogFormatOf(arguments);
 }
 
 std::string TrainingJob::command_line() const {

@@ -1,6 +1,5 @@
 #include "comm/communicator.h"
 
-#include <cstdint>
 #include <cstring>
 #include <mutex>
 #include <type_traits>
@@ -23,8 +22,10 @@ class SelfCommunicator final : public Communicator {
   int local_rank() const override { return 0; }
   int local_size() const override { return 1; }
 
-  core::Status Barrier(core::Nanos /*timeout*/) override {
-    return Check("barrier");
+  core::Result<RankedValue> BarrierMax(core::Nanos /*timeout*/,
+                                       std::int64_t value) override {
+    STOKER_TRY(Check("barrier"));
+    return RankedValue{.value = value, .rank = 0};
   }
 
   core::Status Broadcast(Bytes& /*data*/, int root) override {

@@ -3,6 +3,7 @@
 // What ranks say to each other. Everything else is built on these operations.
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -17,6 +18,18 @@
 namespace stoker::comm {
 
 using Bytes = std::vector<std::byte>;
+
+// A value and whose it is.
+struct RankedValue {
+  std::int64_t value = 0;
+  int rank = 0;
+};
+// The larger one; of equals the lower rank's.
+inline RankedValue LargerOf(const RankedValue& a, const RankedValue& b) {
+  const bool first =
+      a.value > b.value || (a.value == b.value && a.rank < b.rank);
+  return first ? a : b;
+}
 
 // Every call but Abort is collective: all ranks make it, in the same order,
 // each rank always from one thread. Each fails, instead of hanging, when a rank
@@ -41,7 +54,13 @@ class Communicator {
   virtual int local_rank() const = 0;
   virtual int local_size() const = 0;
 
-  virtual core::Status Barrier(core::Nanos timeout) = 0;
+  // A barrier to which each rank brings a number: the largest, and the lowest
+  // rank that brought it. Costs no more than a barrier without.
+  virtual core::Result<RankedValue> BarrierMax(core::Nanos timeout,
+                                               std::int64_t value) = 0;
+  core::Status Barrier(core::Nanos timeout) {
+    return BarrierMax(timeout, 0).status();
+  }
   // Root's bytes reach every rank; other ranks' argument is replaced.
   virtual core::Status Broadcast(Bytes& data, int root) = 0;
   // At root, element r holds rank r's bytes (lengths may differ); elsewhere {}.

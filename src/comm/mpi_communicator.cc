@@ -53,6 +53,13 @@ core::Status FromMpi(int code, std::string_view what) {
               std::string_view(text.data(), static_cast<std::size_t>(length)))};
 }
 
+// As MPI_LONG_INT has it in memory; MPI_MAXLOC takes the lowest of equal ranks.
+struct LongInt {
+  long value;  // NOLINT(google-runtime-int): MPI's
+  int rank;
+};
+static_assert(sizeof(LongInt::value) == sizeof(RankedValue::value));
+
 class MpiCommunicator final : public Communicator {
  public:
   explicit MpiCommunicator(const core::CancelFlag* cancel) : cancel_(cancel) {}
@@ -88,8 +95,10 @@ class MpiCommunicator final : public Communicator {
   int local_rank() const override { return local_rank_; }
   int local_size() const override { return local_size_; }
 
-  core::Status Barrier(core::Nanos timeout) override {
-    return Remember(Meet(LimitsOf("barrier", timeout)));
+  core::Result<RankedValue> BarrierMax(core::Nanos timeout,
+                                       std::int64_t value) override {
+    STOKER_TRY(Remember(Meet(LimitsOf("barrier", timeout), value)));
+    return largest_;
   }
 
   core::Status Broadcast(Bytes& data, int root) override {
@@ -193,18 +202,25 @@ class MpiCommunicator final : public Communicator {
     return failed_;
   }
 
-  // All ranks, without using the CPU while any of this host is missing.
-  core::Status Meet(const WaitLimits& limits) {
+  // All ranks, without using the CPU while any of this host is missing. Leaves
+  // the largest value brought in largest_.
+  core::Status Meet(const WaitLimits& limits, std::int64_t value = 0) {
     STOKER_TRY(failed_);
     STOKER_TRY(barrier_->Interrupted(limits));
-    barrier_->Arrive();
+    barrier_->Arrive(value);
     if (node_count_ == 1 || local_rank_ != 0) {
-      return barrier_->AwaitRelease(limits);
+      STOKER_ASSIGN(largest_, barrier_->AwaitRelease(limits));
+      return {};
     }
-    STOKER_TRY(barrier_->AwaitAll(limits));
-    STOKER_TRY(FromMpi(MPI_Ibarrier(leaders_, &request_), limits.what));
+    STOKER_ASSIGN(const RankedValue mine, barrier_->AwaitAll(limits));
+    // Nobody has the result before all have brought theirs: a barrier as well.
+    sent_ = {.value = mine.value, .rank = mine.rank};
+    STOKER_TRY(FromMpi(MPI_Iallreduce(&sent_, &received_, 1, MPI_LONG_INT,
+                                      MPI_MAXLOC, leaders_, &request_),
+                       limits.what));
     STOKER_TRY(Complete(limits));
-    barrier_->Release();
+    largest_ = {.value = received_.value, .rank = received_.rank};
+    barrier_->Release(largest_);
     return {};
   }
 
@@ -323,9 +339,12 @@ class MpiCommunicator final : public Communicator {
   MPI_Win window_ = MPI_WIN_NULL;
   std::unique_ptr<NodeBarrier> barrier_;  // null until SetUp is done
   core::Status failed_;  // of this rank's first call that failed
+  RankedValue largest_;  // of the last barrier
   // The collective under way and its buffers, here because MPI may still use
   // them after it failed.
   MPI_Request request_ = MPI_REQUEST_NULL;
+  LongInt sent_{};
+  LongInt received_{};
   std::uint64_t length_ = 0;
   std::vector<std::uint64_t> lengths_;
   std::vector<int> counts_;

@@ -6,6 +6,7 @@
 #include <array>
 #include <condition_variable>
 #include <cstdint>
+#include <cstring>
 #include <mutex>
 #include <utility>
 
@@ -84,8 +85,17 @@ class ThreadCommunicator final : public Communicator {
                     size() - node() * group_->ranks_per_node);
   }
 
-  core::Status Barrier(core::Nanos timeout) override {
-    return Enter({.name = "barrier", .root = 0}, {}, timeout);
+  core::Result<RankedValue> BarrierMax(core::Nanos timeout,
+                                       std::int64_t value) override {
+    STOKER_TRY(Enter({.name = "barrier", .root = 0},
+                     std::as_bytes(std::span(&value, 1)), timeout));
+    RankedValue largest{.value = value, .rank = rank_};
+    for (int rank = 0; rank < size(); ++rank) {
+      RankedValue other{.rank = rank};
+      std::memcpy(&other.value, DepositOf(rank).data(), sizeof(other.value));
+      largest = LargerOf(largest, other);
+    }
+    return largest;
   }
 
   core::Status Broadcast(Bytes& data, int root) override {

@@ -85,6 +85,11 @@ struct ReaderConfig {
   std::string multiprocessing_context = "fork";
   // Ours: which pipeline is emulated ("dlio-v2").
   std::string loader_model = "dlio-v2";
+  // Ours: threads that drive a rank's lanes.
+  std::int64_t pump_threads = 1;
+  // Ours, for the loader model lean.
+  std::int64_t request_bytes = 1 << 20;    // of a read; a multiple of 4096
+  std::int64_t byte_budget = 256LL << 20;  // of payload read ahead per rank
 };
 
 struct TrainConfig {

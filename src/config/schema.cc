@@ -23,7 +23,7 @@ std::string_view SectionOf(std::string_view key) {
 // A field that is added or removed needs a row: then correct the number here.
 // (Sizes of the 64-bit libstdc++ ABI.)
 static_assert(sizeof(StorageConfig) == 64 && sizeof(DatasetConfig) == 232 &&
-              sizeof(ReaderConfig) == 280 && sizeof(TrainConfig) == 104 &&
+              sizeof(ReaderConfig) == 304 && sizeof(TrainConfig) == 104 &&
               sizeof(EvaluationConfig) == 80 &&
               sizeof(CheckpointConfig) == 168 && sizeof(ModelConfig) == 264 &&
               sizeof(OutputConfig) == 64 && sizeof(WorkflowConfig) == 5 &&

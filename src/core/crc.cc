@@ -1,6 +1,7 @@
 #include "core/crc.h"
 
 #include <isa-l/crc.h>
+#include <isa-l/igzip_lib.h>
 
 #include <algorithm>
 
@@ -8,6 +9,11 @@ namespace stoker::core {
 
 std::uint32_t Crc32(std::span<const std::byte> data, std::uint32_t seed) {
   return ::crc32_gzip_refl(
+      seed, reinterpret_cast<const unsigned char*>(data.data()), data.size());
+}
+
+std::uint32_t Adler32(std::span<const std::byte> data, std::uint32_t seed) {
+  return ::isal_adler32(
       seed, reinterpret_cast<const unsigned char*>(data.data()), data.size());
 }
 

@@ -17,6 +17,10 @@ std::uint32_t Crc32(std::span<const std::byte> data, std::uint32_t seed = 0);
 // CRC-32C (Castagnoli), chained alike. Crc32c("123456789") is 0xE3069283.
 std::uint32_t Crc32c(std::span<const std::byte> data, std::uint32_t seed = 0);
 
+// Adler-32 as in zlib, chained alike; 1 to begin. Adler32("123456789") is
+// 0x091E01DE.
+std::uint32_t Adler32(std::span<const std::byte> data, std::uint32_t seed = 1);
+
 // TFRecord's masking of a CRC-32C: rotate right by 15, add 0xA282EAD8.
 constexpr std::uint32_t MaskCrc32c(std::uint32_t crc) {
   return ((crc >> 15) | (crc << 17)) + 0xA282EAD8U;

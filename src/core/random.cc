@@ -35,9 +35,25 @@ double NumpyRandom::Normal(double mean, double stdev) {
   return mean + stdev * (f * x2);
 }
 
+void NumpyRandom::SkipNormalPairs(std::uint64_t pairs) {
+  for (std::uint64_t i = 0; i < pairs; ++i) {
+    double r2 = 0;
+    do {
+      const double x1 = 2.0 * Uniform() - 1.0;
+      const double x2 = 2.0 * Uniform() - 1.0;
+      r2 = x1 * x1 + x2 * x2;
+    } while (r2 >= 1.0 || r2 == 0.0);
+  }
+}
+
 void NumpyRandom::FillBelow255(std::span<std::byte> out) {
-  std::uint32_t word = 0;
-  int left = 0;
+  word_bytes_ = 0;
+  ContinueBelow255(out);
+}
+
+void NumpyRandom::ContinueBelow255(std::span<std::byte> out) {
+  std::uint32_t word = word_;
+  int left = word_bytes_;
   for (std::byte& value : out) {
     std::uint32_t byte = 0;
     do {
@@ -51,6 +67,8 @@ void NumpyRandom::FillBelow255(std::span<std::byte> out) {
     } while (byte == 0xFFU);
     value = static_cast<std::byte>(byte);
   }
+  word_ = word;
+  word_bytes_ = left;
 }
 
 std::uint32_t NumpyRandom::Interval(std::uint32_t max) {

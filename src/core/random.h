@@ -24,9 +24,15 @@ class NumpyRandom {
   double Uniform();
   // normal(mean, stdev): polar method, the second of each pair is kept.
   double Normal(double mean, double stdev);
+  // As 2 * pairs calls of Normal whose values nobody wants, but faster. The
+  // number of calls of Normal so far must be even.
+  void SkipNormalPairs(std::uint64_t pairs);
   // randint(255, size=out.size(), dtype=uint8): 0…254. The rest of the last
   // 32-bit word is thrown away, as each call of numpy does.
   void FillBelow255(std::span<std::byte> out);
+  // Goes on where the last FillBelow255 or ContinueBelow255 ended, within the
+  // same call of numpy.
+  void ContinueBelow255(std::span<std::byte> out);
   // random_interval(max): uniform in [0, max], by masked rejection.
   std::uint32_t Interval(std::uint32_t max);
   // shuffle(list): Fisher–Yates from the back.
@@ -43,6 +49,8 @@ class NumpyRandom {
   std::mt19937 engine_;
   bool has_spare_ = false;
   double spare_ = 0;
+  std::uint32_t word_ = 0;  // what FillBelow255 left of the last output
+  int word_bytes_ = 0;
 };
 
 // One step of splitmix64's output function (Steele, Lea, Flood, "Fast

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <span>
 #include <utility>
 
 #include "core/units.h"
@@ -164,13 +165,19 @@ core::Result<Discovered> ByManifest(storage::Backend& backend,
   Discovered found;
   found.samples_per_file = manifest.samples_per_file;
   const Shapes shapes =
-      Shapes::Make(manifest.sizes, manifest.train.total + manifest.valid.total);
+      Shapes::Make(manifest.sizes, {.train_files = manifest.train.total,
+                                    .valid_files = manifest.valid.total,
+                                    .distinct = manifest.content.distinct,
+                                    .train_used = options.files_train,
+                                    .valid_used = options.files_eval});
   const SpecSource source = {
       .shapes = &shapes,
       .train_files = manifest.train.total,
       .distinct = manifest.content.distinct,
       .samples_per_file = static_cast<std::uint32_t>(manifest.samples_per_file),
-      .nominal_edge = NominalEdge(manifest.sizes)};
+      .nominal_edge = NominalEdge(manifest.sizes),
+      .record_bytes = RecordBytes(manifest.sizes),
+      .chunk_edge = manifest.chunk_edge};
   const auto check = [&](const Wanted& wanted, const Naming& naming,
                          std::uint64_t set_start, Naming& out) -> core::Status {
     if (wanted.files == 0) {
@@ -200,15 +207,22 @@ core::Result<Discovered> ByManifest(storage::Backend& backend,
 class Listing {
  public:
   Listing(const storage::Backend& backend, const Wanted& wanted,
-          std::string_view suffix)
+          std::string_view suffix, std::span<const std::string_view> sidecars)
       : backend_(backend),
         wanted_(wanted),
         suffix_(suffix),
-        ending_(fmt::format(".{}", suffix)) {}
+        ending_(fmt::format(".{}", suffix)) {
+    for (const std::string_view sidecar : sidecars) {
+      sidecar_endings_.push_back(ending_ + std::string(sidecar));
+    }
+  }
 
   // False: the set cannot be used, see Finish.
   bool Add(std::string_view name) {
     if (!name.ends_with(ending_)) {
+      if (IsSidecar(name)) {
+        return true;
+      }
       if (ignored_++ == 0) {
         first_ignored_ = name;
       }
@@ -248,6 +262,12 @@ class Listing {
   }
 
  private:
+  bool IsSidecar(std::string_view name) const {
+    return std::ranges::any_of(
+        sidecar_endings_,
+        [&](const std::string& ending) { return name.ends_with(ending); });
+  }
+
   core::Status AddFile(std::string_view name) {
     const std::optional<ParsedName> parsed = ParseName(name);
     if (!parsed || parsed->set != wanted_.set || parsed->suffix != suffix_ ||
@@ -293,6 +313,7 @@ class Listing {
   const Wanted& wanted_;
   std::string_view suffix_;
   std::string ending_;
+  std::vector<std::string> sidecar_endings_;
   Naming naming_;
   std::string first_;
   std::string expected_;
@@ -306,7 +327,10 @@ class Listing {
 core::Result<Naming> ListSet(storage::Backend& backend, const Wanted& wanted,
                              std::string_view suffix,
                              std::vector<std::string>& warnings) {
-  Listing listing(backend, wanted, suffix);
+  const auto format = formats::FindFormat(suffix);
+  Listing listing(backend, wanted, suffix,
+                  format.ok() ? format.value()->sidecars()
+                              : std::span<const std::string_view>());
   const core::Status listed = backend.List(
       fmt::format("{}/", wanted.set),
       [&](const storage::ObjectInfo& info) { return listing.Add(info.name); });
@@ -357,6 +381,16 @@ core::Result<Discovered> Discover(storage::Backend& backend,
   STOKER_ASSIGN(std::optional<Manifest> manifest, ReadManifest(backend, clock));
   if (manifest) {
     return ByManifest(backend, options, *std::move(manifest), clock);
+  }
+  STOKER_ASSIGN(const std::optional<Manifest> partial,
+                ReadManifest(backend, clock, kPartialName));
+  if (partial) {
+    return core::Status(
+        core::Code::kInvalidArgument,
+        fmt::format("dataset {}: it is not whole ({} says so): generating or "
+                    "deleting it was interrupted; the same 'stoker training "
+                    "datagen' again completes it, with --delete it goes",
+                    backend.uri(), kPartialName));
   }
   return ByListing(backend, options);
 }

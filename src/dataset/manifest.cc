@@ -33,24 +33,30 @@ Naming ToNaming(const Json& json) {
 }
 
 std::string ToText(const Manifest& manifest) {
-  const Json json = {{"version", manifest.version},
-                     {"tool", manifest.tool},
-                     {"format", manifest.format},
-                     {"train", ToJson(manifest.train)},
-                     {"valid", ToJson(manifest.valid)},
-                     {"samples_per_file", manifest.samples_per_file},
-                     {"sizes",
-                      {{"record_length_bytes", manifest.sizes.record_length},
-                       {"record_length_bytes_stdev", manifest.sizes.stdev},
-                       {"record_length_bytes_resize", manifest.sizes.resize},
-                       {"seed", kSizeSeed}}},
-                     {"content",
-                      {{"mode", manifest.content.mode},
-                       {"seed", manifest.content.seed},
-                       {"distinct", manifest.content.distinct}}},
-                     {"payload_bytes", manifest.payload_bytes},
-                     {"stored_bytes", manifest.stored_bytes},
-                     {"hash", manifest.hash}};
+  Json json = {{"version", manifest.version},
+               {"tool", manifest.tool},
+               {"format", manifest.format},
+               {"train", ToJson(manifest.train)},
+               {"valid", ToJson(manifest.valid)},
+               {"samples_per_file", manifest.samples_per_file},
+               {"sizes",
+                {{"record_length_bytes", manifest.sizes.record_length},
+                 {"record_length_bytes_stdev", manifest.sizes.stdev},
+                 {"record_length_bytes_resize", manifest.sizes.resize},
+                 {"seed", kSizeSeed}}},
+               {"content",
+                {{"mode", manifest.content.mode},
+                 {"seed", manifest.content.seed},
+                 {"distinct", manifest.content.distinct}}},
+               {"payload_bytes", manifest.payload_bytes},
+               {"stored_bytes", manifest.stored_bytes},
+               {"hash", manifest.hash}};
+  if (manifest.content.ranks > 0) {
+    json["content"]["ranks"] = manifest.content.ranks;
+  }
+  if (manifest.chunk_edge > 0) {
+    json["chunk_edge"] = manifest.chunk_edge;
+  }
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -68,20 +74,22 @@ Manifest ToManifest(const Json& json) {
                     .resize = sizes.at("record_length_bytes_resize")},
           .content = {.mode = content.at("mode"),
                       .seed = content.at("seed"),
-                      .distinct = content.at("distinct")},
+                      .distinct = content.at("distinct"),
+                      .ranks = content.value("ranks", std::uint64_t{0})},
+          .chunk_edge = json.value("chunk_edge", std::uint32_t{0}),
           .payload_bytes = json.at("payload_bytes"),
           .stored_bytes = json.at("stored_bytes"),
           .hash = json.at("hash")};
 }
 
-core::Status Damaged(std::string_view why) {
+core::Status Damaged(std::string_view name, std::string_view why) {
   return {core::Code::kCorruption,
           fmt::format("read {}: {}; delete the data folder and generate it "
                       "again with 'stoker training datagen'",
-                      kManifestName, why)};
+                      name, why)};
 }
 
-core::Result<Manifest> Parse(std::string_view text) {
+core::Result<Manifest> Parse(std::string_view name, std::string_view text) {
   try {
     const Json json = Json::parse(text);
     const int known = Manifest{}.version;
@@ -92,16 +100,17 @@ core::Result<Manifest> Parse(std::string_view text) {
           fmt::format("read {}: it has version {}, this program reads version "
                       "{}; use the program that generated the dataset, or "
                       "generate it again",
-                      kManifestName, version, known));
+                      name, version, known));
     }
     const std::uint32_t seed = json.at("sizes").at("seed");
     if (seed != kSizeSeed) {
-      return Damaged(fmt::format("the sizes' seed is {}, it can only be {}",
-                                 seed, kSizeSeed));
+      return Damaged(
+          name, fmt::format("the sizes' seed is {}, it can only be {}", seed,
+                            kSizeSeed));
     }
     return ToManifest(json);
   } catch (const Json::exception& error) {
-    return Damaged(error.what());
+    return Damaged(name, error.what());
   }
 }
 
@@ -117,7 +126,7 @@ std::string NamingText(std::string_view key, const Naming& naming) {
 
 std::string ManifestHash(const Manifest& manifest) {
   // 17 significant digits tell any two doubles apart.
-  const std::string text = fmt::format(
+  std::string text = fmt::format(
       "version={}\nformat={}\n{}{}samples_per_file={}\n"
       "sizes.record_length_bytes={:.17g}\n"
       "sizes.record_length_bytes_stdev={:.17g}\n"
@@ -129,6 +138,13 @@ std::string ManifestHash(const Manifest& manifest) {
       manifest.sizes.record_length, manifest.sizes.stdev, manifest.sizes.resize,
       kSizeSeed, manifest.content.mode, manifest.content.seed,
       manifest.content.distinct, manifest.payload_bytes, manifest.stored_bytes);
+  // Later additions, so that hashes of datasets without them stay.
+  if (manifest.content.ranks > 0) {
+    text += fmt::format("content.ranks={}\n", manifest.content.ranks);
+  }
+  if (manifest.chunk_edge > 0) {
+    text += fmt::format("chunk_edge={}\n", manifest.chunk_edge);
+  }
   // FNV-1a (offset basis and prime of its 64-bit form), then one mix.
   std::uint64_t hash = 0xCBF29CE484222325ULL;
   for (const char c : text) {
@@ -137,30 +153,62 @@ std::string ManifestHash(const Manifest& manifest) {
   return fmt::format("{:016x}", core::Mix64(hash));
 }
 
-core::Status WriteManifest(storage::Backend& backend, const Manifest& manifest,
-                           core::Clock& clock) {
+std::string ManifestText(const Manifest& manifest) {
   Manifest complete = manifest;
   complete.hash = ManifestHash(manifest);
-  return storage::WriteObject(backend, kManifestName, ToText(complete), clock)
-      .WithContext(fmt::format("write {}", kManifestName));
+  return ToText(complete);
+}
+
+core::Result<Manifest> ParseManifest(std::string_view text,
+                                     std::string_view name) {
+  STOKER_ASSIGN(Manifest manifest, Parse(name, text));
+  if (manifest.hash != ManifestHash(manifest)) {
+    return Damaged(name, "its hash does not belong to its fields");
+  }
+  return manifest;
+}
+
+core::Status WriteManifest(storage::Backend& backend, const Manifest& manifest,
+                           core::Clock& clock, std::string_view name) {
+  return storage::WriteObject(backend, name, ManifestText(manifest), clock)
+      .WithContext(fmt::format("write {}", name));
 }
 
 core::Result<std::optional<Manifest>> ReadManifest(storage::Backend& backend,
-                                                   core::Clock& clock) {
+                                                   core::Clock& clock,
+                                                   std::string_view name) {
   if (!backend.capabilities().stores_data) {
     return std::optional<Manifest>();
   }
   const core::Result<std::string> text =
-      storage::ReadObject(backend, kManifestName, clock, kManifestLimit);
+      storage::ReadObject(backend, name, clock, kManifestLimit);
   if (text.status().code() == core::Code::kNotFound) {
     return std::optional<Manifest>();
   }
   STOKER_TRY(text.status());
-  STOKER_ASSIGN(Manifest manifest, Parse(text.value()));
-  if (manifest.hash != ManifestHash(manifest)) {
-    return Damaged("its hash does not belong to its fields");
-  }
+  STOKER_ASSIGN(Manifest manifest, ParseManifest(text.value(), name));
   return std::optional<Manifest>(std::move(manifest));
+}
+
+std::string DescribeManifest(const Manifest& manifest) {
+  std::string text = fmt::format(
+      "{}, {} train and {} eval files of {} samples, record length {} (stdev "
+      "{}), content {}",
+      manifest.format, manifest.train.total, manifest.valid.total,
+      manifest.samples_per_file, manifest.sizes.record_length,
+      manifest.sizes.stdev, manifest.content.mode);
+  text += manifest.content.mode == "dlio"
+              ? fmt::format(" of {} processes", manifest.content.ranks)
+              : fmt::format(" seed {}", manifest.content.seed);
+  text += fmt::format(", distinct {}", manifest.content.distinct);
+  if (manifest.chunk_edge > 0) {
+    text += fmt::format(", chunks of {0} x {0}", manifest.chunk_edge);
+  }
+  if (manifest.train.subfolders > 1 || manifest.valid.subfolders > 1) {
+    text += fmt::format(", subfolders {} and {}", manifest.train.subfolders,
+                        manifest.valid.subfolders);
+  }
+  return text;
 }
 
 }  // namespace stoker::dataset

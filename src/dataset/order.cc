@@ -37,12 +37,17 @@ Share ContiguousShare(const OrderSpec& spec, std::uint64_t rank,
                       std::uint64_t steps) {
   STOKER_CHECK(rank < spec.ranks);
   if (ReferenceShareIsUneven(spec, steps)) {
-    const std::uint64_t share = spec.samples() / spec.ranks;
-    return {.first = rank * share, .count = share};
+    return EvenShare(spec, rank);
   }
   const std::uint64_t share = CeilDiv(spec.samples(), spec.ranks);
   return {.first = std::min(rank * share, spec.samples()),
           .count = ReferenceCount(spec, rank)};
+}
+
+Share EvenShare(const OrderSpec& spec, std::uint64_t rank) {
+  STOKER_CHECK(rank < spec.ranks);
+  const std::uint64_t share = spec.samples() / spec.ranks;
+  return {.first = rank * share, .count = share};
 }
 
 ModuloShare TensorflowShare(const OrderSpec& spec, std::uint64_t rank) {

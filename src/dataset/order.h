@@ -30,6 +30,9 @@ struct Share {
 // StepsPerEpoch; rank < spec.ranks.
 Share ContiguousShare(const OrderSpec& spec, std::uint64_t rank,
                       std::uint64_t steps);
+// The first ⌊N/R⌋·R samples in equal parts; what is left over belongs to nobody
+// (the sampler of the reference's next version). rank < spec.ranks.
+Share EvenShare(const OrderSpec& spec, std::uint64_t rank);
 // True if the reference's shares leave some rank without `steps` whole batches
 // (it would hang).
 bool ReferenceShareIsUneven(const OrderSpec& spec, std::uint64_t steps);

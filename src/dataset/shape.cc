@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "core/check.h"
-#include "core/random.h"
 
 namespace stoker::dataset {
 
@@ -36,44 +35,93 @@ std::uint64_t ReturnedBytes(const SizeModel& model) {
   return edge * edge;
 }
 
-Shapes Shapes::Make(const SizeModel& model, std::uint64_t files) {
+std::uint64_t RecordBytes(const SizeModel& model) {
+  return model.stdev > 0 ? 0 : static_cast<std::uint64_t>(model.record_length);
+}
+
+std::uint32_t ChunkEdge(std::uint64_t chunk_bytes) {
+  auto edge =
+      static_cast<std::uint64_t>(std::sqrt(static_cast<double>(chunk_bytes)));
+  edge -= edge > 0 ? 1 : 0;  // the root may have been rounded up
+  while (edge * edge < chunk_bytes) {
+    ++edge;
+  }
+  return static_cast<std::uint32_t>(edge);
+}
+
+ShapeCursor::ShapeCursor(const SizeModel& model)
+    : model_(model), random_(kSizeSeed) {
+  const std::uint32_t edge = NominalEdge(model);
+  current_ = {edge, edge};
+}
+
+Dims ShapeCursor::At(std::uint64_t file) {
+  if (!(model_.stdev > 0)) {
+    return current_;
+  }
+  if (file + 1 == next_) {
+    return current_;
+  }
+  if (file < next_) {
+    random_ = core::NumpyRandom(kSizeSeed);
+    next_ = 0;
+  }
+  random_.SkipNormalPairs(file - next_);
+  next_ = file + 1;
+  const double stdev = EdgeStdev(model_);
+  const std::uint32_t edge = NominalEdge(model_);
+  current_.rows = ToEdge(random_.Normal(edge, stdev));
+  current_.columns = ToEdge(random_.Normal(edge, stdev));
+  return current_;
+}
+
+Shapes Shapes::Make(const SizeModel& model, const ShapeSets& sets) {
   Shapes shapes;
   const std::uint32_t edge = NominalEdge(model);
   shapes.nominal_ = {edge, edge};
-  shapes.files_ = files;
+  shapes.train_files_ = sets.train_files;
+  shapes.valid_files_ = sets.valid_files;
   if (!(model.stdev > 0)) {
     return shapes;
   }
-  const double stdev = EdgeStdev(model);
-  core::NumpyRandom random(kSizeSeed);
-  shapes.drawn_.resize(files);
-  for (Dims& dims : shapes.drawn_) {
-    dims.rows = ToEdge(random.Normal(edge, stdev));
-    dims.columns = ToEdge(random.Normal(edge, stdev));
+  const auto kept = [&](std::uint64_t files, std::uint64_t used) {
+    const std::uint64_t contents =
+        sets.distinct > 0 ? std::min(sets.distinct, files) : files;
+    return std::min(contents, used);
+  };
+  shapes.train_kept_ = kept(sets.train_files, sets.train_used);
+  shapes.valid_kept_ = kept(sets.valid_files, sets.valid_used);
+  shapes.drawn_.reserve(shapes.train_kept_ + shapes.valid_kept_);
+  ShapeCursor cursor(model);
+  for (std::uint64_t i = 0; i < shapes.train_kept_; ++i) {
+    shapes.drawn_.push_back(cursor.At(i));
+  }
+  for (std::uint64_t i = 0; i < shapes.valid_kept_; ++i) {
+    shapes.drawn_.push_back(cursor.At(sets.train_files + i));
   }
   return shapes;
 }
 
 std::uint64_t Shapes::SumBytes(std::uint64_t first, std::uint64_t count) const {
-  STOKER_CHECK(first <= files_ && count <= files_ - first);
+  STOKER_CHECK(first <= files() && count <= files() - first);
   if (drawn_.empty()) {
     return count * nominal_.bytes();
   }
   std::uint64_t sum = 0;
   for (std::uint64_t i = first; i < first + count; ++i) {
-    sum += drawn_[i].bytes();
+    sum += at(i).bytes();
   }
   return sum;
 }
 
 std::uint64_t Shapes::MaxBytes(std::uint64_t first, std::uint64_t count) const {
-  STOKER_CHECK(first <= files_ && count <= files_ - first);
+  STOKER_CHECK(first <= files() && count <= files() - first);
   if (drawn_.empty()) {
     return count == 0 ? 0 : nominal_.bytes();
   }
   std::uint64_t max = 0;
   for (std::uint64_t i = first; i < first + count; ++i) {
-    max = std::max(max, drawn_[i].bytes());
+    max = std::max(max, at(i).bytes());
   }
   return max;
 }

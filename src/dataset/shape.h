@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/random.h"
+
 namespace stoker::dataset {
 
 // dataset.record_length_bytes and its companions, bytes.
@@ -23,6 +25,11 @@ std::uint32_t NominalEdge(const SizeModel& model);
 double EdgeStdev(const SizeModel& model);
 // Bytes of the tensor the pipeline hands over: ⌊√resize⌋², or ⌊√L⌋².
 std::uint64_t ReturnedBytes(const SizeModel& model);
+// Bytes of a file whose format pads to the record length: its whole part where
+// all files have it, 0 where sizes vary.
+std::uint64_t RecordBytes(const SizeModel& model);
+// ⌈√chunk_bytes⌉: edge of an hdf5 chunk; 0 for 0.
+std::uint32_t ChunkEdge(std::uint64_t chunk_bytes);
 
 // d1 and d2 of one file's samples: uint8 elements.
 struct Dims {
@@ -31,26 +38,66 @@ struct Dims {
   std::uint64_t bytes() const { return std::uint64_t{rows} * columns; }
 };
 
-// Dims of files 0 … files-1 in generation order (train files, then eval
-// files). The pair of a file does not depend on how many follow it. With
-// stdev > 0: normals of numpy's legacy stream, seed kSizeSeed, rows before
-// columns, truncated toward zero, at least 1; else the nominal edge, and
-// nothing is stored.
+// Dims of files in ascending order, without storing any. The pair of a file
+// does not depend on how many follow it. With stdev > 0: normals of numpy's
+// legacy stream, seed kSizeSeed, rows before columns, truncated toward zero, at
+// least 1; else the nominal edge.
+class ShapeCursor {
+ public:
+  explicit ShapeCursor(const SizeModel& model);
+  // By generation index (train files, then eval files). Going back starts the
+  // stream over.
+  Dims At(std::uint64_t file);
+
+ private:
+  SizeModel model_;
+  Dims current_;
+  std::uint64_t next_ = 0;  // file whose draws come next
+  core::NumpyRandom random_;
+};
+
+// The files whose dims are wanted.
+struct ShapeSets {
+  std::uint64_t train_files = 0;
+  std::uint64_t valid_files = 0;
+  std::uint64_t distinct = 0;  // ContentMode::distinct
+  // Only the first so many files of a set are asked for.
+  std::uint64_t train_used = UINT64_MAX;
+  std::uint64_t valid_used = UINT64_MAX;
+};
+
+// Dims of files by generation index, in any order. With stdev 0 nothing is
+// stored, else 8 bytes for each different content in use.
 class Shapes {
  public:
-  static Shapes Make(const SizeModel& model, std::uint64_t files);
-  Dims at(std::uint64_t file) const {
-    return drawn_.empty() ? nominal_ : drawn_[file];
+  static Shapes Make(const SizeModel& model, const ShapeSets& sets);
+  static Shapes Make(const SizeModel& model, std::uint64_t files) {
+    return Make(model, ShapeSets{.train_files = files});
   }
-  std::uint64_t files() const { return files_; }
+  // `file` below files(), and within what Make was told is used. With distinct,
+  // of the content that the file holds.
+  Dims at(std::uint64_t file) const {
+    return drawn_.empty() ? nominal_ : drawn_[Slot(file)];
+  }
+  std::uint64_t files() const { return train_files_ + valid_files_; }
   // Bytes of one sample, over files [first, first + count) within files().
   std::uint64_t SumBytes(std::uint64_t first, std::uint64_t count) const;
   std::uint64_t MaxBytes(std::uint64_t first, std::uint64_t count) const;
 
  private:
+  std::uint64_t Slot(std::uint64_t file) const {
+    const bool train = file < train_files_;
+    const std::uint64_t index = train ? file : file - train_files_;
+    const std::uint64_t kept = train ? train_kept_ : valid_kept_;
+    return (train ? 0 : train_kept_) + (index < kept ? index : index % kept);
+  }
+
   Dims nominal_;
-  std::uint64_t files_ = 0;
-  std::vector<Dims> drawn_;
+  std::uint64_t train_files_ = 0;
+  std::uint64_t valid_files_ = 0;
+  std::uint64_t train_kept_ = 0;
+  std::uint64_t valid_kept_ = 0;
+  std::vector<Dims> drawn_;  // kept train files, then kept eval files
 };
 
 }  // namespace stoker::dataset

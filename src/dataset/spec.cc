@@ -8,14 +8,15 @@ std::uint64_t DistinctFiles(std::uint64_t files, std::uint64_t distinct) {
   return distinct > 0 && distinct < files ? distinct : files;
 }
 
-formats::FileSpec FileSpecOf(const SpecSource& source, std::uint64_t index) {
-  STOKER_CHECK(index < source.shapes->files());
+std::uint64_t ContentOf(const SpecSource& source, std::uint64_t index) {
   const std::uint64_t set_start =
       index < source.train_files ? 0 : source.train_files;
-  const std::uint64_t content =
-      source.distinct > 0 ? set_start + (index - set_start) % source.distinct
-                          : index;
-  const Dims dims = source.shapes->at(content);
+  return source.distinct > 0 ? set_start + (index - set_start) % source.distinct
+                             : index;
+}
+
+formats::FileSpec SpecOfContent(const SpecSource& source, std::uint64_t content,
+                                const Dims& dims) {
   return {.index = content,
           .samples = source.samples_per_file,
           .rows = dims.rows,
@@ -24,6 +25,12 @@ formats::FileSpec FileSpecOf(const SpecSource& source, std::uint64_t index) {
           .record_bytes =
               source.record_bytes > 0 ? source.record_bytes : dims.bytes(),
           .chunk_edge = source.chunk_edge};
+}
+
+formats::FileSpec FileSpecOf(const SpecSource& source, std::uint64_t index) {
+  STOKER_CHECK(index < source.shapes->files());
+  const std::uint64_t content = ContentOf(source, index);
+  return SpecOfContent(source, content, source.shapes->at(content));
 }
 
 }  // namespace stoker::dataset

@@ -16,7 +16,9 @@ std::uint64_t DistinctFiles(std::uint64_t files, std::uint64_t distinct);
 
 // What the files of a dataset have in common.
 struct SpecSource {
-  const Shapes* shapes = nullptr;  // not owned; train files, then eval files
+  // Not owned; train files, then eval files. Null where SpecOfContent is told
+  // the dims.
+  const Shapes* shapes = nullptr;
   std::uint64_t train_files = 0;
   std::uint64_t distinct = 0;  // ContentMode::distinct
   std::uint32_t samples_per_file = 1;
@@ -31,5 +33,11 @@ struct SpecSource {
 // j holds the content of file j mod distinct of that set. A PayloadSource that
 // is given this index makes the bytes the file holds.
 formats::FileSpec FileSpecOf(const SpecSource& source, std::uint64_t index);
+
+// Generation index of the file whose content file `index` holds.
+std::uint64_t ContentOf(const SpecSource& source, std::uint64_t index);
+// The same spec from its parts.
+formats::FileSpec SpecOfContent(const SpecSource& source, std::uint64_t content,
+                                const Dims& dims);
 
 }  // namespace stoker::dataset

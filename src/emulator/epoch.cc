@@ -1,7 +1,9 @@
 #include "emulator/epoch.h"
 
 #include <sys/resource.h>
+#include <time.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -11,17 +13,55 @@ namespace stoker::emulator {
 
 namespace {
 
+core::Nanos CpuClock(clockid_t clock) {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return std::chrono::seconds(time.tv_sec) + core::Nanos(time.tv_nsec);
+}
+
 core::Nanos FromTimeval(const timeval& time) {
   return std::chrono::seconds(time.tv_sec) +
          std::chrono::microseconds(time.tv_usec);
 }
 
-metrics::CpuTime ProcessCpuTime() {
+metrics::CpuTime CpuTimeNow() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
   return {.user = FromTimeval(usage.ru_utime),
-          .system = FromTimeval(usage.ru_stime)};
+          .system = FromTimeval(usage.ru_stime),
+          .main = CpuClock(CLOCK_THREAD_CPUTIME_ID)};
 }
+
+// What the steps of a block cost in CPU time; two system calls each.
+class CpuMeter {
+ public:
+  explicit CpuMeter(const Loader& loader) : loader_(loader), last_(Look()) {}
+
+  // Since the last call, or construction.
+  void Lap(metrics::StepRecord& step) {
+    const Reading now = Look();
+    step.cpu = now.process - last_.process;
+    step.cpu_main = now.main - last_.main;
+    step.checking = now.checking - last_.checking;
+    last_ = now;
+  }
+
+ private:
+  struct Reading {
+    core::Nanos process{};
+    core::Nanos main{};
+    core::Nanos checking{};
+  };
+
+  Reading Look() const {
+    return {.process = CpuClock(CLOCK_PROCESS_CPUTIME_ID),
+            .main = CpuClock(CLOCK_THREAD_CPUTIME_ID),
+            .checking = loader_.checking_so_far()};
+  }
+
+  const Loader& loader_;
+  Reading last_;
+};
 
 class Loop {
  public:
@@ -32,12 +72,9 @@ class Loop {
     if (options_.start_barrier) {
       STOKER_TRY(parts_.comm->Barrier(options_.barrier_timeout));
     }
-    std::uint32_t next_eval = options_.eval_after_epoch;
+    const std::vector<std::uint32_t> evaluations = EvaluationEpochs(options_);
     for (std::uint32_t epoch = 1; epoch <= options_.epochs; ++epoch) {
-      const bool evaluate = options_.evaluation && epoch >= next_eval;
-      if (evaluate) {
-        next_eval += options_.epochs_between_evals;
-      }
+      const bool evaluate = std::ranges::binary_search(evaluations, epoch);
       const core::Status status = Epoch(epoch, evaluate);
       // What came through the communicator names its rank and epoch already.
       if (!status.ok()) {
@@ -54,7 +91,7 @@ class Loop {
     metrics::EpochRecord record;
     record.epoch = epoch;
     parts_.observer->OnEpochStart(epoch);
-    const metrics::CpuTime cpu_before = ProcessCpuTime();
+    const metrics::CpuTime cpu_before = CpuTimeNow();
     record.start = parts_.clock->Now();
     record.blocks.emplace_back();
     STOKER_TRY(TrainBlock(epoch, record.blocks.back()));
@@ -69,9 +106,10 @@ class Loop {
     // The ranks meet between epochs, as where the reference remaps samples.
     STOKER_TRY(parts_.comm->Barrier(options_.barrier_timeout));
     record.end = parts_.clock->Now();
-    const metrics::CpuTime cpu_after = ProcessCpuTime();
+    const metrics::CpuTime cpu_after = CpuTimeNow();
     record.cpu = {.user = cpu_after.user - cpu_before.user,
-                  .system = cpu_after.system - cpu_before.system};
+                  .system = cpu_after.system - cpu_before.system,
+                  .main = cpu_after.main - cpu_before.main};
     return parts_.observer->OnEpochEnd(std::move(record));
   }
 
@@ -80,17 +118,21 @@ class Loop {
     block.steps.reserve(options_.steps);
     block.start = clock.Now();
     core::TimePoint loading = block.start;
+    CpuMeter cpu(*parts_.train_loader);
     STOKER_TRY(parts_.train_loader->StartEpoch(epoch));
     for (std::uint64_t step = 0; step < options_.steps; ++step) {
       metrics::StepRecord record;
       STOKER_TRY(LoadAndCompute(*parts_.train_loader, *parts_.accelerator,
                                 loading, record));
       const core::TimePoint computed = loading + record.proc;
-      STOKER_TRY(parts_.comm->Barrier(options_.barrier_timeout));
+      STOKER_ASSIGN(const comm::RankedValue longest_load,
+                    parts_.comm->BarrierMax(options_.barrier_timeout,
+                                            record.load.count()));
       loading = clock.Now();
       record.barrier = loading - computed;
+      cpu.Lap(record);
       block.steps.push_back(record);
-      parts_.observer->OnStep(epoch, step, record);
+      parts_.observer->OnStep(epoch, step, record, longest_load);
     }
     block.end = loading;
     block.closed = true;
@@ -103,13 +145,16 @@ class Loop {
     block.steps.reserve(options_.eval_steps);
     block.start = clock.Now();
     core::TimePoint loading = block.start;
+    CpuMeter cpu(*parts_.eval_loader);
     STOKER_TRY(parts_.eval_loader->StartEpoch(epoch));
     for (std::uint64_t step = 0; step < options_.eval_steps; ++step) {
       metrics::StepRecord record;
       STOKER_TRY(LoadAndCompute(*parts_.eval_loader, *parts_.eval_accelerator,
                                 loading, record));
       loading += record.proc;
+      cpu.Lap(record);
       block.steps.push_back(record);
+      parts_.observer->OnEvalStep(epoch, step, record);
     }
     block.end = loading;
     block.closed = true;
@@ -143,6 +188,19 @@ class Loop {
 };
 
 }  // namespace
+
+std::vector<std::uint32_t> EvaluationEpochs(const LoopOptions& options) {
+  std::vector<std::uint32_t> epochs;
+  std::uint32_t next = options.eval_after_epoch;
+  for (std::uint32_t epoch = 1; options.evaluation && epoch <= options.epochs;
+       ++epoch) {
+    if (epoch >= next) {
+      epochs.push_back(epoch);
+      next += options.epochs_between_evals;
+    }
+  }
+  return epochs;
+}
 
 core::Status RunEpochs(const LoopOptions& options, const LoopParts& parts) {
   core::PreferPromptWakeUps();

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "comm/communicator.h"
 #include "core/cancel.h"
@@ -32,8 +33,12 @@ class LoopObserver {
  public:
   virtual ~LoopObserver() = default;
   virtual void OnEpochStart(std::uint32_t epoch) = 0;
+  // `longest_load`: the longest wait for this step's batch of all ranks, ns.
   virtual void OnStep(std::uint32_t epoch, std::uint64_t step,
-                      const metrics::StepRecord& record) = 0;
+                      const metrics::StepRecord& record,
+                      const comm::RankedValue& longest_load) = 0;
+  virtual void OnEvalStep(std::uint32_t epoch, std::uint64_t step,
+                          const metrics::StepRecord& record) = 0;
   // Takes the record; collective calls are allowed here. A failure ends the
   // run.
   virtual core::Status OnEpochEnd(metrics::EpochRecord&& record) = 0;
@@ -51,6 +56,9 @@ struct LoopParts {
   Accelerator* eval_accelerator = nullptr;
   LoopObserver* observer = nullptr;
 };
+
+// The epochs that an evaluation follows, ascending.
+std::vector<std::uint32_t> EvaluationEpochs(const LoopOptions& options);
 
 // Collective. Each step: the batch, the computation, a barrier. Fails with the
 // first error of this rank, or of the communicator.

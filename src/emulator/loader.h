@@ -45,7 +45,25 @@ struct LoaderData {
   }
 };
 
+// Whose way of asking is emulated; docs/loader_models.md has them in words.
+enum class LoaderModel : std::uint8_t {
+  kDlioV2,  // MLPerf Storage v2.0
+  kDlioV3,  // MLPerf Storage v3.0 on local files
+  kLean,    // what a good pipeline would do
+};
+
+// One row of the table of loader models.
+struct LoaderModelInfo {
+  LoaderModel model{};
+  std::string_view name;  // value of reader.loader_model
+  std::string_view summary;
+};
+std::span<const LoaderModelInfo> LoaderModels();
+// kInvalidArgument names the models there are.
+core::Result<LoaderModel> FindLoaderModel(std::string_view name);
+
 struct LoaderOptions {
+  LoaderModel model = LoaderModel::kDlioV2;
   dataset::OrderSpec order;
   std::uint64_t rank = 0;
   std::uint64_t steps = 0;   // batches per epoch
@@ -55,6 +73,10 @@ struct LoaderOptions {
   std::uint32_t prefetch_size = 2;
   std::uint32_t shuffle_size = 1024;  // samples; acts with shuffle_samples
   std::uint32_t transfer_size = 256U << 10;  // bytes
+  bool direct = false;                       // past the page cache
+  std::uint32_t pump_threads = 1;
+  std::uint32_t request_bytes = 1U << 20;    // lean: of a read
+  std::uint64_t byte_budget = 256ULL << 20;  // lean: payload read ahead
   bool shuffle_files = false;
   bool shuffle_samples = false;
   // numpy seed of the shuffles of epoch e is seed + e, or seed.
@@ -69,7 +91,7 @@ struct LoaderOptions {
   storage::ReadObserver* observer = nullptr;
 };
 
-// Called by one thread, the accelerator's.
+// Called by one thread, the accelerator's; checking_so_far by any.
 class Loader {
  public:
   virtual ~Loader() = default;
@@ -81,6 +103,9 @@ class Loader {
   // Stops reading ahead, discards what is in flight and returns what was done
   // since StartEpoch.
   virtual core::Result<metrics::LoaderCounters> FinishEpoch() = 0;
+  // CPU time since the loader was made that went into looking at what arrived;
+  // may lag behind by what is under way. FinishEpoch tells an epoch's.
+  virtual core::Nanos checking_so_far() const = 0;
   // Over the batches handed out so far, all epochs.
   virtual std::uint64_t op_stream_hash() const = 0;
   // Bytes taken before the start for request buffers and batches ahead.
@@ -89,34 +114,37 @@ class Loader {
   virtual std::string_view engine() const = 0;
 };
 
-// Which pipeline shape a loader model emulates.
+// Which pipeline a loader model emulates for a framework and a format.
 enum class PipelineShape : std::uint8_t {
-  kTorch,       // index sampler, worker lanes
-  kTfRecord,    // parallel interleave over record files
-  kTfGenerator  // one generator per lane, other formats under tensorflow
+  kTorch,        // index sampler, worker lanes
+  kTfRecord,     // parallel interleave over record files
+  kTfGenerator,  // one generator per lane, other formats under tensorflow
+  kShuffled      // lean: any lane takes the next sample of a global shuffle
 };
 
-// One row of the table of loader models.
-struct LoaderModelInfo {
-  std::string_view name;
-  std::string_view summary;
-};
-std::span<const LoaderModelInfo> LoaderModels();
+// True if a file's samples can be had without reading all of the file for each:
+// it streams them, or `model` asks for single ones. Found out by a dry run.
+bool AsksForSingleSamples(const formats::Format& format, LoaderModel model);
 
-// Bytes the loader will take, before it is made.
+// How the queue of a loader gets at the bytes.
+storage::Access AccessOf(const LoaderData& data, const LoaderOptions& options);
+
+// Bytes the loader will take, before it is made. `limits` are those of a queue
+// opened with AccessOf. Walks over the sizes of the set's files where requests
+// are whole files.
 std::uint64_t PoolBytes(PipelineShape shape, const LoaderData& data,
                         const LoaderOptions& options,
                         const storage::ReadLimits& limits);
 
 // Files a loader has open at a time, at most.
-std::uint64_t OpenFiles(PipelineShape shape, const LoaderOptions& options);
+std::uint64_t OpenFiles(PipelineShape shape, const LoaderData& data,
+                        const LoaderOptions& options);
 
-// Takes its memory now and starts its pump thread; the calling thread must be
-// attached to `clock`. `model` is a name of LoaderModels (kInvalidArgument
-// otherwise, naming them).
+// Takes its memory now and starts its pump threads; the calling thread must be
+// attached to `clock`. What dlio-v3 does before its first epoch is done when
+// this returns.
 core::Result<std::unique_ptr<Loader>> MakeLoader(
-    std::string_view model, PipelineShape shape, const LoaderData& data,
-    const LoaderOptions& options, core::Clock& clock,
-    const core::CancelFlag& cancel);
+    PipelineShape shape, const LoaderData& data, const LoaderOptions& options,
+    core::Clock& clock, const core::CancelFlag& cancel);
 
 }  // namespace stoker::emulator

@@ -3,6 +3,7 @@
 // holding a few records; then shuffle buffer, batches, parallel map, prefetch.
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "core/check.h"
 #include "core/random.h"
 #include "emulator/internal/batch_schedule.h"
+#include "emulator/internal/loader_model.h"
 
 namespace stoker::emulator::internal {
 
@@ -26,6 +28,7 @@ class Ring {
   explicit Ring(std::size_t capacity) : items_(capacity) {}
   bool empty() const { return count_ == 0; }
   std::size_t size() const { return count_; }
+  bool full() const { return count_ == items_.size(); }
   const T& front() const { return items_[head_]; }
   const T& back() const { return items_[(head_ + count_ - 1) % items_.size()]; }
   void Clear() { head_ = count_ = 0; }
@@ -71,14 +74,14 @@ class RecordSchedule final : public BatchSchedule {
         options_(options),
         clock_(clock),
         share_(dataset::TensorflowShare(options.order, options.rank)),
-        workers_(LanesOf(PipelineShape::kTfRecord, options)),
+        workers_(LanesOf(PipelineShape::kTfRecord, data, options)),
         staging_(workers_.size()),
         preprocess_(options.preprocess),
         map_free_(std::max(1U, options.computation_threads)),
-        posting_(LookAheadOf(PipelineShape::kTfRecord, options).batches) {
+        posting_(LookAheadOf(PipelineShape::kTfRecord, data, options).batches) {
     batch_.reserve(options.order.batch_size);
     shuffle_.reserve(ShuffleSize());
-    slots_.resize(LookAheadOf(PipelineShape::kTfRecord, options).batches);
+    slots_.resize(LookAheadOf(PipelineShape::kTfRecord, data, options).batches);
     for (auto& slot : slots_) {
       slot.resize(options.order.batch_size);
     }
@@ -148,7 +151,7 @@ class RecordSchedule final : public BatchSchedule {
     return {};
   }
 
-  core::TimePoint Update() override {
+  void Update() override {
     const core::TimePoint now =
         posting_.empty() ? core::TimePoint{} : clock_.Now();
     while (!posting_.empty() && posting_.front().due <= now) {
@@ -156,9 +159,15 @@ class RecordSchedule final : public BatchSchedule {
       sink_->Post(ready.step, ready.bytes);
     }
     Pull();
+  }
+
+  core::TimePoint NextDue() const override {
     return posting_.empty() ? core::kNever : posting_.front().due;
   }
 
+  std::uint64_t stirred() const override {
+    return stirred_.load(std::memory_order_relaxed);
+  }
   Arrived arrived() const override { return arrived_; }
 
   void HashBatch(std::uint32_t epoch, std::uint64_t step,
@@ -182,6 +191,11 @@ class RecordSchedule final : public BatchSchedule {
     core::TimePoint due{};
   };
 
+  // Calls come one at a time; others only look.
+  void Stir() {
+    stirred_.store(stirred_.load(std::memory_order_relaxed) + 1,
+                   std::memory_order_relaxed);
+  }
   std::size_t threads() const {
     return std::max<std::size_t>(1, options_.read_threads);
   }
@@ -276,6 +290,7 @@ class RecordSchedule final : public BatchSchedule {
     worker.file = share_.File(next_file_++);
     worker.has_input = true;
     worker.assigned = true;
+    Stir();
     return true;
   }
 
@@ -369,6 +384,9 @@ class RecordSchedule final : public BatchSchedule {
       }
       Worker& worker = workers_[index];
       if (!worker.records.empty()) {
+        if (worker.records.full()) {
+          Stir();  // its lane may read on
+        }
         record = worker.records.Pop();
         ++pulled_;
         turn_ = (turn_ + 1) % interleave_.size();
@@ -454,6 +472,7 @@ class RecordSchedule final : public BatchSchedule {
   std::vector<core::TimePoint> map_free_;
   Ring<Posting> posting_;
   Arrived arrived_;
+  std::atomic<std::uint64_t> stirred_{0};
   const std::atomic<std::uint64_t>* allowed_ = nullptr;
   BatchSink* sink_ = nullptr;
 };

@@ -10,6 +10,7 @@
 
 #include "core/random.h"
 #include "emulator/internal/batch_schedule.h"
+#include "emulator/internal/loader_model.h"
 
 namespace stoker::emulator::internal {
 
@@ -23,9 +24,8 @@ class LaneSchedule final : public BatchSchedule {
         data_(data),
         options_(options),
         clock_(clock),
-        share_(dataset::ContiguousShare(options.order, options.rank,
-                                        options.steps)),
-        work_(LanesOf(shape, options)) {
+        share_(ShareOf(options)),
+        work_(LanesOf(shape, data, options)) {
     for (std::size_t i = 0; i < work_.size(); ++i) {
       // Workers are processes of their own in the reference: each has a jitter
       // stream of its own.
@@ -84,7 +84,8 @@ class LaneSchedule final : public BatchSchedule {
     return {};
   }
 
-  core::TimePoint Update() override { return core::kNever; }
+  void Update() override {}
+  core::TimePoint NextDue() const override { return core::kNever; }
 
   Arrived arrived() const override { return arrived_; }
 

@@ -23,6 +23,12 @@ T LoadLe(std::span<const std::byte> bytes, std::size_t at) {
   return value;
 }
 
+// Requires at + sizeof(T) <= bytes.size().
+template <std::unsigned_integral T>
+void StoreLe(std::span<std::byte> bytes, std::size_t at, T value) {
+  std::memcpy(bytes.subspan(at, sizeof(T)).data(), &value, sizeof(T));
+}
+
 template <std::unsigned_integral T>
 void AppendLe(std::vector<std::byte>& out, T value) {
   const std::span<const std::byte> bytes =

@@ -48,6 +48,29 @@ void AppendKey(std::vector<std::byte>& out, std::string_view key) {
 constexpr std::string_view kImage = "image";
 constexpr std::string_view kSize = "size";
 
+// Of what is nested in a message, each without its own tag and length.
+struct Lengths {
+  std::uint64_t list, image_feature, image_entry;
+  std::uint64_t integers, size_feature, size_entry;
+
+  std::uint64_t features() const {
+    return FieldBytes(image_entry) + FieldBytes(size_entry);
+  }
+};
+
+Lengths LengthsOf(std::uint64_t image_bytes, std::uint64_t size) {
+  Lengths lengths{};
+  lengths.list = FieldBytes(image_bytes);
+  lengths.image_feature = FieldBytes(lengths.list);
+  lengths.image_entry =
+      FieldBytes(kImage.size()) + FieldBytes(lengths.image_feature);
+  lengths.integers = FieldBytes(VarintBytes(size));
+  lengths.size_feature = FieldBytes(lengths.integers);
+  lengths.size_entry =
+      FieldBytes(kSize.size()) + FieldBytes(lengths.size_feature);
+  return lengths;
+}
+
 // Walks the fields of the start of a message.
 class Cursor {
  public:
@@ -134,31 +157,26 @@ class Cursor {
 }  // namespace
 
 ExampleFrame FrameExample(std::uint64_t image_bytes, std::uint64_t size) {
-  const std::uint64_t list = FieldBytes(image_bytes);
-  const std::uint64_t image_feature = FieldBytes(list);
-  const std::uint64_t image_entry =
-      FieldBytes(kImage.size()) + FieldBytes(image_feature);
-  const std::uint64_t integers = FieldBytes(VarintBytes(size));
-  const std::uint64_t size_feature = FieldBytes(integers);
-  const std::uint64_t size_entry =
-      FieldBytes(kSize.size()) + FieldBytes(size_feature);
-
+  const Lengths lengths = LengthsOf(image_bytes, size);
   ExampleFrame frame;
-  AppendTag(frame.before, kField1,
-            FieldBytes(image_entry) + FieldBytes(size_entry));
-  AppendTag(frame.before, kField1, image_entry);
+  AppendTag(frame.before, kField1, lengths.features());
+  AppendTag(frame.before, kField1, lengths.image_entry);
   AppendKey(frame.before, kImage);
-  AppendTag(frame.before, kField2, image_feature);
-  AppendTag(frame.before, kField1, list);
+  AppendTag(frame.before, kField2, lengths.image_feature);
+  AppendTag(frame.before, kField1, lengths.list);
   AppendTag(frame.before, kField1, image_bytes);
 
-  AppendTag(frame.after, kField1, size_entry);
+  AppendTag(frame.after, kField1, lengths.size_entry);
   AppendKey(frame.after, kSize);
-  AppendTag(frame.after, kField2, size_feature);
-  AppendTag(frame.after, kField3, integers);
+  AppendTag(frame.after, kField2, lengths.size_feature);
+  AppendTag(frame.after, kField3, lengths.integers);
   AppendTag(frame.after, kField1, VarintBytes(size));
   AppendVarint(frame.after, size);
   return frame;
+}
+
+std::uint64_t ExampleBytes(std::uint64_t image_bytes, std::uint64_t size) {
+  return FieldBytes(LengthsOf(image_bytes, size).features());
 }
 
 core::Result<ImageField> FindImage(std::span<const std::byte> head,

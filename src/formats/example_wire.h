@@ -21,6 +21,9 @@ struct ExampleFrame {
 
 ExampleFrame FrameExample(std::uint64_t image_bytes, std::uint64_t size);
 
+// Bytes of the whole message; allocates nothing.
+std::uint64_t ExampleBytes(std::uint64_t image_bytes, std::uint64_t size);
+
 // Where the image is within the message.
 struct ImageField {
   std::uint64_t offset = 0;

@@ -9,9 +9,12 @@
 
 #include "core/crc.h"
 #include "formats/byte_order.h"
+#include "formats/npy_header.h"
+#include "formats/npz_content.h"
 #include "formats/npz_layout.h"
 #include "formats/npz_reader.h"
 #include "formats/payload_io.h"
+#include "formats/whole_file.h"
 
 namespace stoker::formats {
 namespace {
@@ -121,21 +124,6 @@ void AppendEnd(std::vector<std::byte>& out, const npz::Layout& layout) {
   AppendLe<std::uint16_t>(out, 0);  // comment
 }
 
-std::vector<std::byte> NpyHeader(std::string_view descr,
-                                 std::string_view shape) {
-  std::string text = fmt::format(
-      "{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", descr, shape);
-  constexpr std::size_t kBefore = 10;  // magic, version, length
-  text.resize(npz::kNpyBytes - kBefore - 1, ' ');
-  std::vector<std::byte> out;
-  AppendText(out, "\x93NUMPY");
-  AppendLe<std::uint16_t>(out, 1);  // version 1.0
-  AppendLe(out, static_cast<std::uint16_t>(text.size() + 1));
-  AppendText(out, text);
-  AppendText(out, "\n");
-  return out;
-}
-
 constexpr std::array<std::byte, 4096> kZeros{};
 
 // The `bytes` zeros behind the label header, in pieces.
@@ -209,10 +197,11 @@ core::Status NpzFormat::Encode(const FileSpec& file, PayloadSource& payload,
 
 std::unique_ptr<ReaderProgram> NpzFormat::NewReader(
     const ReaderOptions& options) const {
-  if (options.style == ReaderOptions::Style::kLarge) {
-    return std::make_unique<NpzLargeReader>(options);
+  if (options.style == ReaderOptions::Style::kReference) {
+    return std::make_unique<NpzReferenceReader>(options);
   }
-  return std::make_unique<NpzReferenceReader>(options);
+  return std::make_unique<WholeFileReader>(
+      options, *this, 0, std::make_unique<NpzContent>(options));
 }
 
 }  // namespace stoker::formats

@@ -22,6 +22,7 @@ class NpzFormat final : public Format {
   // S + 490 + 8·samples with S bytes of payload; a few more from 2 GiB on.
   std::uint64_t FileBytes(const FileSpec& file) const override;
   bool streams_samples() const override { return false; }
+  bool Supports(ReaderOptions::Style /*style*/) const override { return true; }
   core::Status Encode(const FileSpec& file, PayloadSource& payload,
                       storage::WriteStream& out) const override;
   std::unique_ptr<ReaderProgram> NewReader(

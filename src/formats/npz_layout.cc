@@ -122,7 +122,11 @@ core::Status CheckMemberFits(const Layout& layout) {
 std::optional<std::array<std::uint64_t, 3>> ParseShape(std::string_view text) {
   std::array<std::uint64_t, 3> shape{};
   std::size_t count = 0;
-  for (std::string_view part : core::Split(text, ',')) {
+  for (bool more = true; more;) {
+    const std::size_t comma = text.find(',');
+    more = comma != text.npos;
+    std::string_view part = text.substr(0, comma);
+    text.remove_prefix(more ? comma + 1 : text.size());
     part.remove_prefix(std::min(part.find_first_not_of(' '), part.size()));
     const core::Result<std::int64_t> number = core::ParseInt(part);
     if (count == shape.size() || !number.ok() || number.value() < 0) {
@@ -338,6 +342,42 @@ core::Status ParseLocal(Bytes record, const Layout& layout) {
                                         layout.member_bytes));
   }
   return {};
+}
+
+core::Result<bool> ParseLocalAlone(Bytes record, Layout& layout) {
+  const std::uint64_t at = layout.local_offset;
+  layout.name_bytes = LoadLe<std::uint16_t>(record, 26);
+  layout.extra_bytes = LoadLe<std::uint16_t>(record, 28);
+  layout.member_offset = at + record.size();
+  layout.flags = LoadLe<std::uint16_t>(record, 6);
+  layout.crc = LoadLe<std::uint32_t>(record, 14);
+  const std::string_view name =
+      AsText(record.subspan(kLocalBytes, layout.name_bytes));
+  if ((layout.flags & ~kUtf8Flag) != 0) {
+    return Unsupported(at + 6, fmt::format("member {} has flags {:#06x}: "
+                                           "encrypted or streamed members are "
+                                           "not read",
+                                           name, layout.flags));
+  }
+  if (const auto method = LoadLe<std::uint16_t>(record, 8);
+      method != 0 && name == kMember) {
+    return Unsupported(at + 8, fmt::format("member {} is compressed (method "
+                                           "{}), expected stored (0)",
+                                           name, method));
+  }
+  std::uint64_t stored = LoadLe<std::uint32_t>(record, 18);
+  layout.member_bytes = LoadLe<std::uint32_t>(record, 22);
+  std::optional<Bytes> zip64 =
+      FindZip64(record.subspan(kLocalBytes + layout.name_bytes));
+  if (!zip64 || !Widen(layout.member_bytes, *zip64) || !Widen(stored, *zip64) ||
+      stored > INT64_MAX ||
+      (name == kMember && stored != layout.member_bytes)) {
+    return Corrupt(at + 18, fmt::format("expected the sizes of member {} in "
+                                        "the local header and its extra fields",
+                                        name));
+  }
+  layout.member_bytes = stored;
+  return name == kMember;
 }
 
 core::Result<std::uint64_t> NpyHeaderBytes(Bytes start, std::uint64_t at) {

@@ -87,6 +87,10 @@ core::Status ParseDirectory(Bytes directory, Layout& layout);
 core::Status ParseLocalSizes(Bytes record, Layout& layout);
 // The local header with name and extra fields, against the directory.
 core::Status ParseLocal(Bytes record, const Layout& layout);
+// The local header with name and extra fields of any member, at
+// layout.local_offset, without a directory: sets flags, crc, member_* and the
+// lengths. False: it is another member than the array's.
+core::Result<bool> ParseLocalAlone(Bytes record, Layout& layout);
 // Bytes of the array header that starts with `start`, at most kMaxNpyBytes; 0:
 // too few to say.
 core::Result<std::uint64_t> NpyHeaderBytes(Bytes start, std::uint64_t at);

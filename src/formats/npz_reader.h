@@ -110,25 +110,4 @@ class NpzReferenceReader final : public ReaderProgram {
   std::uint64_t delivered_ = 0;  // payload bytes numpy has
 };
 
-// The whole file in one read.
-class NpzLargeReader final : public ReaderProgram {
- public:
-  explicit NpzLargeReader(const ReaderOptions& options);
-  void Reset(const FileSpec& file, std::uint32_t sample,
-             std::string_view name) override;
-  core::Result<Next> Step(const Event& event) override;
-  std::uint64_t MaxRequest(std::uint64_t largest_file) const override;
-
- private:
-  core::Result<Next> TakeSize(std::uint64_t size);
-  core::Status TakeFile(npz::Bytes file);
-  core::Status TakeDirectory(npz::Bytes file);
-
-  bool blind_;
-  std::string_view name_;
-  npz::Layout layout_;
-  NpzMember member_;
-  std::uint32_t sample_ = 0;
-};
-
 }  // namespace stoker::formats

@@ -33,12 +33,35 @@ core::Result<std::uint32_t> StreamPayload(const PayloadRange& range,
     const auto length = static_cast<std::size_t>(
         std::min<std::uint64_t>({room.size(), range.bytes - offset, kPiece}));
     room = room.first(length);
-    payload.Fill(range.file, range.sample, offset, room);
+    payload.Fill(range.file, range.sample, range.begin + offset, room);
     seed = crc(room, seed);
     STOKER_TRY(out.Append(length));
     offset += length;
   }
   return seed;
+}
+
+core::Status StreamPayload(const PayloadRange& range, PayloadSource& payload,
+                           storage::WriteStream& out) {
+  return StreamPayload(
+             range, payload,
+             [](std::span<const std::byte>, std::uint32_t seed) {
+               return seed;
+             },
+             0, out)
+      .status();
+}
+
+core::Status StreamZeros(std::uint64_t bytes, storage::WriteStream& out) {
+  while (bytes > 0) {
+    STOKER_ASSIGN(std::span<std::byte> room, out.Buffer());
+    room = room.first(
+        static_cast<std::size_t>(std::min<std::uint64_t>(room.size(), bytes)));
+    std::ranges::fill(room, std::byte{0});
+    STOKER_TRY(out.Append(room.size()));
+    bytes -= room.size();
+  }
+  return {};
 }
 
 PayloadComparer::PayloadComparer(PayloadSource* expect)

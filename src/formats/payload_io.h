@@ -20,7 +20,8 @@ using CrcFunction = std::uint32_t (*)(std::span<const std::byte>,
 struct PayloadRange {
   std::uint64_t file = 0;
   std::uint32_t sample = 0;
-  std::uint64_t bytes = 0;  // [0, bytes)
+  std::uint64_t bytes = 0;
+  std::uint64_t begin = 0;  // [begin, begin + bytes)
 };
 
 // Fills the stream's own memory, piece by piece while it is in the CPU's cache.
@@ -29,6 +30,12 @@ core::Result<std::uint32_t> StreamPayload(const PayloadRange& range,
                                           PayloadSource& payload,
                                           CrcFunction crc, std::uint32_t seed,
                                           storage::WriteStream& out);
+
+// The same for formats without a checksum.
+core::Status StreamPayload(const PayloadRange& range, PayloadSource& payload,
+                           storage::WriteStream& out);
+
+core::Status StreamZeros(std::uint64_t bytes, storage::WriteStream& out);
 
 // Compares arriving bytes with a source. Belongs to one thread.
 class PayloadComparer {

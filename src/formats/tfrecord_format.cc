@@ -14,10 +14,9 @@
 namespace stoker::formats {
 
 std::uint64_t TfrecordBytes(const FileSpec& file) {
-  const ExampleFrame frame =
-      FrameExample(file.sample_bytes(), file.nominal_edge);
-  return kRecordHeaderBytes + frame.before.size() + file.sample_bytes() +
-         frame.after.size() + kRecordFooterBytes;
+  return kRecordHeaderBytes +
+         ExampleBytes(file.sample_bytes(), file.nominal_edge) +
+         kRecordFooterBytes;
 }
 
 std::string TfrecordIndex(const FileSpec& file) {

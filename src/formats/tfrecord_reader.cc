@@ -13,27 +13,37 @@ namespace stoker::formats {
 
 TfrecordReader::TfrecordReader(const ReaderOptions& options)
     : options_(options), comparer_(options.expect) {
-  STOKER_CHECK(options.request > 0);
+  STOKER_CHECK(options.request > 0 || !reference());
 }
 
-bool TfrecordReader::large() const {
-  return options_.style == ReaderOptions::Style::kLarge;
+bool TfrecordReader::reference() const {
+  return options_.style == ReaderOptions::Style::kReference;
+}
+
+bool TfrecordReader::one_record() const {
+  return options_.style == ReaderOptions::Style::kSample;
+}
+
+// The whole file in one read, after its size.
+bool TfrecordReader::one_read() const {
+  return options_.request == 0 && !one_record();
 }
 
 std::uint64_t TfrecordReader::MaxRequest(std::uint64_t largest_file) const {
-  return large() ? largest_file : options_.request;
+  return options_.request > 0 ? options_.request : largest_file;
 }
 
-void TfrecordReader::Reset(const FileSpec& file, std::uint32_t,
+void TfrecordReader::Reset(const FileSpec& file, std::uint32_t sample,
                            std::string_view name) {
   file_ = file;
   name_ = name;
-  record_bytes_ = options_.blind ? TfrecordBytes(file) : 0;
-  next_offset_ = asked_ = 0;
+  record_bytes_ = options_.blind || one_record() ? TfrecordBytes(file) : 0;
+  next_offset_ = asked_ = skip_ = 0;
   at_end_ = false;
   span_ = {};
-  record_ = 0;
-  record_offset_ = 0;
+  record_ = one_record() ? sample : 0;
+  end_record_ = one_record() ? sample + 1 : file.samples;
+  record_offset_ = record_ * record_bytes_;
   part_ = Part::kHeader;
   gathered_ = 0;
 }
@@ -53,7 +63,23 @@ core::Result<ReaderProgram::Next> TfrecordReader::Step(const Event& event) {
 }
 
 core::Result<ReaderProgram::Next> TfrecordReader::Begin() {
-  return large() ? Next{.kind = Next::Kind::kSize} : Refill();
+  if (one_read()) {
+    return Next{.kind = Next::Kind::kSize};
+  }
+  return one_record() ? BeginSample() : Refill();
+}
+
+core::Result<ReaderProgram::Next> TfrecordReader::BeginSample() {
+  if (record_ >= file_.samples) {
+    return Corrupt(fmt::format("record {} is wanted, but the file has {}",
+                               record_, file_.samples));
+  }
+  const std::uint64_t start = record_offset_;
+  next_offset_ = options_.request > 0
+                     ? start / options_.request * options_.request
+                     : start;
+  skip_ = start - next_offset_;
+  return Refill();
 }
 
 core::Result<ReaderProgram::Next> TfrecordReader::TakeSize(std::uint64_t size) {
@@ -65,10 +91,10 @@ core::Result<ReaderProgram::Next> TfrecordReader::TakeSize(std::uint64_t size) {
 }
 
 core::Result<ReaderProgram::Next> TfrecordReader::Refill() {
-  if (large()) {
+  if (one_read()) {
     return AtEnd();
   }
-  asked_ = options_.request;
+  asked_ = options_.request > 0 ? options_.request : record_bytes_;
   return Next{
       .kind = Next::Kind::kRead, .offset = next_offset_, .length = asked_};
 }
@@ -77,13 +103,17 @@ core::Result<ReaderProgram::Next> TfrecordReader::TakeBytes(
     std::span<const std::byte> bytes) {
   std::uint64_t arrived = bytes.size();
   if (options_.blind) {
-    arrived = std::min(asked_, record_bytes_ * file_.samples - next_offset_);
+    const std::uint64_t size = record_bytes_ * file_.samples;
+    arrived = std::min(asked_, size - std::min(size, next_offset_));
   } else {
-    span_ = bytes;
+    const std::uint64_t skipped = std::min<std::uint64_t>(skip_, arrived);
+    skip_ -= skipped;
+    span_ = bytes.subspan(skipped);
   }
   next_offset_ += arrived;
-  at_end_ = arrived == 0;
-  if (!options_.blind && large() && arrived < asked_) {
+  // The reference asks once more behind a short read.
+  at_end_ = reference() ? arrived == 0 : arrived < asked_;
+  if (!options_.blind && one_read() && arrived < asked_) {
     return Corrupt(
         fmt::format("at offset {}: the file ends here, but its size "
                     "was given as {} bytes",
@@ -92,7 +122,16 @@ core::Result<ReaderProgram::Next> TfrecordReader::TakeBytes(
   return Resume();
 }
 
+// All that was wanted is there, and the style does not look for more.
+bool TfrecordReader::Satisfied() const {
+  return !reference() && record_ == end_record_ && part_ == Part::kHeader &&
+         gathered_ == 0 && (one_record() || span_.empty());
+}
+
 core::Result<ReaderProgram::Next> TfrecordReader::Resume() {
+  if (Satisfied()) {
+    return Next{.kind = Next::Kind::kFileDone};
+  }
   return options_.blind ? NextBlind() : Parse();
 }
 
@@ -104,6 +143,11 @@ core::Result<ReaderProgram::Next> TfrecordReader::NextBlind() {
 }
 
 core::Result<ReaderProgram::Next> TfrecordReader::AtEnd() {
+  if (one_record() && part_ == Part::kHeader && gathered_ == 0) {
+    return Corrupt(
+        fmt::format("record {} at offset {}: the file ends before it", record_,
+                    record_offset_));
+  }
   if (part_ != Part::kHeader || gathered_ > 0) {
     return Truncated(next_offset_);
   }
@@ -203,8 +247,9 @@ core::Status TfrecordReader::TakeHeader() {
   if (options_.check && crc != stored) {
     return Corrupt(
         fmt::format("record {} at offset {}: masked CRC-32C of the "
-                    "length {}: expected {:08x}, found {:08x}",
-                    record_, record_offset_, message_bytes_, stored, crc));
+                    "length {}: expected {:08x}, found {:08x}{}",
+                    record_, record_offset_, message_bytes_, stored, crc,
+                    one_record() ? "; are all records of equal size?" : ""));
   }
   part_ = Part::kHead;
   gathered_ = 0;

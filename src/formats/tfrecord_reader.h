@@ -20,8 +20,11 @@ inline constexpr std::uint64_t kRecordFooterBytes = 4;   // CRC of the message
 
 // Reference style: requests of `request` bytes at consecutive offsets whatever
 // the records' size, as a buffered stream asks, and one more at the end of the
-// file that returns nothing. Large style: the size, then the whole file in one
-// read. Records are parsed as their bytes arrive and never put together.
+// file that returns nothing. Large style: the same without the last one; with
+// request 0 the size, then the whole file in one read. Sample style: the
+// requests, at multiples of their size, that hold the wanted record, whose
+// place follows from the FileSpec. Records are parsed as their bytes arrive and
+// never put together.
 class TfrecordReader final : public ReaderProgram {
  public:
   explicit TfrecordReader(const ReaderOptions& options);
@@ -34,7 +37,11 @@ class TfrecordReader final : public ReaderProgram {
   // The part of a record that comes next.
   enum class Part : std::uint8_t { kHeader, kHead, kBody, kFooter };
 
-  bool large() const;
+  bool reference() const;
+  bool one_record() const;
+  bool one_read() const;
+  core::Result<Next> BeginSample();
+  bool Satisfied() const;
   core::Result<Next> Begin();
   core::Result<Next> TakeSize(std::uint64_t size);
   core::Result<Next> TakeBytes(std::span<const std::byte> bytes);
@@ -60,7 +67,9 @@ class TfrecordReader final : public ReaderProgram {
   PayloadComparer comparer_;
   FileSpec file_;
   std::string_view name_;
-  std::uint64_t record_bytes_ = 0;   // blind: of each record, framed
+  std::uint32_t end_record_ = 0;     // behind the last one wanted
+  std::uint64_t record_bytes_ = 0;   // planned, of each record, framed
+  std::uint64_t skip_ = 0;           // bytes before the wanted record
   std::uint64_t next_offset_ = 0;    // of the next request
   std::uint64_t asked_ = 0;          // bytes of the last request
   bool at_end_ = false;              // no more bytes will come

@@ -1,267 +1,94 @@
 #include "generators/generate.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <array>
-#include <chrono>
-#include <memory>
 #include <utility>
 
-#include "core/check.h"
-#include "core/units.h"
-#include "dataset/spec.h"
-#include "formats/tfrecord_format.h"
+#include "generators/internal/phase.h"
 #include "generators/internal/place.h"
-#include "generators/internal/watched_stream.h"
+#include "generators/internal/writer.h"
 
 namespace stoker::generators {
 
 namespace {
 
+using internal::Bits;
+using internal::EndPhase;
 using internal::Todo;
 
-// Ranks may be done with their shares at quite different times.
-constexpr core::Nanos kPhaseTimeout = std::chrono::hours(24 * 30);
-
-// A file by its set and its place in it.
-struct Place {
-  const dataset::Naming* naming = nullptr;
-  std::uint64_t index = 0;       // in the set
-  std::uint64_t generation = 0;  // over both sets
-};
-
-// What goes along with the writing.
-struct Watch {
-  core::Clock& clock;
-  const core::CancelFlag& cancel;
-  const GenerateProgress& progress;
-};
-
-// The share of one rank.
-class Writer {
- public:
-  Writer(const comm::Communicator& comm, storage::Backend& backend,
-         const GeneratePlan& plan, const dataset::Shapes& shapes, Todo todo,
-         const Watch& watch)
-      : rank_(static_cast<std::uint64_t>(comm.rank())),
-        ranks_(static_cast<std::uint64_t>(comm.size())),
-        backend_(backend),
-        plan_(plan),
-        shapes_(shapes),
-        todo_(todo),
-        watch_(watch),
-        payload_(plan.content.seed),
-        mine_(OwnCount(Contents()) + OwnCount(Names() - Contents())) {}
-
-  core::Status WriteContents() {
-    for (std::uint64_t c = rank_; c < Contents(); c += ranks_) {
-      STOKER_TRY(CheckCancel());
-      const Place place = ContentPlace(c);
-      if (todo_.data) {
-        STOKER_TRY(WriteFile(place));
-      }
-      if (todo_.index) {
-        STOKER_TRY(WriteIndex(place));
-      }
+// Tells all ranks what rank 0 found out.
+core::Status Spread(comm::Communicator& comm, Todo& todo,
+                    std::uint64_t& streams) {
+  comm::Bytes message;
+  if (comm.rank() == 0) {
+    for (const std::uint64_t word :
+         {std::uint64_t{todo.clear}, std::uint64_t{todo.data},
+          std::uint64_t{todo.index}, streams}) {
+      internal::AppendWord(message, word);
     }
-    return {};
+    internal::AppendWords(message, todo.kept.words());
+    internal::AppendWords(message, todo.kept_index.words());
   }
-
-  core::Status MakeLinks() {
-    for (std::uint64_t l = rank_; l < Names() - Contents(); l += ranks_) {
-      STOKER_TRY(CheckCancel());
-      const Place place = LinkPlace(l);
-      const std::uint64_t content = place.index % plan_.content.distinct;
-      if (todo_.data) {
-        dataset::ObjectName(*place.naming, content, existing_);
-        dataset::ObjectName(*place.naming, place.index, name_);
-        STOKER_TRY(MakeLink());
-        NameDone();
-      }
-      if (todo_.index) {
-        dataset::IndexName(*place.naming, content, existing_);
-        dataset::IndexName(*place.naming, place.index, name_);
-        STOKER_TRY(MakeLink());
-      }
-    }
-    return {};
-  }
-
-  const GenerateResult& result() const { return result_; }
-
- private:
-  std::uint64_t TrainContents() const {
-    return dataset::DistinctFiles(plan_.train.total, plan_.content.distinct);
-  }
-  std::uint64_t Contents() const {
-    return TrainContents() +
-           dataset::DistinctFiles(plan_.valid.total, plan_.content.distinct);
-  }
-  std::uint64_t Names() const { return plan_.train.total + plan_.valid.total; }
-  std::uint64_t OwnCount(std::uint64_t of) const {
-    return of > rank_ ? (of - rank_ + ranks_ - 1) / ranks_ : 0;
-  }
-
-  Place TrainPlace(std::uint64_t index) const {
-    return {&plan_.train, index, index};
-  }
-  Place ValidPlace(std::uint64_t index) const {
-    return {&plan_.valid, index, plan_.train.total + index};
-  }
-  Place ContentPlace(std::uint64_t c) const {
-    return c < TrainContents() ? TrainPlace(c)
-                               : ValidPlace(c - TrainContents());
-  }
-  Place LinkPlace(std::uint64_t l) const {
-    const std::uint64_t train_links = plan_.train.total - TrainContents();
-    return l < train_links
-               ? TrainPlace(TrainContents() + l)
-               : ValidPlace(Contents() - TrainContents() + l - train_links);
-  }
-
-  core::Status CheckCancel() const {
-    if (watch_.cancel.IsSet()) {
-      return {core::Code::kCancelled, "generate: asked to stop"};
-    }
-    return {};
-  }
-
-  core::Status WriteFile(const Place& place) {
-    dataset::ObjectName(*place.naming, place.index, name_);
-    const formats::FileSpec spec = SpecOf(plan_, shapes_, place.generation);
-    const core::Status written = Encode(spec, plan_.format->FileBytes(spec));
-    STOKER_TRY(written.WithContext(fmt::format("generate {}", name_)));
-    NameDone();
-    return {};
-  }
-
-  core::Status Encode(const formats::FileSpec& spec, std::uint64_t bytes) {
-    storage::WriteOptions options;
-    options.expected_size = bytes;
-    // No larger than the file, in whole pages.
-    constexpr std::uint64_t kPage = 4096;
-    options.part_size = static_cast<std::size_t>(std::min<std::uint64_t>(
-        options.part_size, (bytes + kPage - 1) / kPage * kPage));
-    STOKER_ASSIGN(const std::unique_ptr<storage::WriteStream> inner,
-                  backend_.Create(name_, options, watch_.clock));
-    internal::WatchedStream stream(
-        options, watch_.clock, *inner, watch_.cancel,
-        [this](std::uint64_t in_place) { Report(in_place); });
-    STOKER_TRY(plan_.format->Encode(spec, payload_, stream));
-    STOKER_CHECK(stream.position() == bytes);
-    STOKER_TRY(stream.Commit().status());
-    Account(*inner);
-    return {};
-  }
-
-  core::Status WriteIndex(const Place& place) {
-    dataset::IndexName(*place.naming, place.index, name_);
-    const std::string text =
-        formats::TfrecordIndex(SpecOf(plan_, shapes_, place.generation));
-    const core::Status written = WriteText(text);
-    return written.WithContext(fmt::format("generate {}", name_));
-  }
-
-  core::Status WriteText(std::string_view text) {
-    STOKER_ASSIGN(const std::unique_ptr<storage::WriteStream> stream,
-                  backend_.Create(name_, {}, watch_.clock));
-    STOKER_TRY(
-        stream->Write(std::as_bytes(std::span(text.data(), text.size()))));
-    STOKER_TRY(stream->Commit().status());
-    Account(*stream);
-    return {};
-  }
-
-  core::Status MakeLink() {
-    const core::TimePoint start = watch_.clock.Now();
-    const core::Status linked = backend_.Link(existing_, name_);
-    result_.busy_storage += watch_.clock.Now() - start;
-    return linked.WithContext(
-        fmt::format("generate {} as a name of {}", name_, existing_));
-  }
-
-  void Account(const storage::WriteStream& stream) {
-    result_.bytes += stream.counters().bytes;
-    result_.busy_storage += stream.counters().busy;
-  }
-
-  void NameDone() {
-    ++result_.files;
-    Report(0);
-  }
-
-  // `in_place`: bytes of the file being written.
-  void Report(std::uint64_t in_place) const {
-    if (watch_.progress) {
-      watch_.progress(result_.files, mine_, result_.bytes + in_place);
-    }
-  }
-
-  const std::uint64_t rank_;
-  const std::uint64_t ranks_;
-  storage::Backend& backend_;
-  const GeneratePlan& plan_;
-  const dataset::Shapes& shapes_;
-  const Todo todo_;
-  const Watch watch_;
-  CounterPayload payload_;
-  const std::uint64_t mine_;  // names
-  GenerateResult result_;
-  std::string name_;
-  std::string existing_;
-};
-
-// All ranks get here, however their part went.
-core::Status EndPhase(comm::Communicator& comm, const core::Status& mine) {
-  const core::Status met = comm.Barrier(kPhaseTimeout);
-  if (!met.ok()) {
-    return mine.ok() ? met : mine;
-  }
-  return comm::Agree(comm, mine);
-}
-
-core::Result<Todo> Spread(comm::Communicator& comm, Todo todo) {
-  comm::Bytes data = {std::byte{todo.data}, std::byte{todo.index}};
-  STOKER_TRY(comm.Broadcast(data, 0));
-  STOKER_CHECK(data.size() == 2);
-  return Todo{.data = data[0] != std::byte{0},
-              .index = data[1] != std::byte{0}};
+  STOKER_TRY(comm.Broadcast(message, 0));
+  internal::WordReader reader(message);
+  todo.clear = reader.Word() != 0;
+  todo.data = reader.Word() != 0;
+  todo.index = reader.Word() != 0;
+  streams = reader.Word();
+  todo.kept = Bits(reader.Words());
+  todo.kept_index = Bits(reader.Words());
+  return {};
 }
 
 }  // namespace
 
 core::Result<GenerateResult> Generate(comm::Communicator& comm,
                                       storage::Backend& backend,
-                                      const GeneratePlan& plan,
+                                      const GeneratePlan& wanted,
                                       core::Clock& clock,
                                       const core::CancelFlag& cancel,
-                                      const GenerateProgress& progress) {
+                                      const OnProgress& progress) {
   const core::TimePoint start = clock.Now();
-  const bool first = comm.rank() == 0;
-  const dataset::Shapes shapes =
-      dataset::Shapes::Make(plan.sizes, plan.train.total + plan.valid.total);
-  dataset::Manifest manifest;
-  core::Result<Todo> prepared = Todo{};
+  const internal::Seat seat = internal::SeatOf(comm);
+  const bool first = seat.rank == 0;
+  GeneratePlan plan = wanted;
+  core::Result<internal::Prepared> prepared = internal::Prepared{};
   if (first) {
-    manifest = ManifestOf(plan, shapes);
-    prepared = internal::PreparePlace(backend, plan, shapes, manifest, clock);
+    prepared = internal::LookAtPlace(backend, plan, seat.ranks, clock);
   }
   STOKER_TRY(EndPhase(comm, prepared.status()));
-  STOKER_ASSIGN(const Todo todo, Spread(comm, prepared.value()));
+  Todo& todo = prepared.value().todo;
+  STOKER_TRY(Spread(comm, todo, plan.content.ranks));
 
-  Writer writer(comm, backend, plan, shapes, todo, {clock, cancel, progress});
+  internal::Writer writer(seat, backend, plan, todo, {clock, cancel, progress});
+  if (todo.clear) {
+    STOKER_TRY(EndPhase(comm, writer.Clear()));
+  }
+  core::Status announced;
+  if (first) {
+    announced = internal::Announce(backend, prepared.value(), clock);
+  }
+  STOKER_TRY(EndPhase(comm, announced));
   STOKER_TRY(EndPhase(comm, writer.WriteContents()));
   STOKER_TRY(EndPhase(comm, writer.MakeLinks()));
-  core::Status finished;
-  if (first && todo.data) {
-    finished = dataset::WriteManifest(backend, manifest, clock);
+  core::Status concluded;
+  if (first) {
+    concluded = internal::Conclude(backend, prepared.value(), clock);
   }
-  STOKER_TRY(EndPhase(comm, finished));
+  STOKER_TRY(EndPhase(comm, concluded));
 
-  GenerateResult result = writer.result();
+  GenerateResult result;
+  result.files = writer.files();
+  result.bytes = writer.bytes();
+  result.busy_storage = writer.busy_storage();
+  result.kept = todo.kept.Count();
   result.reused = !todo.data;
+  result.streams = plan.content.ranks;
   result.elapsed = clock.Now() - start;
+  const std::array own = {result.files, result.bytes};
+  STOKER_ASSIGN(const std::vector<std::uint64_t> all,
+                internal::SumAtRoot(comm, own));
+  result.all_files = all[0];
+  result.all_bytes = all[1];
   return result;
 }
 

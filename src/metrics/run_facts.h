@@ -34,6 +34,9 @@ struct RunFacts {
   std::uint64_t batch_size_eval = 1;  // samples per step and rank
   std::uint64_t num_files_train = 0;
   std::uint64_t num_files_eval = 0;
+  // Files of each set as it lies in the store; the first num_files_* are used.
+  std::uint64_t dataset_files_train = 0;
+  std::uint64_t dataset_files_eval = 0;
   std::uint64_t num_samples_per_file = 1;
   // > 0: so many contents, the other names are links to them.
   std::uint64_t distinct_contents = 0;

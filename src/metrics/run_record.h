@@ -22,6 +22,10 @@ struct StepRecord {
   core::Nanos overshoot{};  // compute beyond the time asked for
   std::uint32_t samples = 0;
   std::uint64_t bytes = 0;  // payload of the batch
+  // CPU time since the step before.
+  core::Nanos cpu{};       // of the process
+  core::Nanos cpu_main{};  // of that, the accelerator's thread
+  core::Nanos checking{};  // of that, looking at what arrived
 };
 
 // A stretch of steps between checkpoints, or an evaluation.
@@ -51,6 +55,7 @@ struct LoaderCounters {
 struct CpuTime {
   core::Nanos user{};
   core::Nanos system{};
+  core::Nanos main{};  // of both, the accelerator's thread
 };
 
 struct EpochRecord {

@@ -149,6 +149,16 @@ void AddSteps(const RunRecord& record, RunSummary& summary) {
   summary.load_share = Ratio(total.load, all);
   summary.compute_share = Ratio(total.compute, all);
   summary.barrier_share = Ratio(total.barrier, all);
+  summary.overshoot_share = Ratio(total.overshoot, all);
+}
+
+void AddLongestLoads(const Histogram& loads, RunSummary& summary) {
+  const auto seconds = [](std::int64_t nanos) {
+    return core::Seconds(core::Nanos(nanos));
+  };
+  summary.longest_load_p50 = seconds(loads.Quantile(0.5));
+  summary.longest_load_p99 = seconds(loads.Quantile(0.99));
+  summary.longest_load_max = seconds(loads.largest());
 }
 
 struct Waits {
@@ -207,6 +217,10 @@ void AddResources(const RunRecord& record, RunSummary& summary) {
       const EpochSummary& epoch = rank.epochs[i];
       longest = std::max(longest, epoch.end - epoch.start);
       summary.cpu_seconds += core::Seconds(epoch.cpu.user + epoch.cpu.system);
+      const CpuSplit split = SplitCpu(epoch);
+      summary.cpu.reading += split.reading;
+      summary.cpu.checking += split.checking;
+      summary.cpu.rest += split.rest;
       AddReads(epoch.train_loader, summary);
       AddReads(epoch.eval_loader, summary);
       if (epoch.eval) eval_bytes += epoch.eval->sums.total_bytes;
@@ -243,6 +257,11 @@ std::string_view BoundName(Bound bound) {
   return kNames[static_cast<std::size_t>(bound)];
 }
 
+CpuSplit SplitCpu(const EpochSummary& epoch) {
+  return SplitCpu(epoch.cpu.user + epoch.cpu.system, epoch.cpu.main,
+                  epoch.train_loader.checking + epoch.eval_loader.checking);
+}
+
 bool PotentialCaching(const HostFacts& host, double data_bytes) {
   return static_cast<double>(host.memory_bytes) > data_bytes;
 }
@@ -266,6 +285,7 @@ RunSummary Summarise(const RunRecord& record) {
   if (record.facts.evaluation) summary.eval = MakeEval(record, epochs);
   AddRankExtremes(record, summary);
   AddSteps(record, summary);
+  AddLongestLoads(record.longest_loads, summary);
   SetBound(record, summary);
   AddResources(record, summary);
   AddHosts(record, summary);

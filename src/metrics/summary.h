@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "metrics/collect.h"
+#include "metrics/cpu_split.h"
 #include "metrics/utilisation.h"
 
 namespace stoker::metrics {
@@ -59,16 +60,23 @@ struct RunSummary {
   RankFigure au_max;
   StepMeans step;
   RankFigure overshoot_max;  // of any counted step, seconds
-  // Shares of load, compute and barrier in their sum; 0 without steps.
+  // Shares of load, compute and barrier in their sum, and of the overshoot,
+  // which is part of compute; 0 without steps.
   double load_share = 0;
   double compute_share = 0;
   double barrier_share = 0;
+  double overshoot_share = 0;
+  // Of the counted steps' longest waits for a batch over all ranks, seconds.
+  double longest_load_p50 = 0;
+  double longest_load_p99 = 0;
+  double longest_load_max = 0;
   Bound bound = Bound::kCompute;
   std::uint32_t slowest_rank = 0;  // spent the least time in barriers
 
   std::vector<double> epoch_wall_seconds;  // longest over ranks
   double wall_seconds = 0;                 // their sum
   double cpu_seconds = 0;                  // of all ranks, in epochs
+  CpuSplit cpu;                            // the same, by what it went into
   // CPU time / (wall · logical CPUs of the hosts), percent.
   double client_cpu_percent = 0;
   // Payload of training and evaluation per CPU second.
@@ -90,6 +98,9 @@ struct RunSummary {
   std::vector<double> host_memory_gib;
   std::vector<bool> potential_caching;  // memory of the host > its data
 };
+
+// An epoch of a rank, evaluation included.
+CpuSplit SplitCpu(const EpochSummary& epoch);
 
 // `record` is complete (RunState::kComplete): at least one host and rank.
 RunSummary Summarise(const RunRecord& record);

@@ -49,6 +49,13 @@ double PerSecond(double amount, core::Nanos time) {
 
 }  // namespace
 
+bool Counts(const CountedSteps& counted, std::uint64_t step) {
+  const auto steps = static_cast<std::int64_t>(counted.epoch_steps);
+  const Range range = Slice(counted.exclude_start, steps - counted.exclude_end,
+                            static_cast<std::size_t>(counted.epoch_steps));
+  return step >= range.begin && step < range.end;
+}
+
 BlockSums SumBlock(const BlockRecord& block, const CountedSteps& counted) {
   const std::span<const StepRecord> steps = block.steps;
   const auto length = static_cast<std::int64_t>(steps.size());
@@ -63,7 +70,10 @@ BlockSums SumBlock(const BlockRecord& block, const CountedSteps& counted) {
       SumProc(Part(steps, Slice(0, counted.exclude_start, steps.size()))) +
       SumProc(Part(steps, Slice(stop, length, steps.size())));
   for (const StepRecord& step : steps) {
+    sums.total_load += step.load;
     sums.total_compute += step.compute;
+    sums.total_barrier += step.barrier;
+    sums.total_overshoot += step.overshoot;
     sums.total_samples += step.samples;
     sums.total_bytes += step.bytes;
   }

@@ -25,7 +25,10 @@ struct BlockSums {
   core::Nanos counted_barrier{};
   core::Nanos counted_overshoot{};
   core::Nanos max_overshoot{};
-  core::Nanos total_compute{};  // all steps
+  core::Nanos total_load{};  // of all steps, as the rest
+  core::Nanos total_compute{};
+  core::Nanos total_barrier{};
+  core::Nanos total_overshoot{};
   std::uint64_t total_samples = 0;
   std::uint64_t total_bytes = 0;
   bool closed = false;
@@ -38,6 +41,9 @@ struct CountedSteps {
   std::int64_t exclude_start = 1;
   std::int64_t exclude_end = 0;
 };
+
+// Whether step `step` (from 0) counts of a block that is as long as the epoch.
+bool Counts(const CountedSteps& counted, std::uint64_t step);
 
 BlockSums SumBlock(const BlockRecord& block, const CountedSteps& counted);
 

@@ -34,12 +34,42 @@ std::string Line(std::string_view name, std::string_view value) {
   return fmt::format("{:<18}{}\n", name, value);
 }
 
-std::string WaitText(const RunSummary& summary) {
-  return fmt::format(
-      "load {} ({:.1f} %), compute {} ({:.1f} %), barrier {} ({:.1f} %)",
-      core::FormatSeconds(summary.step.load), 100 * summary.load_share,
-      core::FormatSeconds(summary.step.compute), 100 * summary.compute_share,
-      core::FormatSeconds(summary.step.barrier), 100 * summary.barrier_share);
+// Where the time went: of the steps, and of the CPU.
+std::string TimeLines(const RunSummary& summary) {
+  const metrics::StepMeans& step = summary.step;
+  const metrics::CpuSplit& cpu = summary.cpu;
+  std::string text = Line(
+      "where time went",
+      fmt::format("load wait {:.1f} %, compute {:.1f} % (overshoot {:.1f} "
+                  "%), barrier {:.1f} %",
+                  100 * summary.load_share, 100 * summary.compute_share,
+                  100 * summary.overshoot_share, 100 * summary.barrier_share));
+  text +=
+      Line("a step's mean", fmt::format("load wait {}, compute {}, barrier {}",
+                                        core::FormatSeconds(step.load),
+                                        core::FormatSeconds(step.compute),
+                                        core::FormatSeconds(step.barrier)));
+  text += Line("longest waits",
+               fmt::format("p50 {}, p99 {}, max {} (each step's longest load "
+                           "wait)",
+                           core::FormatSeconds(summary.longest_load_p50),
+                           core::FormatSeconds(summary.longest_load_p99),
+                           core::FormatSeconds(summary.longest_load_max)));
+  text += Line("compute overshoot",
+               fmt::format("mean {}, longest {} (rank {})",
+                           core::FormatSeconds(step.overshoot),
+                           core::FormatSeconds(summary.overshoot_max.value),
+                           summary.overshoot_max.rank));
+  text += Line(
+      "client CPU",
+      fmt::format("{:.1f} % of all cores, {:.2f} GiB per core-second",
+                  summary.client_cpu_percent, summary.gib_per_core_second));
+  text += Line("CPU time",
+               fmt::format("reading {}, checking {}, rest {}",
+                           core::FormatSeconds(core::Seconds(cpu.reading)),
+                           core::FormatSeconds(core::Seconds(cpu.checking)),
+                           core::FormatSeconds(core::Seconds(cpu.rest))));
+  return text;
 }
 
 std::string VerdictText(const RunRecord& record, const RunSummary& summary) {
@@ -66,6 +96,11 @@ std::string OccasionalLines(const RunRecord& record,
                              "data than its size says",
                              record.facts.distinct_contents,
                              record.facts.num_files_train));
+  }
+  if (record.facts.dataset_files_train > record.facts.num_files_train) {
+    text += Line("dataset", fmt::format("the first {} of {} files",
+                                        record.facts.num_files_train,
+                                        record.facts.dataset_files_train));
   }
   if (summary.discarded_bytes > 0) {
     text +=
@@ -132,16 +167,7 @@ std::string ConsoleReport(const RunRecord& record, const RunSummary& summary,
                fmt::format("{:.2f} % (rank {}) to {:.2f} % (rank {})",
                            summary.au_min.value, summary.au_min.rank,
                            summary.au_max.value, summary.au_max.rank));
-  text += Line("a step's mean", WaitText(summary));
-  text += Line("compute overshoot",
-               fmt::format("mean {}, longest {} (rank {})",
-                           core::FormatSeconds(summary.step.overshoot),
-                           core::FormatSeconds(summary.overshoot_max.value),
-                           summary.overshoot_max.rank));
-  text += Line(
-      "client CPU",
-      fmt::format("{:.1f} % of all cores, {:.2f} GiB per core-second",
-                  summary.client_cpu_percent, summary.gib_per_core_second));
+  text += TimeLines(summary);
   text += OccasionalLines(record, summary);
   text += Line("bound by", BoundText(summary));
   text += Line("verdict", VerdictText(record, summary));

@@ -14,8 +14,8 @@ namespace stoker::reporting {
 std::string MetricBlock(const metrics::RunRecord& record,
                         const metrics::RunSummary& summary);
 
-// MetricBlock, then ours: exact and unbiased rates, ranks apart, waiting,
-// client CPU, what bound the run, verdict, hash, folder.
+// MetricBlock, then ours: exact and unbiased rates, ranks apart, where the time
+// and the client's CPU time went, what bound the run, verdict, hash, folder.
 std::string ConsoleReport(const metrics::RunRecord& record,
                           const metrics::RunSummary& summary,
                           std::string_view folder);

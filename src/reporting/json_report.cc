@@ -57,11 +57,18 @@ void AddOwnRun(const RunSummary& summary, Json& json) {
   json.Add("load_share_percentage", 100 * summary.load_share);
   json.Add("compute_share_percentage", 100 * summary.compute_share);
   json.Add("barrier_share_percentage", 100 * summary.barrier_share);
+  json.Add("overshoot_share_percentage", 100 * summary.overshoot_share);
+  json.Add("longest_load_p50_seconds", summary.longest_load_p50);
+  json.Add("longest_load_p99_seconds", summary.longest_load_p99);
+  json.Add("longest_load_max_seconds", summary.longest_load_max);
   json.Add("bound", BoundName(summary.bound));
   json.Add("slowest_rank", summary.slowest_rank);
   json.Add("epoch_wall_seconds", summary.epoch_wall_seconds);
   json.Add("wall_seconds", summary.wall_seconds);
   json.Add("client_cpu_seconds", summary.cpu_seconds);
+  json.Add("client_cpu_reading_seconds", core::Seconds(summary.cpu.reading));
+  json.Add("client_cpu_checking_seconds", core::Seconds(summary.cpu.checking));
+  json.Add("client_cpu_rest_seconds", core::Seconds(summary.cpu.rest));
   json.Add("client_cpu_percentage", summary.client_cpu_percent);
   json.Add("client_GiB_per_core_second", summary.gib_per_core_second);
   json.Add("train_steps", summary.steps);

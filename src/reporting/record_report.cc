@@ -5,6 +5,7 @@
 #include <array>
 #include <string>
 
+#include "metrics/summary.h"
 #include "reporting/internal/file_output.h"
 #include "reporting/internal/host_json.h"
 #include "reporting/result_folder.h"
@@ -39,6 +40,8 @@ Json FactsJson(const RunFacts& facts) {
   json.Add("batch_size_eval", facts.batch_size_eval);
   json.Add("num_files_train", facts.num_files_train);
   json.Add("num_files_eval", facts.num_files_eval);
+  json.Add("dataset_files_train", facts.dataset_files_train);
+  json.Add("dataset_files_eval", facts.dataset_files_eval);
   json.Add("num_samples_per_file", facts.num_samples_per_file);
   json.Add("distinct_contents", facts.distinct_contents);
   json.Add("record_length_bytes", facts.record_length_bytes);
@@ -81,7 +84,10 @@ Json BlockJson(const BlockSummary& block) {
   json.Add("counted_barrier_ns", Count(sums.counted_barrier));
   json.Add("counted_overshoot_ns", Count(sums.counted_overshoot));
   json.Add("max_overshoot_ns", Count(sums.max_overshoot));
+  json.Add("total_load_ns", Count(sums.total_load));
   json.Add("total_compute_ns", Count(sums.total_compute));
+  json.Add("total_barrier_ns", Count(sums.total_barrier));
+  json.Add("total_overshoot_ns", Count(sums.total_overshoot));
   json.Add("total_samples", sums.total_samples);
   json.Add("total_bytes", sums.total_bytes);
   return json;
@@ -102,6 +108,7 @@ Json LoaderJson(const metrics::LoaderCounters& loader) {
   json.Add("read_bytes_from_cache", loader.reads.bytes_from_cache);
   json.Add("read_latency_sum_ns", Count(loader.reads.latency_sum));
   json.Add("read_latency_max_ns", Count(loader.reads.latency_max));
+  json.Add("checking_ns", Count(loader.checking));
   return json;
 }
 
@@ -120,6 +127,10 @@ Json EpochJson(const EpochSummary& epoch) {
   json.Add("eval_loader", LoaderJson(epoch.eval_loader));
   json.Add("cpu_user_ns", Count(epoch.cpu.user));
   json.Add("cpu_system_ns", Count(epoch.cpu.system));
+  const metrics::CpuSplit cpu = metrics::SplitCpu(epoch);
+  json.Add("cpu_reading_ns", Count(cpu.reading));
+  json.Add("cpu_checking_ns", Count(cpu.checking));
+  json.Add("cpu_rest_ns", Count(cpu.rest));
   return json;
 }
 
@@ -141,6 +152,20 @@ Json RankJson(const metrics::RankRecord& rank) {
   json.Add("engine", facts.engine);
   json.Add("clock", std::move(clock));
   json.Add("epochs", std::move(epochs));
+  return json;
+}
+
+Json HistogramJson(const metrics::Histogram& histogram) {
+  Json::Array buckets;
+  for (const metrics::Histogram::Bucket& bucket : histogram.Buckets()) {
+    buckets.emplace_back(
+        Json::Array{bucket.lowest, bucket.highest, bucket.count});
+  }
+  Json json = Json::MakeObject();
+  json.Add("count", histogram.count());
+  json.Add("min", histogram.smallest());
+  json.Add("max", histogram.largest());
+  json.Add("buckets", std::move(buckets));
   return json;
 }
 
@@ -183,6 +208,7 @@ Json RecordJson(const metrics::RunRecord& record) {
   json.Add("end", running ? Json() : Json(ZonedTime(record.ended)));
   json.Add("run", FactsJson(record.facts));
   json.Add("op_stream_hash", record.op_stream_hash);
+  json.Add("longest_load_ns", HistogramJson(record.longest_loads));
   json.Add("hosts", std::move(hosts));
   json.Add("ranks", std::move(ranks));
   json.Add("files", CompanionsJson(record));

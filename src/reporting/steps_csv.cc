@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "metrics/cpu_split.h"
 #include "reporting/internal/file_output.h"
 
 namespace stoker::reporting {
@@ -18,17 +19,22 @@ namespace {
 
 constexpr std::string_view kHeader =
     "epoch,block,step,rank,load_s,compute_s,proc_s,barrier_s,overshoot_s,"
-    "samples,bytes\n";
+    "samples,bytes,cpu_reading_s,cpu_checking_s,cpu_rest_s\n";
 // Text kept before it is written: thousands of ranks make hundreds of MiB.
 constexpr std::size_t kFlushBytes = 1 << 20;
 
 void AppendRow(std::string_view keys, std::size_t rank,
                const metrics::StepRecord& step, std::string& text) {
-  fmt::format_to(std::back_inserter(text),
-                 "{},{},{:.9f},{:.9f},{:.9f},{:.9f},{:.9f},{},{}\n", keys, rank,
-                 core::Seconds(step.load), core::Seconds(step.compute),
-                 core::Seconds(step.proc), core::Seconds(step.barrier),
-                 core::Seconds(step.overshoot), step.samples, step.bytes);
+  const metrics::CpuSplit cpu =
+      metrics::SplitCpu(step.cpu, step.cpu_main, step.checking);
+  fmt::format_to(
+      std::back_inserter(text),
+      "{},{},{:.9f},{:.9f},{:.9f},{:.9f},{:.9f},{},{},{:.9f},{:.9f},{:.9f}\n",
+      keys, rank, core::Seconds(step.load), core::Seconds(step.compute),
+      core::Seconds(step.proc), core::Seconds(step.barrier),
+      core::Seconds(step.overshoot), step.samples, step.bytes,
+      core::Seconds(cpu.reading), core::Seconds(cpu.checking),
+      core::Seconds(cpu.rest));
 }
 
 // One block of an epoch on every rank; null where a rank has none.

@@ -11,9 +11,10 @@
 namespace stoker::reporting {
 
 // Columns: epoch, block (number from 1, or "eval"), step (from 1 in the block),
-// rank, load_s, compute_s, proc_s, barrier_s, overshoot_s, samples, bytes. Rows
-// in that order of keys. Grows by whole epochs, so that what an aborted run
-// leaves can be used. One thread.
+// rank, load_s, compute_s, proc_s, barrier_s, overshoot_s, samples, bytes, and
+// the CPU time since the step before: cpu_reading_s, cpu_checking_s,
+// cpu_rest_s. Rows in that order of keys. Grows by whole epochs, so that what
+// an aborted run leaves can be used. One thread.
 class StepsCsv {
  public:
   // Makes the file anew, with the line of names. Errors name the file.

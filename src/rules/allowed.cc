@@ -31,6 +31,12 @@ constexpr auto kAllowedKeys = std::to_array<AllowedKey>({
     {"dataset.format", Verdict::kOpen},
     {"dataset.num_samples_per_file", Verdict::kOpen},
     {"reader.data_loader", Verdict::kOpen},
+    // Ours. Threads of the emulator ask for nothing else; the model in effect
+    // has a rule of its own.
+    {"reader.pump_threads", Verdict::kClosed},
+    {"reader.loader_model", Verdict::kClosed},
+    {"reader.request_bytes", Verdict::kOpen},
+    {"reader.byte_budget", Verdict::kOpen},
 });
 
 // Keys of this section choose phases; they are judged by what they do.
@@ -41,6 +47,8 @@ constexpr auto kModels =
 constexpr auto kAcceleratorTypes =
     std::to_array<std::string_view>({"a100", "h100"});
 constexpr std::string_view kDirectReadModel = "unet3d";
+// Whose pipeline the rules of this version of the benchmark are about.
+constexpr std::string_view kClosedLoader = "dlio-v2";
 
 std::string KeysOf(Verdict division) {
   std::vector<std::string_view> keys;
@@ -104,6 +112,19 @@ void CheckDirectReads(const RunClaim& claim, std::vector<Finding>& findings) {
                              claim.odirect ? "on" : "off", claim.model),
        .remedy = broken ? "leave reader.odirect off" : "",
        .level = broken ? Verdict::kInvalid : Verdict::kClosed});
+}
+
+void CheckLoader(const RunClaim& claim, std::vector<Finding>& findings) {
+  const bool closed = claim.loader_model == kClosedLoader;
+  findings.push_back(
+      {.rule = "loader_model",
+       .expected = fmt::format("CLOSED: reader.loader_model={}", kClosedLoader),
+       .actual = std::string(claim.loader_model),
+       .remedy = closed ? ""
+                        : fmt::format("submit as OPEN, or leave "
+                                      "reader.loader_model at {}",
+                                      kClosedLoader),
+       .level = closed ? Verdict::kClosed : Verdict::kOpen});
 }
 
 void CheckFileCount(const RunClaim& claim, std::vector<Finding>& findings) {
@@ -189,6 +210,7 @@ Judgement Judge(const RunClaim& claim) {
   CheckFileCount(claim, findings);
   CheckOverrides(claim, findings);
   CheckDirectReads(claim, findings);
+  CheckLoader(claim, findings);
   CheckConditions(claim, findings);
   for (const Finding& finding : findings) {
     judgement.verdict = std::max(judgement.verdict, finding.level);

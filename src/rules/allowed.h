@@ -48,14 +48,15 @@ std::string_view OverrideKey(std::string_view override_text);
 
 // The facts the rules look at.
 struct RunClaim {
-  std::string_view model;                  // "unet3d"
-  std::string_view accelerator_type;       // "h100"
-  std::span<const std::string> overrides;  // as typed
-  bool odirect = false;                    // reader.odirect in effect
-  std::uint64_t files_train = 0;           // dataset.num_files_train in effect
-  Sizing required;                         // SizeDataset of this run
-  bool memory_known = true;                // `required` knows the hosts' memory
-  bool checks = true;        // checksums of the formats are verified
+  std::string_view model;                     // "unet3d"
+  std::string_view accelerator_type;          // "h100"
+  std::span<const std::string> overrides;     // as typed
+  bool odirect = false;                       // reader.odirect in effect
+  std::string_view loader_model = "dlio-v2";  // in effect
+  std::uint64_t files_train = 0;  // dataset.num_files_train in effect
+  Sizing required;                // SizeDataset of this run
+  bool memory_known = true;       // `required` knows the hosts' memory
+  bool checks = true;             // checksums of the formats are verified
   bool real_storage = true;  // not memory, simulated, or failing on purpose
 };
 

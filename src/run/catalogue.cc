@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "emulator/loader.h"
 #include "formats/registry.h"
 #include "storage/registry.h"
 
@@ -25,7 +26,15 @@ std::string DescribeBackends() {
 std::string DescribeFormats() {
   std::string text;
   for (const formats::FormatInfo& format : formats::Formats()) {
-    text += fmt::format("  {:<9} {}\n", format.name, format.summary);
+    text += fmt::format("  {:<19} {}\n", format.name, format.summary);
+  }
+  return text;
+}
+
+std::string DescribeLoaders() {
+  std::string text = "reader.loader_model:\n";
+  for (const emulator::LoaderModelInfo& model : emulator::LoaderModels()) {
+    text += fmt::format("  {:<9} {}\n", model.name, model.summary);
   }
   return text;
 }

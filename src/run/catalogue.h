@@ -8,5 +8,6 @@ namespace stoker::run {
 
 std::string DescribeBackends();
 std::string DescribeFormats();
+std::string DescribeLoaders();
 
 }  // namespace stoker::run

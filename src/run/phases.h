@@ -31,17 +31,27 @@ inline bool Leads(const RankContext& context) {
   return context.comm->rank() == 0;
 }
 
+enum class DatagenAction : std::uint8_t { kGenerate, kVerify, kDelete };
+
 struct DatagenRequest {
+  DatagenAction action = DatagenAction::kGenerate;
   const config::LoadedConfig* config = nullptr;
   std::string data_uri;
+  std::string content = "counter";  // or "dlio", the reference's bytes
   std::uint64_t distinct = 0;  // > 0: that many contents, the rest hard links
   bool write_index = false;    // tfrecord: a text index beside
   std::string tool;            // name and version, for the manifest
 };
 
-// Collective.
+// Collective. kCorruption: verifying found a dataset that is not whole, and
+// said what is wrong with it.
 core::Status RunDatagen(const RankContext& context,
                         const DatagenRequest& request);
+
+// What --what-if prints of generating: numbers and bytes. Stores nothing, but
+// goes over all contents.
+core::Result<std::string> DescribeDatagen(const DatagenRequest& request,
+                                          std::int64_t processes);
 
 struct TrainRequest {
   const config::LoadedConfig* config = nullptr;

@@ -12,8 +12,8 @@ namespace stoker::run {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> kModelFolders{"unet3d", "resnet50",
-                                                        "cosmoflow"};
+constexpr std::array<std::string_view, 4> kModelFolders{
+    "unet3d", "resnet50", "cosmoflow", "retinanet"};
 
 // Position in `uri` where the text of the innermost back end begins.
 std::size_t InnermostStart(std::string_view uri) {

@@ -59,12 +59,40 @@ Status CheckKeys(const WorkloadConfig& workload) {
 }
 
 emulator::PipelineShape ShapeOf(const WorkloadConfig& workload,
+                                emulator::LoaderModel model,
                                 const formats::Format& format) {
+  if (model == emulator::LoaderModel::kLean) {
+    return emulator::PipelineShape::kShuffled;
+  }
   if (workload.reader.data_loader != config::DataLoader::kTensorflow) {
     return emulator::PipelineShape::kTorch;
   }
   return format.streams_samples() ? emulator::PipelineShape::kTfRecord
                                   : emulator::PipelineShape::kTfGenerator;
+}
+
+// What the loader model cannot do with this format.
+Status CheckReader(const config::ReaderConfig& reader, const RunPlan& plan) {
+  using Style = formats::ReaderOptions::Style;
+  const bool lean = plan.model == emulator::LoaderModel::kLean;
+  if (reader.odirect && !lean && !plan.format->Supports(Style::kDirect)) {
+    return Invalid(fmt::format(
+        "reader.odirect: the readers of {} have no O_DIRECT mode (npz and npy "
+        "have one); remedy: leave it off, or reader.loader_model=lean",
+        plan.format->name()));
+  }
+  if (lean && !plan.format->Supports(Style::kSample)) {
+    return Invalid(fmt::format(
+        "reader.loader_model=lean: single samples of {} cannot be asked for",
+        plan.format->name()));
+  }
+  constexpr std::int64_t kBlock = 4096;
+  if (reader.request_bytes % kBlock != 0) {
+    return Invalid(
+        fmt::format("reader.request_bytes={} is not a multiple of {}",
+                    reader.request_bytes, kBlock));
+  }
+  return {};
 }
 
 std::string StepsFormula(const dataset::OrderSpec& order) {
@@ -110,6 +138,27 @@ Status PlanTraining(const config::LoadedConfig& config, RunPlan& plan) {
   return {};
 }
 
+// Formats whose samples cannot be had one by one are read whole for each of
+// them (quirk Q14).
+Status CheckWholeFileReads(const config::LoadedConfig& config, RunPlan& plan) {
+  if (plan.samples_per_file == 1 ||
+      emulator::AsksForSingleSamples(*plan.format, plan.model)) {
+    return {};
+  }
+  const std::string what = fmt::format(
+      "{} with {} samples per file: the whole file is read for every sample",
+      plan.format->name(), plan.samples_per_file);
+  if (!config.compat.v2_0 || plan.model == emulator::LoaderModel::kLean) {
+    return Invalid(
+        fmt::format("{}; remedy: dataset.num_samples_per_file=1{}", what,
+                    plan.model == emulator::LoaderModel::kLean
+                        ? ", as reader.loader_model=lean reads nothing twice"
+                        : ", or --compat v2.0 to read as the reference does"));
+  }
+  plan.warnings.push_back(what + ", as the reference does");
+  return {};
+}
+
 Status CheckPipeline(const config::LoadedConfig& config, RunPlan& plan) {
   const WorkloadConfig& workload = config.workload;
   if (plan.shape == emulator::PipelineShape::kTfRecord) {
@@ -125,6 +174,7 @@ Status CheckPipeline(const config::LoadedConfig& config, RunPlan& plan) {
       }
     }
   } else if (config.compat.v2_0 &&
+             plan.model == emulator::LoaderModel::kDlioV2 &&
              dataset::ReferenceShareIsUneven(plan.train, plan.steps)) {
     return Invalid(fmt::format(
         "--compat v2.0: with {} samples on {} ranks some ranks would have "
@@ -134,19 +184,10 @@ Status CheckPipeline(const config::LoadedConfig& config, RunPlan& plan) {
         plan.train.samples(), plan.train.ranks, plan.steps,
         plan.train.batch_size));
   }
-  if (!plan.format->streams_samples() && plan.samples_per_file > 1) {
-    const std::string what = fmt::format(
-        "{} with {} samples per file: the whole file is read for every sample",
-        plan.format->name(), plan.samples_per_file);
-    if (!config.compat.v2_0) {
-      return Invalid(what +
-                     "; remedy: dataset.num_samples_per_file=1, or "
-                     "--compat v2.0 to read as the reference does");
-    }
-    plan.warnings.push_back(what + ", as the reference does");
-  }
+  STOKER_TRY(CheckWholeFileReads(config, plan));
   if (workload.reader.read_threads == 0 &&
-      plan.shape != emulator::PipelineShape::kTorch) {
+      (plan.shape == emulator::PipelineShape::kTfRecord ||
+       plan.shape == emulator::PipelineShape::kTfGenerator)) {
     plan.warnings.emplace_back(
         "reader.read_threads=0: the tensorflow pipeline uses 1");
   }
@@ -181,6 +222,7 @@ emulator::LoaderOptions CommonLoaderOptions(const config::LoadedConfig& config,
                                             const RankSeat& seat) {
   const config::ReaderConfig& reader = config.workload.reader;
   emulator::LoaderOptions options;
+  options.model = plan.model;
   options.rank = seat.rank;
   options.epochs = plan.epochs;
   options.read_threads = static_cast<std::uint32_t>(reader.read_threads);
@@ -189,6 +231,10 @@ emulator::LoaderOptions CommonLoaderOptions(const config::LoadedConfig& config,
   options.prefetch_size = static_cast<std::uint32_t>(reader.prefetch_size);
   options.shuffle_size = static_cast<std::uint32_t>(reader.shuffle_size);
   options.transfer_size = static_cast<std::uint32_t>(reader.transfer_size);
+  options.direct = reader.odirect;
+  options.pump_threads = static_cast<std::uint32_t>(reader.pump_threads);
+  options.request_bytes = static_cast<std::uint32_t>(reader.request_bytes);
+  options.byte_budget = static_cast<std::uint64_t>(reader.byte_budget);
   options.shuffle_files = reader.file_shuffle != config::Shuffle::kOff;
   options.shuffle_samples = reader.sample_shuffle != config::Shuffle::kOff;
   options.seed = seat.seed;
@@ -199,7 +245,8 @@ emulator::LoaderOptions CommonLoaderOptions(const config::LoadedConfig& config,
                                         seat.rank, Purpose::kPreprocess);
   }
   options.check = seat.check;
-  options.read_past_end = config.compat.v2_0;
+  options.read_past_end =
+      config.compat.v2_0 && plan.model == emulator::LoaderModel::kDlioV2;
   options.io_timeout = seat.io_timeout;
   return options;
 }
@@ -218,19 +265,29 @@ core::Result<RunPlan> MakePlan(const config::LoadedConfig& config,
                 .stdev = data.record_length_bytes_stdev,
                 .resize = data.record_length_bytes_resize};
   plan.samples_per_file = static_cast<std::uint32_t>(data.num_samples_per_file);
+  plan.chunk_edge = ChunkEdgeOf(data);
   plan.returned_bytes = dataset::ReturnedBytes(plan.sizes);
-  plan.shape = ShapeOf(workload, *plan.format);
+  STOKER_ASSIGN(plan.model,
+                emulator::FindLoaderModel(workload.reader.loader_model));
+  plan.shape = ShapeOf(workload, plan.model, *plan.format);
   plan.epochs = static_cast<std::uint32_t>(workload.train.epochs);
   plan.train = OrderOf(data.num_files_train, data.num_samples_per_file,
                        workload.reader.batch_size, options.ranks);
   plan.eval = OrderOf(data.num_files_eval, data.num_samples_per_file,
                       workload.reader.batch_size_eval, options.ranks);
   if (workload.workflow.train) {
+    STOKER_TRY(CheckReader(workload.reader, plan));
     STOKER_TRY(PlanTraining(config, plan));
     STOKER_TRY(CheckPipeline(config, plan));
     STOKER_TRY(PlanEvaluation(workload, plan));
   }
   return plan;
+}
+
+std::uint32_t ChunkEdgeOf(const config::DatasetConfig& data) {
+  return data.format == "hdf5" && data.enable_chunking
+             ? dataset::ChunkEdge(static_cast<std::uint64_t>(data.chunk_size))
+             : 0;
 }
 
 emulator::LoaderOptions TrainLoaderOptions(const config::LoadedConfig& config,
@@ -256,15 +313,28 @@ core::Result<std::uint64_t> LoaderBytesPerRank(
   const WorkloadConfig& workload = config.workload;
   RunPlan plan;
   STOKER_ASSIGN(plan.format, formats::FindFormat(workload.dataset.format));
-  plan.shape = ShapeOf(workload, *plan.format);
+  STOKER_ASSIGN(plan.model,
+                emulator::FindLoaderModel(workload.reader.loader_model));
+  plan.shape = ShapeOf(workload, plan.model, *plan.format);
   plan.train.batch_size =
       static_cast<std::uint64_t>(workload.reader.batch_size);
+  plan.sizes = {.record_length = workload.dataset.record_length_bytes,
+                .stdev = workload.dataset.record_length_bytes_stdev,
+                .resize = workload.dataset.record_length_bytes_resize};
+  // Sizes of files count only where buffers hold whole ones.
+  const auto files =
+      static_cast<std::uint64_t>(workload.dataset.num_files_train);
+  const dataset::Shapes shapes =
+      dataset::Shapes::Make(plan.sizes, workload.reader.odirect ? files : 1);
   emulator::LoaderData data;
   data.format = plan.format;
-  data.returned_bytes = dataset::ReturnedBytes(
-      {.record_length = workload.dataset.record_length_bytes,
-       .stdev = workload.dataset.record_length_bytes_stdev,
-       .resize = workload.dataset.record_length_bytes_resize});
+  data.specs = {.shapes = &shapes,
+                .train_files = shapes.files(),
+                .samples_per_file = static_cast<std::uint32_t>(
+                    workload.dataset.num_samples_per_file),
+                .nominal_edge = dataset::NominalEdge(plan.sizes)};
+  data.naming.total = shapes.files();
+  data.returned_bytes = dataset::ReturnedBytes(plan.sizes);
   return emulator::PoolBytes(plan.shape, data,
                              TrainLoaderOptions(config, plan, {}),
                              storage::ReadLimits{});

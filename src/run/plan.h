@@ -25,6 +25,8 @@ struct RunPlan {
   const formats::Format* format = nullptr;
   dataset::SizeModel sizes;
   std::uint32_t samples_per_file = 1;
+  std::uint32_t chunk_edge = 0;  // hdf5; 0: contiguous
+  emulator::LoaderModel model{};
   emulator::PipelineShape shape{};
   dataset::OrderSpec train;
   dataset::OrderSpec eval;  // files 0 without evaluation
@@ -39,6 +41,9 @@ struct RunPlan {
 // ranks, and what would do.
 core::Result<RunPlan> MakePlan(const config::LoadedConfig& config,
                                const PlanOptions& options);
+
+// Edge of the chunks of its hdf5 files; 0: contiguous, or another format.
+std::uint32_t ChunkEdgeOf(const config::DatasetConfig& data);
 
 // What a rank's loader of the train or valid set is told.
 struct RankSeat {
@@ -55,7 +60,7 @@ emulator::LoaderOptions EvalLoaderOptions(const config::LoadedConfig& config,
                                           const RankSeat& seat);
 
 // Memory a rank's training loader will take on local files, whatever the
-// dataset's size.
+// dataset's size; with reader.odirect the largest of its files counts.
 core::Result<std::uint64_t> LoaderBytesPerRank(
     const config::LoadedConfig& config);
 

@@ -54,6 +54,7 @@ Status RunRankProcess(const RankProcessOptions& options,
   }
   Console console({.speaks = comm->rank() == 0,
                    .level = options.level,
+                   .format = options.format,
                    .progress_columns = options.progress_columns});
   const RankContext context{.comm = comm.get(),
                             .clock = &clock,

@@ -20,6 +20,7 @@ bool StartedAsRank();
 struct RankProcessOptions {
   std::int64_t ranks = 1;  // the command asks for; must be what was started
   LogLevel level = LogLevel::kInfo;
+  LogFormat format = LogFormat::kText;
   int progress_columns = 0;
 };
 

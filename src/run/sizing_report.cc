@@ -147,6 +147,7 @@ Admission AdmitRun(const AdmissionRequest& request) {
        .accelerator_type = request.accelerator,
        .overrides = request.config->overrides,
        .odirect = workload.reader.odirect,
+       .loader_model = workload.reader.loader_model,
        .files_train =
            static_cast<std::uint64_t>(workload.dataset.num_files_train),
        .required = sizing.value(),

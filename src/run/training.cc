@@ -3,10 +3,10 @@
 #include <chrono>
 #include <memory>
 #include <random>
+#include <span>
 #include <string>
 #include <utility>
 
-#include "core/units.h"
 #include "dataset/op_stream.h"
 #include "emulator/epoch.h"
 #include "metrics/collect.h"
@@ -14,14 +14,15 @@
 #include "metrics/recorder.h"
 #include "metrics/step_gather.h"
 #include "metrics/summary.h"
-#include "reporting/console_report.h"
 #include "reporting/dlio_log.h"
 #include "reporting/json_report.h"
 #include "reporting/rank_report.h"
 #include "reporting/record_report.h"
 #include "reporting/result_folder.h"
 #include "reporting/steps_csv.h"
+#include "run/internal/live_view.h"
 #include "run/internal/setup.h"
+#include "run/internal/training_events.h"
 #include "run/phases.h"
 #include "storage/registry.h"
 
@@ -30,8 +31,6 @@ namespace stoker::run {
 namespace {
 
 using core::Status;
-
-constexpr core::Nanos kProgressInterval = std::chrono::milliseconds(500);
 
 metrics::WallTime WallNow() {
   return std::chrono::time_point_cast<core::Nanos>(
@@ -57,6 +56,7 @@ class Training final : private emulator::LoopObserver {
     // All look before any takes its memory.
     STOKER_TRY(comm::Agree(*context_.comm, CheckRoom()));
     STOKER_TRY(comm::Agree(*context_.comm, Prepare()));
+    STOKER_TRY(MakeLiveView());
     Announce();
     Status status = Loop();
     if (status.ok()) {
@@ -115,8 +115,12 @@ class Training final : private emulator::LoopObserver {
   }
 
   Status CheckRoom() {
-    STOKER_ASSIGN(const auto queue,
-                  backend_->NewReadQueue({.depth = 1}, *context_.clock));
+    STOKER_ASSIGN(
+        const auto queue,
+        backend_->NewReadQueue({.depth = 1,
+                                .access = emulator::AccessOf(
+                                    DataOf(false), LoaderOptionsOf(false))},
+                               *context_.clock));
     real_data_ = queue->limits().real_data;
     std::uint64_t pool = 0;
     std::uint64_t files = 0;
@@ -127,7 +131,7 @@ class Training final : private emulator::LoopObserver {
       const emulator::LoaderOptions options = LoaderOptionsOf(valid);
       pool += emulator::PoolBytes(plan_.shape, DataOf(valid), options,
                                   queue->limits());
-      files += emulator::OpenFiles(plan_.shape, options);
+      files += emulator::OpenFiles(plan_.shape, DataOf(valid), options);
     }
     return internal::CheckHost(pool, context_.comm->local_size(), files);
   }
@@ -156,9 +160,9 @@ class Training final : private emulator::LoopObserver {
   }
 
   core::Result<std::unique_ptr<emulator::Loader>> MakeLoader(bool valid) const {
-    return emulator::MakeLoader(workload_.reader.loader_model, plan_.shape,
-                                DataOf(valid), LoaderOptionsOf(valid),
-                                *context_.clock, *context_.cancel);
+    return emulator::MakeLoader(plan_.shape, DataOf(valid),
+                                LoaderOptionsOf(valid), *context_.clock,
+                                *context_.cancel);
   }
 
   void FillFacts() {
@@ -173,6 +177,8 @@ class Training final : private emulator::LoopObserver {
     facts_.num_files_train = plan_.train.files;
     facts_.num_files_eval =
         static_cast<std::uint64_t>(workload_.dataset.num_files_eval);
+    facts_.dataset_files_train = dataset_.train.total;
+    facts_.dataset_files_eval = dataset_.valid.total;
     facts_.num_samples_per_file = plan_.samples_per_file;
     facts_.distinct_contents = dataset_.distinct;
     facts_.record_length_bytes = plan_.sizes.record_length;
@@ -188,9 +194,10 @@ class Training final : private emulator::LoopObserver {
     facts_.backend = backend_->scheme();
     facts_.engine = train_loader_->engine();
     facts_.loader_model = workload_.reader.loader_model;
-    facts_.data_loader = plan_.shape == emulator::PipelineShape::kTorch
-                             ? "pytorch"
-                             : "tensorflow";
+    facts_.data_loader =
+        workload_.reader.data_loader == config::DataLoader::kPytorch
+            ? "pytorch"
+            : "tensorflow";
     facts_.format = plan_.format->name();
     facts_.read_threads =
         static_cast<std::uint32_t>(workload_.reader.read_threads);
@@ -228,36 +235,61 @@ class Training final : private emulator::LoopObserver {
   }
 
   void Announce() {
-    Console& console = *context_.console;
-    console.Info(fmt::format(
-        "{} on {} accelerator(s), {} host(s): {} epochs of {} steps, batch {}, "
-        "compute {} s per step",
-        facts_.model, facts_.num_accelerators, facts_.num_hosts, plan_.epochs,
-        plan_.steps, plan_.train.batch_size, facts_.computation_time));
-    console.Info(fmt::format(
-        "reading {}{}{} with {} / {}, {} read threads{}", request_.data_uri,
-        facts_.engine.empty() ? "" : ", engine ", facts_.engine,
-        facts_.loader_model, facts_.data_loader, facts_.read_threads,
-        facts_.content_checks ? "" : ", checksums not verified"));
     std::uint64_t pool = train_loader_->pool_bytes();
     if (eval_loader_ != nullptr) {
       pool += eval_loader_->pool_bytes();
     }
-    console.Info(
-        fmt::format("memory: {} per rank for request buffers and batches ahead",
-                    core::FormatBytes(static_cast<double>(pool))));
+    context_.console->Info(internal::StartEvent(facts_, pool));
+    context_.console->RestartProgress();
+  }
+
+  emulator::LoopOptions LoopOptionsOf() const {
+    return {.epochs = plan_.epochs,
+            .steps = plan_.steps,
+            .evaluation = plan_.eval_steps > 0,
+            .eval_steps = plan_.eval_steps,
+            .eval_after_epoch = static_cast<std::uint32_t>(
+                workload_.evaluation.eval_after_epoch),
+            .epochs_between_evals = static_cast<std::uint32_t>(
+                workload_.evaluation.epochs_between_evals)};
+  }
+
+  // Rank 0 names the host of a slow rank.
+  Status MakeLiveView() {
+    STOKER_ASSIGN(const std::vector<comm::Bytes> names,
+                  context_.comm->Gather(comm::ToBytes(host_.hostname), 0));
+    if (!leads()) {
+      return {};
+    }
+    internal::LivePlan plan{
+        .epochs = plan_.epochs,
+        .steps = plan_.steps,
+        .eval_steps = plan_.eval_steps,
+        .evaluations = emulator::EvaluationEpochs(LoopOptionsOf()).size(),
+        .eval_compute = MeanEvalCompute(),
+        .counted = metrics::TrainCounted(facts_),
+        .hostname = {}};
+    for (const comm::Bytes& name : names) {
+      plan.hostname.push_back(comm::ToText(name));
+    }
+    live_ = std::make_unique<internal::LiveView>(std::move(plan));
+    return {};
+  }
+
+  core::Nanos MeanEvalCompute() const {
+    constexpr int kDraws = 64;
+    emulator::TimeSource source =
+        MakeTimeSource(*request_.config, workload_.evaluation.eval_time, rank(),
+                       Purpose::kEval);
+    core::Nanos sum{};
+    for (int i = 0; i < kDraws; ++i) {
+      sum += source.Next();
+    }
+    return sum / kDraws;
   }
 
   Status Loop() {
-    const emulator::LoopOptions options{
-        .epochs = plan_.epochs,
-        .steps = plan_.steps,
-        .evaluation = plan_.eval_steps > 0,
-        .eval_steps = plan_.eval_steps,
-        .eval_after_epoch =
-            static_cast<std::uint32_t>(workload_.evaluation.eval_after_epoch),
-        .epochs_between_evals = static_cast<std::uint32_t>(
-            workload_.evaluation.epochs_between_evals)};
+    const emulator::LoopOptions options = LoopOptionsOf();
     return emulator::RunEpochs(options,
                                {.comm = context_.comm,
                                 .clock = context_.clock,
@@ -271,37 +303,33 @@ class Training final : private emulator::LoopObserver {
 
   void OnEpochStart(std::uint32_t epoch) override {
     recorder_->BeginEpoch();
-    epoch_start_ = context_.clock->Now();
-    epoch_compute_ = {};
-    epoch_bytes_ = 0;
     if (leads()) {
+      live_->BeginEpoch(epoch, context_.clock->Now());
       log_status_ = log_->EpochStarted(Wall(), facts_, epoch);
     }
   }
 
-  void OnStep(std::uint32_t epoch, std::uint64_t step,
-              const metrics::StepRecord& record) override {
-    if (!context_.console->shows_progress()) {
-      return;
+  void OnStep(std::uint32_t /*epoch*/, std::uint64_t step,
+              const metrics::StepRecord& record,
+              const comm::RankedValue& longest_load) override {
+    if (leads()) {
+      live_->AddStep(step, record, longest_load);
+      ShowProgress();
     }
-    epoch_compute_ += record.compute;
-    epoch_bytes_ += record.bytes;
-    const core::TimePoint now = context_.clock->Now();
-    if (now < next_progress_) {
-      return;
+  }
+
+  void OnEvalStep(std::uint32_t /*epoch*/, std::uint64_t /*step*/,
+                  const metrics::StepRecord& record) override {
+    if (leads()) {
+      live_->AddEvalStep(record);
+      ShowProgress();
     }
-    next_progress_ = now + kProgressInterval;
-    const double seconds = core::Seconds(now - epoch_start_);
-    const double left = seconds / static_cast<double>(step + 1) *
-                        static_cast<double>(plan_.steps - step - 1);
-    context_.console->Progress(fmt::format(
-        "epoch {}/{} step {}/{}  AU so far {:.1f} %  {:.2f} GiB/s  epoch ends "
-        "in {}",
-        epoch, plan_.epochs, step + 1, plan_.steps,
-        100.0 * core::Seconds(epoch_compute_) / seconds,
-        core::ToGiB(static_cast<double>(epoch_bytes_) * context_.comm->size()) /
-            seconds,
-        core::FormatSeconds(left)));
+  }
+
+  void ShowProgress() {
+    if (context_.console->ProgressDue(context_.clock->Now())) {
+      context_.console->Progress(live_->ProgressEvent());
+    }
   }
 
   Status OnEpochEnd(metrics::EpochRecord&& record) override {
@@ -317,22 +345,19 @@ class Training final : private emulator::LoopObserver {
     if (leads()) {
       STOKER_TRY(steps_csv_->AddEpoch(ranks));
       STOKER_TRY(log_->EpochFinished(facts_, anchor_, record));
-      SayEpoch(metrics::SummariseEpoch(record, metrics::TrainCounted(facts_),
-                                       metrics::EvalCounted(facts_)));
+      SayEpoch(ranks);
     }
     return recorder_->AddEpoch(std::move(record));
   }
 
-  void SayEpoch(const metrics::EpochSummary& epoch) const {
-    const metrics::BlockSums& sums = epoch.blocks.front().sums;
-    context_.console->Info(fmt::format(
-        "epoch {}/{}: {} steps in {}, rank 0: AU {:.2f} %, {:.1f} samples/s, "
-        "{:.2f} GiB/s",
-        epoch.epoch, plan_.epochs, sums.steps,
-        core::FormatSeconds(core::Seconds(sums.wall)),
-        metrics::UtilisationPercent(sums),
-        metrics::CountedSamplesPerSecond(sums),
-        core::ToGiB(metrics::CountedBytesPerSecond(sums))));
+  void SayEpoch(std::span<const metrics::EpochRecord> ranks) const {
+    std::vector<metrics::EpochSummary> summaries;
+    summaries.reserve(ranks.size());
+    for (const metrics::EpochRecord& record : ranks) {
+      summaries.push_back(metrics::SummariseEpoch(
+          record, metrics::TrainCounted(facts_), metrics::EvalCounted(facts_)));
+    }
+    context_.console->Info(internal::EpochEvent(facts_, summaries));
   }
 
   Status Finish() {
@@ -364,6 +389,7 @@ class Training final : private emulator::LoopObserver {
       hashes.push_back(rank_record.facts.op_stream_hash);
     }
     record.op_stream_hash = dataset::CombineHashes(hashes);
+    record.longest_loads = live_->longest_loads();
     record.started = anchor_.wall;
     record.ended = Wall();
     const metrics::RunSummary summary = metrics::Summarise(record);
@@ -374,7 +400,7 @@ class Training final : private emulator::LoopObserver {
     // The record says "complete" only once all the others are there.
     STOKER_TRY(reporting::WriteRecord(PathOf(reporting::kRecordFile), record));
     context_.console->Info(
-        reporting::ConsoleReport(record, summary, request_.folder));
+        internal::SummaryEvent(record, summary, request_.folder));
     return {};
   }
 
@@ -398,11 +424,7 @@ class Training final : private emulator::LoopObserver {
   std::unique_ptr<reporting::StepsCsv> steps_csv_;
   std::unique_ptr<reporting::DlioLog> log_;
   Status log_status_;
-  // Of the running epoch, for the progress line.
-  core::TimePoint epoch_start_{};
-  core::TimePoint next_progress_{};
-  core::Nanos epoch_compute_{};
-  std::uint64_t epoch_bytes_ = 0;
+  std::unique_ptr<internal::LiveView> live_;
 };
 
 }  // namespace

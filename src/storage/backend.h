@@ -79,6 +79,9 @@ class Backend {
   virtual core::Status Link(std::string_view existing,
                             std::string_view name) = 0;
   virtual core::Status Remove(std::string_view object_name) = 0;
+  // Takes back EnsureFolder: removes the folder `prefix` ("valid/") if it is
+  // there and empty. Nothing to do where folders exist by their objects alone.
+  virtual core::Status RemoveFolder(std::string_view /*prefix*/) { return {}; }
   // Free space for new objects; UINT64_MAX where unlimited.
   virtual core::Result<std::uint64_t> FreeBytes() = 0;
   // How many more objects there can be (inodes of a file system); UINT64_MAX

@@ -59,6 +59,7 @@ class FileBackend final : public Backend {
   core::Status EnsureFolder(std::string_view prefix) override;
   core::Status Link(std::string_view existing, std::string_view name) override;
   core::Status Remove(std::string_view object_name) override;
+  core::Status RemoveFolder(std::string_view prefix) override;
   core::Result<std::uint64_t> FreeBytes() override {
     return internal::FreeBytesAt(internal::NearestExisting(settings_.root));
   }
@@ -221,6 +222,15 @@ core::Status FileBackend::Remove(std::string_view object_name) {
   const std::string path = Path(object_name);
   if (::unlink(path.c_str()) != 0) {
     return core::Status::FromErrno(errno, "remove " + path);
+  }
+  return {};
+}
+
+core::Status FileBackend::RemoveFolder(std::string_view prefix) {
+  const std::string path(internal::FolderOf(Path(prefix)));
+  if (::rmdir(path.c_str()) != 0 && errno != ENOENT && errno != ENOTEMPTY &&
+      errno != EEXIST) {
+    return core::Status::FromErrno(errno, "remove folder " + path);
   }
   return {};
 }

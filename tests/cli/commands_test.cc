@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/exit_codes.h"
+#include "reporting/json.h"
 #include "tests/support/temp_dir.h"
 
 namespace stoker::cli {
@@ -55,6 +56,25 @@ TEST(RunCommand, NothingAskedIsAnsweredOnStderr) {
   EXPECT_EQ(said.exit_code, kExitGeneral);
   EXPECT_THAT(said.out, IsEmpty());
   EXPECT_THAT(said.err, HasSubstr("usage"));
+}
+
+TEST(RunCommand, ErrorsAreJsonLinesWhereAskedFor) {
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"--log-format", "json", "--no-such-option"},
+        {"--log-format=json", "--num-accelerators", "x", "--model", "unet3d"},
+        {"--log-format=json", "--num-accelerators", "1", "--model", "no-such",
+         "-g", "h100"}}) {
+    std::vector<std::string> all{"training", "run"};
+    all.insert(all.end(), words.begin(), words.end());
+    const Said said = Say(all);
+    EXPECT_NE(said.exit_code, kExitSuccess);
+    EXPECT_THAT(said.out, IsEmpty());
+    const auto line = reporting::ParseJson(said.err);
+    ASSERT_TRUE(line.ok()) << said.err;
+    EXPECT_EQ(reporting::DumpJson(*line.value().Find("level"), -1),
+              "\"ERROR\"");
+    EXPECT_NE(line.value().Find("message"), nullptr);
+  }
 }
 
 TEST(RunCommand, UnknownWordsAreBadArgumentsWithASuggestion) {

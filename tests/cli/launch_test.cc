@@ -7,9 +7,14 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "core/cancel.h"
+#include "core/text.h"
+#include "reporting/json.h"
 #include "tests/support/temp_dir.h"
 
 namespace stoker::cli {
@@ -172,9 +177,11 @@ class RunChildTest : public ::testing::Test {
   ChildResult Run(const std::string& script) {
     CaptureStdout();
     CaptureStderr();
-    auto result = RunChild(
-        {"/bin/sh", "-c", script},
-        {.stdout_file = out_file(), .stderr_file = err_file()}, cancel_);
+    auto result = RunChild({"/bin/sh", "-c", script},
+                           {.stdout_file = out_file(),
+                            .stderr_file = err_file(),
+                            .format = format_},
+                           cancel_);
     out_ = GetCapturedStdout();
     err_ = GetCapturedStderr();
     EXPECT_TRUE(result.ok()) << result.status().ToString();
@@ -185,6 +192,7 @@ class RunChildTest : public ::testing::Test {
 
   stoker::testing::TempDir dir_;
   core::CancelFlag cancel_;
+  run::LogFormat format_ = run::LogFormat::kText;
   std::string out_;
   std::string err_;
 };
@@ -242,6 +250,40 @@ TEST_F(RunChildTest, RanksToldToStopAreNotTheCause) {
   EXPECT_TRUE(lost_host.is_cause);
   EXPECT_EQ(stopped.first_error, "asked to stop");
   EXPECT_FALSE(stopped.is_cause);
+}
+
+TEST_F(RunChildTest, AsJsonLinesOfTheRanksGoThroughAndOthersAreWrapped) {
+  format_ = run::LogFormat::kJson;
+  Run("printf '{\"event\":\"epoch_end\",\"epoch\":1}\\r\\n\\n[1,2]\\nmpi "
+      "\"x\"'; "
+      "echo 'mpirun: oops' >&2");
+
+  const std::vector<std::string_view> lines = core::Split(out_, '\n');
+  ASSERT_EQ(lines.size(), 4U) << out_;  // the last is empty
+  EXPECT_EQ(lines[0], R"({"event":"epoch_end","epoch":1})");
+  for (const auto& [line, message] :
+       {std::pair{lines[1], "[1,2]"}, std::pair{lines[2], "mpi \"x\""}}) {
+    const auto parsed = reporting::ParseJson(line);
+    ASSERT_TRUE(parsed.ok()) << line;
+    EXPECT_EQ(reporting::DumpJson(*parsed.value().Find("event"), -1),
+              "\"launcher\"");
+    EXPECT_EQ(std::get<std::string>(parsed.value().Find("message")->value()),
+              message);
+  }
+  EXPECT_THAT(err_, HasSubstr(R"("level":"WARNING")"));
+  EXPECT_EQ(TextOf(out_file()), out_);
+  EXPECT_EQ(TextOf(err_file()), err_);
+}
+
+TEST_F(RunChildTest, AsJsonTheFirstErrorIsRemembered) {
+  format_ = run::LogFormat::kJson;
+  const ChildResult result =
+      Run(R"(echo '{"level":"WARNING","message":"no"}' >&2; )"
+          R"(echo '{"level":"ERROR","message":"the cause"}' >&2; )"
+          R"(echo '{"level":"ERROR","message":"later"}' >&2; exit 1)");
+
+  EXPECT_EQ(result.first_error, "the cause");
+  EXPECT_EQ(result.exit_code, 1);
 }
 
 TEST_F(RunChildTest, OnlyStatusesOfOursAreKept) {

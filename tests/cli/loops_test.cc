@@ -63,7 +63,7 @@ TEST(LoopTable, SpreadIsOfTheCountedRuns) {
             "  mean          93.00      2.000\n"
             "  min           90.00      1.000\n"
             "  max           97.00      3.000\n"
-            "  CV %           3.88      50.00\n");
+            "  CV %           3.88      50.00");
 }
 
 TEST(LoopTable, FailedRunsAreNamedAndNotCounted) {

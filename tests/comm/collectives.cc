@@ -71,6 +71,26 @@ void CheckAllGather(Communicator& comm) {
   }
 }
 
+void CheckBarrierMax(Communicator& comm) {
+  // Many in a row: a rank may be a call ahead of another. In each another rank
+  // brings the most, now and then less than nothing.
+  for (int round = 0; round < 50; ++round) {
+    const int most = round % comm.size();
+    const std::int64_t value = round % 3 == 0 ? -5 : (1LL << 40) + round;
+    const auto largest = comm.BarrierMax(
+        kCollectiveTimeout, comm.rank() == most ? value : value - 1);
+    ASSERT_TRUE(largest.ok()) << largest.status().ToString();
+    EXPECT_EQ(largest.value().value, value);
+    EXPECT_EQ(largest.value().rank, most);
+  }
+  // All but rank 0 bring the same: the lowest of them.
+  const auto equal =
+      comm.BarrierMax(kCollectiveTimeout, comm.rank() == 0 ? 6 : 7);
+  ASSERT_TRUE(equal.ok()) << equal.status().ToString();
+  EXPECT_EQ(equal.value().value, comm.size() == 1 ? 6 : 7);
+  EXPECT_EQ(equal.value().rank, comm.size() == 1 ? 0 : 1);
+}
+
 void CheckAgree(Communicator& comm) {
   EXPECT_TRUE(Agree(comm, {}).ok());
   // Every rank from the middle on fails, each in its own way.

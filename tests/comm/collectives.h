@@ -12,6 +12,7 @@ void CheckPlaces(Communicator& comm);
 void CheckBroadcast(Communicator& comm);
 void CheckGather(Communicator& comm);
 void CheckAllGather(Communicator& comm);
+void CheckBarrierMax(Communicator& comm);
 void CheckAgree(Communicator& comm);
 
 }  // namespace stoker::comm::testing

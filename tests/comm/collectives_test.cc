@@ -61,6 +61,10 @@ TEST_P(CommunicatorConformance, AllGatherGivesEveryRankTheSame) {
   Run(nullptr, testing::CheckAllGather);
 }
 
+TEST_P(CommunicatorConformance, BarrierMaxTellsAllWhoBroughtTheMost) {
+  Run(nullptr, testing::CheckBarrierMax);
+}
+
 TEST_P(CommunicatorConformance, AgreeGivesTheLowestFailingRanksStatusToAll) {
   Run(nullptr, testing::CheckAgree);
 }
@@ -101,6 +105,8 @@ TEST_P(CommunicatorConformance, ASetCancelFlagFailsEveryCall) {
   Run(&cancel, [](Communicator& comm) {
     Bytes data;
     EXPECT_EQ(comm.Barrier(kCollectiveTimeout).code(), Code::kCancelled);
+    EXPECT_EQ(comm.BarrierMax(kCollectiveTimeout, 1).status().code(),
+              Code::kCancelled);
     EXPECT_EQ(comm.Broadcast(data, 0).code(), Code::kCancelled);
     EXPECT_EQ(comm.Gather({}, 0).status().code(), Code::kCancelled);
     EXPECT_EQ(Agree(comm, Status(Code::kIoError, "mine")).message(), "mine");

@@ -69,7 +69,7 @@ TEST(NodeBarrier, TheLastToArriveReleasesAll) {
     threads.emplace_back([&host, &arrivals, rank] {
       for (int round = 1; round <= kRounds; ++round) {
         ++arrivals;
-        host.Rank(rank).Arrive();
+        host.Rank(rank).Arrive(0);
         EXPECT_TRUE(host.Rank(rank).AwaitRelease(NoLimit()).ok());
         EXPECT_GE(arrivals.load(), round * 5);
       }
@@ -87,11 +87,11 @@ TEST(NodeBarrier, WithALeaderNobodyLeavesBeforeItSaysSo) {
     threads.emplace_back([&host, &meetings, rank] {
       for (int round = 1; round <= kRounds; ++round) {
         NodeBarrier& barrier = host.Rank(rank);
-        barrier.Arrive();
+        barrier.Arrive(0);
         if (rank == 0) {
           EXPECT_TRUE(barrier.AwaitAll(NoLimit()).ok());
           ++meetings;
-          barrier.Release();
+          barrier.Release({});
         } else {
           EXPECT_TRUE(barrier.AwaitRelease(NoLimit()).ok());
           EXPECT_GE(meetings.load(), round);
@@ -101,11 +101,58 @@ TEST(NodeBarrier, WithALeaderNobodyLeavesBeforeItSaysSo) {
   }
 }
 
+// Ranks are world ranks 10 … 13; in round n rank n % 4 brings the most.
+TEST(NodeBarrier, EveryRankLearnsTheLargestValueAndItsWorldRank) {
+  constexpr int kRounds = 200;
+  Host host(4, false);
+  std::vector<std::jthread> threads;
+  threads.reserve(host.size());
+  for (int rank = 0; rank < 4; ++rank) {
+    threads.emplace_back([&host, rank] {
+      NodeBarrier& barrier = host.Rank(static_cast<std::size_t>(rank));
+      for (int round = 0; round < kRounds; ++round) {
+        const bool most = round % 4 == rank;
+        barrier.Arrive(most ? 1000 + round : -rank);
+        const auto largest = barrier.AwaitRelease(NoLimit());
+        ASSERT_TRUE(largest.ok());
+        EXPECT_EQ(largest.value().value, 1000 + round);
+        EXPECT_EQ(largest.value().rank, 10 + round % 4);
+      }
+    });
+  }
+}
+
+TEST(NodeBarrier, OfEqualValuesTheLowestRankIsNamed) {
+  Host host(3, false);
+  host.Rank(2).Arrive(-7);
+  host.Rank(1).Arrive(-7);
+  host.Rank(0).Arrive(-8);
+  const auto largest = host.Rank(0).AwaitRelease(NoLimit());
+  ASSERT_TRUE(largest.ok());
+  EXPECT_EQ(largest.value().value, -7);
+  EXPECT_EQ(largest.value().rank, 11);
+}
+
+TEST(NodeBarrier, TheLeaderSeesItsHostsLargestAndSaysWhatIsTheLargestOfAll) {
+  Host host(2, true);
+  host.Rank(1).Arrive(5);
+  host.Rank(0).Arrive(4);
+  const auto of_host = host.Rank(0).AwaitAll(NoLimit());
+  ASSERT_TRUE(of_host.ok());
+  EXPECT_EQ(of_host.value().value, 5);
+  EXPECT_EQ(of_host.value().rank, 11);
+  host.Rank(0).Release({.value = 9, .rank = 77});
+  const auto of_all = host.Rank(1).AwaitRelease(NoLimit());
+  ASSERT_TRUE(of_all.ok());
+  EXPECT_EQ(of_all.value().value, 9);
+  EXPECT_EQ(of_all.value().rank, 77);
+}
+
 TEST(NodeBarrier, TimeOutNamesTheMissingRanks) {
   Host host(4, false);
-  host.Rank(0).Arrive();
-  host.Rank(2).Arrive();
-  const core::Status status = host.Rank(0).AwaitRelease(Expired());
+  host.Rank(0).Arrive(0);
+  host.Rank(2).Arrive(0);
+  const core::Status status = host.Rank(0).AwaitRelease(Expired()).status();
   EXPECT_EQ(status.code(), Code::kTimedOut);
   EXPECT_EQ(status.message(),
             "barrier: waited in vain for 2 of the 4 ranks of this host: "
@@ -114,8 +161,8 @@ TEST(NodeBarrier, TimeOutNamesTheMissingRanks) {
 
 TEST(NodeBarrier, ACompletedBarrierIsLeftEvenPastTheDeadline) {
   Host host(2, false);
-  host.Rank(0).Arrive();
-  host.Rank(1).Arrive();
+  host.Rank(0).Arrive(0);
+  host.Rank(1).Arrive(0);
   EXPECT_TRUE(host.Rank(0).AwaitRelease(Expired()).ok());
   EXPECT_TRUE(host.Rank(1).AwaitRelease(Expired()).ok());
 }
@@ -123,8 +170,8 @@ TEST(NodeBarrier, ACompletedBarrierIsLeftEvenPastTheDeadline) {
 TEST(NodeBarrier, AbortWakesWaitersWithTheFirstCause) {
   Host host(3, false);
   std::jthread waiter([&host] {
-    host.Rank(0).Arrive();
-    const core::Status status = host.Rank(0).AwaitRelease(NoLimit());
+    host.Rank(0).Arrive(0);
+    const core::Status status = host.Rank(0).AwaitRelease(NoLimit()).status();
     EXPECT_EQ(status.code(), Code::kUnavailable);
     EXPECT_EQ(status.message(), "rank 11: first");
   });
@@ -145,9 +192,9 @@ TEST(NodeBarrier, CancelEndsTheWait) {
   Host host(2, false);
   core::CancelFlag cancel;
   std::jthread waiter([&host, &cancel] {
-    host.Rank(0).Arrive();
+    host.Rank(0).Arrive(0);
     const core::Status status =
-        host.Rank(0).AwaitRelease({"barrier", core::kNever, &cancel});
+        host.Rank(0).AwaitRelease({"barrier", core::kNever, &cancel}).status();
     EXPECT_EQ(status.code(), Code::kCancelled);
   });
   cancel.Set();
@@ -157,9 +204,9 @@ TEST(NodeBarrier, ARankWhoseProcessEndedIsNoticed) {
   Host host(3, false);
   const pid_t dead = DeadProcess();
   host.Rank(2).Publish(12, dead);
-  host.Rank(0).Arrive();
-  host.Rank(1).Arrive();
-  const core::Status status = host.Rank(0).AwaitRelease(NoLimit());
+  host.Rank(0).Arrive(0);
+  host.Rank(1).Arrive(0);
+  const core::Status status = host.Rank(0).AwaitRelease(NoLimit()).status();
   const std::string gone = "rank 12 (pid " + std::to_string(dead) + ") is gone";
   EXPECT_EQ(status.code(), Code::kUnavailable);
   EXPECT_EQ(status.message(), "barrier: " + gone);
@@ -171,22 +218,23 @@ TEST(NodeBarrier, ARankThatArrivedMayEnd) {
   // before the others woke.
   Host host(3, false);
   host.Rank(2).Publish(12, DeadProcess());
-  host.Rank(2).Arrive();
+  host.Rank(2).Arrive(0);
   std::jthread waiter([&host] {
-    host.Rank(0).Arrive();
+    host.Rank(0).Arrive(0);
     EXPECT_TRUE(host.Rank(0).AwaitRelease(NoLimit()).ok());
   });
-  host.Rank(1).Arrive();
+  host.Rank(1).Arrive(0);
   EXPECT_TRUE(host.Rank(1).AwaitRelease(NoLimit()).ok());
 }
 
 TEST(NodeBarrier, ADeadLeaderIsNoticedThoughItArrived) {
   Host host(2, true);
   host.Rank(0).Publish(10, DeadProcess());
-  host.Rank(0).Arrive();
-  host.Rank(1).Arrive();
-  EXPECT_THAT(std::string(host.Rank(1).AwaitRelease(NoLimit()).message()),
-              HasSubstr("rank 10 (pid"));
+  host.Rank(0).Arrive(0);
+  host.Rank(1).Arrive(0);
+  EXPECT_THAT(
+      std::string(host.Rank(1).AwaitRelease(NoLimit()).status().message()),
+      HasSubstr("rank 10 (pid"));
 }
 
 TEST(NodeBarrier, LivingRanksAreAlive) {

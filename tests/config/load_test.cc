@@ -183,8 +183,6 @@ TEST(Load, RefusesWhatThisVersionCannotDo) {
               HasSubstr("allowed: local_fs"));
   EXPECT_THAT(ErrorOf("storage: {storage_type: aistore}"),
               HasSubstr("is not allowed; allowed: local_fs, parallel_fs"));
-  EXPECT_THAT(ErrorOf("reader: {odirect: true}"),
-              HasSubstr("reader.odirect: 'true' is not supported"));
 }
 
 TEST(Load, WarnsOfKeysThatChangeNothing) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/load.h"
@@ -135,11 +136,48 @@ TEST(Workloads, CosmoflowHasTheValuesOfTheTable) {
   }
 }
 
+TEST(Workloads, RetinanetHasTheValuesOfTheTable) {
+  struct Row {
+    const char* name;
+    std::int64_t batch;
+    double seconds;
+  };
+  for (const Row& row : {Row{"retinanet_b200", 24, 0.04755},
+                         Row{"retinanet_mi355", 32, 0.0634}}) {
+    const WorkloadConfig config = Shipped(row.name).workload;
+    EXPECT_EQ(config.model.name, "retinanet");
+    EXPECT_EQ(config.framework, Framework::kPytorch);
+    EXPECT_TRUE(config.workflow.train);
+    EXPECT_FALSE(config.workflow.generate_data);
+    EXPECT_EQ(config.dataset.data_folder, "data/retinanet");
+    EXPECT_EQ(config.dataset.format, "jpeg");
+    EXPECT_EQ(config.dataset.num_files_train, 1170301);
+    EXPECT_EQ(config.dataset.num_samples_per_file, 1);
+    EXPECT_EQ(config.dataset.record_length_bytes, 322957);
+    EXPECT_EQ(config.dataset.record_length_bytes_stdev, 0);
+    EXPECT_EQ(config.reader.loader_model, "dlio-v3");
+    EXPECT_EQ(config.reader.data_loader, DataLoader::kPytorch);
+    EXPECT_EQ(config.reader.batch_size, row.batch);
+    EXPECT_EQ(config.reader.read_threads, 8);
+    EXPECT_EQ(config.reader.file_shuffle, Shuffle::kSeed);
+    EXPECT_EQ(config.reader.sample_shuffle, Shuffle::kSeed);
+    EXPECT_EQ(config.train.epochs, 8);
+    EXPECT_EQ(config.train.computation_time.mean, row.seconds);
+    EXPECT_EQ(config.metric.au, 0.85);
+  }
+}
+
 // What datagen writes is what run expects.
 TEST(Workloads, DatagenFilesDescribeTheSameDataSet) {
-  for (const std::string model : {"unet3d", "resnet50", "cosmoflow"}) {
+  for (const auto& [model, accelerator] :
+       std::vector<std::pair<std::string, std::string>>{
+           {"unet3d", "_h100"},
+           {"resnet50", "_h100"},
+           {"cosmoflow", "_h100"},
+           {"retinanet", "_b200"},
+           {"retinanet", "_mi355"}}) {
     const LoadedConfig datagen = Shipped(model + "_datagen");
-    const LoadedConfig run = Shipped(model + "_h100");
+    const LoadedConfig run = Shipped(model + accelerator);
     EXPECT_TRUE(datagen.workload.workflow.generate_data);
     EXPECT_FALSE(datagen.workload.workflow.train);
     for (const EffectiveKey& key : datagen.keys) {

@@ -44,6 +44,12 @@ TEST(Crc32c, HasTheCatalogueCheckValue) {
   EXPECT_EQ(Crc32c(AsBytes(kCheckText)), 0xE3069283U);
 }
 
+TEST(Adler32, HasTheCatalogueCheckValueAndChains) {
+  EXPECT_EQ(Adler32(AsBytes(kCheckText)), 0x091E01DEU);
+  EXPECT_EQ(Adler32(AsBytes("56789"), Adler32(AsBytes("1234"))), 0x091E01DEU);
+  EXPECT_EQ(Adler32({}), 1U);
+}
+
 TEST(Crc32c, HasTheValuesOfRfc3720) {
   // Appendix B.4: 32 bytes of zeros, and of ones.
   const std::vector<std::byte> zeros(32);

@@ -274,5 +274,27 @@ TEST_F(DiscoverTest, GrantsEveryWishWhereNothingIsStored) {
             (Naming{.set = "valid", .suffix = "tfrecord", .total = 10}));
 }
 
+TEST_F(DiscoverTest, RefusesADatasetThatIsNotFinished) {
+  PutDataset();
+  ASSERT_TRUE(backend_->Remove(kManifestName).ok());
+  ASSERT_TRUE(WriteManifest(*backend_, manifest_, clock_, kPartialName).ok());
+  EXPECT_EQ(Find().status().code(), core::Code::kInvalidArgument);
+  EXPECT_THAT(Message(), AllOf(HasSubstr("stoker_dataset.partial.json"),
+                               HasSubstr("datagen"), HasSubstr("--delete")));
+}
+
+TEST_F(DiscoverTest, TakesTheFirstFilesOfALargerDatasetWithLinks) {
+  manifest_.content.distinct = 3;
+  PutDataset();
+  options_.files_train = 13;
+  options_.files_eval = 0;
+  const auto found = Find();
+  ASSERT_TRUE(found.ok()) << found.status().ToString();
+  EXPECT_EQ(found.value().train, manifest_.train);
+  ASSERT_EQ(found.value().warnings.size(), 1U);
+  EXPECT_THAT(found.value().warnings[0],
+              AllOf(HasSubstr("40"), HasSubstr("only the first 13")));
+}
+
 }  // namespace
 }  // namespace stoker::dataset

@@ -169,5 +169,25 @@ TEST(ManifestHash, IsTheSameForAnotherToolAndAnotherWordForFlat) {
   EXPECT_EQ(ManifestHash(manifest), ManifestHash(Example()));
 }
 
+TEST_F(ManifestTest, KeepsWhatOnlySomeDatasetsHave) {
+  Manifest manifest = Example();
+  const std::string plain = ManifestHash(manifest);
+  manifest.content = {.mode = "dlio", .ranks = 16};
+  manifest.chunk_edge = 724;
+  ASSERT_TRUE(WriteManifest(*backend_, manifest, clock_, kPartialName).ok());
+  EXPECT_FALSE(ReadManifest(*backend_, clock_).value().has_value());
+  const auto read = ReadManifest(*backend_, clock_, kPartialName);
+  ASSERT_TRUE(read.ok() && read.value().has_value());
+  EXPECT_EQ(read.value()->content, manifest.content);
+  EXPECT_EQ(read.value()->chunk_edge, 724U);
+  EXPECT_NE(read.value()->hash, plain);
+  Manifest other = manifest;
+  other.content.ranks = 17;
+  EXPECT_NE(ManifestHash(other), ManifestHash(manifest));
+  other = manifest;
+  other.chunk_edge = 0;
+  EXPECT_NE(ManifestHash(other), ManifestHash(manifest));
+}
+
 }  // namespace
 }  // namespace stoker::dataset

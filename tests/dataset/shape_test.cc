@@ -118,5 +118,50 @@ TEST(SizeModel, ReturnedTensorIsTheResizeOrTheNominalSquare) {
   EXPECT_EQ(ReturnedBytes(kCosmoflow), 2'825'761U);  // 1681²
 }
 
+TEST(ShapeCursor, GivesTheSameDimsInAnyOrder) {
+  const Shapes shapes = Shapes::Make(kUnet3d, 200);
+  ShapeCursor cursor(kUnet3d);
+  for (const std::uint64_t file : {0U, 1U, 1U, 7U, 199U, 3U, 4U, 0U}) {
+    EXPECT_EQ(cursor.At(file).rows, shapes.at(file).rows) << file;
+    EXPECT_EQ(cursor.At(file).columns, shapes.at(file).columns) << file;
+  }
+  EXPECT_EQ(ShapeCursor(kResnet50).At(1'000'000).rows, 338U);
+}
+
+TEST(Shapes, OfASubsetAreThoseOfTheWhole) {
+  const Shapes all = Shapes::Make(kCosmoflow, 30);  // 20 train, 10 eval files
+  const Shapes some = Shapes::Make(
+      kCosmoflow,
+      {.train_files = 20, .valid_files = 10, .train_used = 5, .valid_used = 2});
+  EXPECT_EQ(some.files(), 30U);
+  for (const std::uint64_t file : {0U, 4U, 20U, 21U}) {
+    EXPECT_EQ(some.at(file).bytes(), all.at(file).bytes()) << file;
+  }
+}
+
+TEST(Shapes, WithDistinctAreThoseOfTheContents) {
+  const Shapes all = Shapes::Make(kCosmoflow, 30);
+  const Shapes linked = Shapes::Make(
+      kCosmoflow, {.train_files = 20, .valid_files = 10, .distinct = 4});
+  EXPECT_EQ(linked.at(3).bytes(), all.at(3).bytes());
+  EXPECT_EQ(linked.at(7).bytes(), all.at(3).bytes());
+  EXPECT_EQ(linked.at(20).bytes(), all.at(20).bytes());
+  EXPECT_EQ(linked.at(29).bytes(), all.at(21).bytes());  // 9 mod 4 = 1
+  EXPECT_EQ(linked.SumBytes(0, 20), 5 * all.SumBytes(0, 4));
+}
+
+TEST(RecordBytes, AreTheWholePartWhereAllFilesAreAlike) {
+  EXPECT_EQ(RecordBytes({.record_length = 114660.07}), 114660U);
+  EXPECT_EQ(RecordBytes({.record_length = 1000, .stdev = 1}), 0U);
+}
+
+TEST(ChunkEdge, IsTheRootRoundedUp) {
+  EXPECT_EQ(ChunkEdge(0), 0U);
+  EXPECT_EQ(ChunkEdge(1), 1U);
+  EXPECT_EQ(ChunkEdge(2), 2U);
+  EXPECT_EQ(ChunkEdge(1048576), 1024U);
+  EXPECT_EQ(ChunkEdge(1048577), 1025U);
+}
+
 }  // namespace
 }  // namespace stoker::dataset

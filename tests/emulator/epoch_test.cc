@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <time.h>
 
 #include <functional>
 #include <limits>
@@ -24,6 +25,18 @@ using testing::Scene;
 using testing::seconds;
 using testing::Stage;
 
+Nanos ThreadCpu() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + Nanos(time.tv_nsec);
+}
+
+void BurnCpu(Nanos time) {
+  const Nanos end = ThreadCpu() + time;
+  while (ThreadCpu() < end) {
+  }
+}
+
 // A loader whose batches take `load` each and have 7 samples of 10 bytes.
 class ScriptedLoader final : public Loader {
  public:
@@ -33,6 +46,7 @@ class ScriptedLoader final : public Loader {
   std::uint64_t fail_at = std::numeric_limits<std::uint64_t>::max();
   std::vector<std::uint32_t> started;  // epochs
   int finished = 0;
+  Nanos burn{};  // CPU time each batch costs the accelerator's thread
 
   Status StartEpoch(std::uint32_t epoch) override {
     started.push_back(epoch);
@@ -47,6 +61,10 @@ class ScriptedLoader final : public Loader {
       return Status(Code::kIoError, "the disk is gone");
     }
     clock_.SleepUntil(clock_.Now() + load_);
+    ++handed_out_;
+    if (burn > Nanos{}) {
+      BurnCpu(burn);
+    }
     return std::optional<Batch>({.step = step_++, .samples = 7, .bytes = 70});
   }
   core::Result<metrics::LoaderCounters> FinishEpoch() override {
@@ -54,6 +72,10 @@ class ScriptedLoader final : public Loader {
     metrics::LoaderCounters counters;
     counters.samples_delivered = 7 * step_;
     return counters;
+  }
+  // As if checking a batch took 3 us.
+  Nanos checking_so_far() const override {
+    return microseconds(3) * static_cast<int>(handed_out_);
   }
   std::uint64_t op_stream_hash() const override { return 0; }
   std::uint64_t pool_bytes() const override { return 0; }
@@ -64,20 +86,30 @@ class ScriptedLoader final : public Loader {
   Nanos load_;
   std::uint64_t steps_;
   std::uint64_t step_ = 0;
+  std::uint64_t handed_out_ = 0;
 };
 
 class Witness final : public LoopObserver {
  public:
   std::vector<std::string> calls;
   std::vector<metrics::EpochRecord> epochs;
+  std::vector<comm::RankedValue> longest_loads;
   Status answer;
 
   void OnEpochStart(std::uint32_t epoch) override {
     calls.push_back("start " + std::to_string(epoch));
   }
   void OnStep(std::uint32_t epoch, std::uint64_t step,
-              const metrics::StepRecord& record) override {
+              const metrics::StepRecord& record,
+              const comm::RankedValue& longest) override {
     calls.push_back("step " + std::to_string(epoch) + "." +
+                    std::to_string(step) + " " +
+                    std::to_string(record.samples));
+    longest_loads.push_back(longest);
+  }
+  void OnEvalStep(std::uint32_t epoch, std::uint64_t step,
+                  const metrics::StepRecord& record) override {
+    calls.push_back("eval " + std::to_string(epoch) + "." +
                     std::to_string(step) + " " +
                     std::to_string(record.samples));
   }
@@ -167,6 +199,65 @@ TEST(RunEpochs, TellsTheObserverInOrder) {
                                         "step 2.1 7", "end 2"}));
     EXPECT_EQ(seat.train.started, (std::vector<std::uint32_t>{1, 2}));
     EXPECT_EQ(seat.train.finished, 2);
+  });
+}
+
+TEST(RunEpochs, EveryRankLearnsTheLongestWaitOfAStepAndWhoseItIs) {
+  // Rank r waits 50 + 10 r us for each batch, computes for 100 us.
+  core::VirtualClock clock;
+  OnRanks(3, clock, [&](comm::Communicator& comm) {
+    Seat seat(clock, {.epochs = 1, .steps = 2});
+    ScriptedLoader loader(clock, microseconds(50 + 10 * comm.rank()), 2);
+    Accelerator accelerator(Constant(microseconds(100)), clock, seat.cancel);
+    const Status status = RunEpochs(seat.options, {.comm = &comm,
+                                                   .clock = &clock,
+                                                   .cancel = &seat.cancel,
+                                                   .train_loader = &loader,
+                                                   .accelerator = &accelerator,
+                                                   .observer = &seat.witness});
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    ASSERT_EQ(seat.witness.longest_loads.size(), 2U);
+    for (const comm::RankedValue& longest : seat.witness.longest_loads) {
+      EXPECT_EQ(longest.value, Nanos(microseconds(70)).count());
+      EXPECT_EQ(longest.rank, 2);
+    }
+  });
+}
+
+TEST(RunEpochs, CpuTimeIsOfTheStepItWasSpentIn) {
+  // Each batch costs this thread 2 ms, and the loader says 3 us of checks.
+  core::VirtualClock clock;
+  OnRanks(1, clock, [&](comm::Communicator& comm) {
+    Seat seat(clock,
+              {.epochs = 2, .steps = 3, .evaluation = true, .eval_steps = 2});
+    constexpr microseconds kBurnt(2000);
+    seat.train.burn = kBurnt;
+    seat.eval.burn = kBurnt;
+    ASSERT_TRUE(seat.Run(comm, microseconds(100)).ok());
+    for (const metrics::EpochRecord& epoch : seat.witness.epochs) {
+      Nanos main{};
+      for (const auto* block : {&epoch.blocks.front(), &*epoch.eval}) {
+        for (const metrics::StepRecord& step : block->steps) {
+          EXPECT_GE(step.cpu_main, kBurnt);
+          EXPECT_GE(step.cpu, kBurnt);
+          EXPECT_EQ(step.checking, microseconds(3));
+          main += step.cpu_main;
+        }
+      }
+      EXPECT_GE(epoch.cpu.main, main);
+    }
+  });
+}
+
+TEST(RunEpochs, TheObserverSeesEvaluationStepsToo) {
+  core::VirtualClock clock;
+  OnRanks(1, clock, [&](comm::Communicator& comm) {
+    Seat seat(clock,
+              {.epochs = 1, .steps = 1, .evaluation = true, .eval_steps = 2});
+    ASSERT_TRUE(seat.Run(comm, microseconds(1)).ok());
+    EXPECT_EQ(seat.witness.calls,
+              (std::vector<std::string>{"start 1", "step 1.0 7", "eval 1.0 7",
+                                        "eval 1.1 7", "end 1"}));
   });
 }
 

@@ -230,15 +230,13 @@ TEST_F(LoaderErrors, StorageThatRefusesAQueueIsReported) {
   EXPECT_EQ(stage.TryMake().status().code(), Code::kUnsupported);
 }
 
-TEST_F(LoaderErrors, AnUnknownModelIsRefusedWithTheKnownOnes) {
-  Stage stage(TorchScene(), "null:", clock_);
-  const core::Status status =
-      MakeLoader("dlio-v9", PipelineShape::kTorch, stage.Data(),
-                 stage.Options(), clock_, stage.cancel())
-          .status();
+TEST(LoaderModels, AnUnknownOneIsRefusedWithTheKnownOnes) {
+  const core::Status status = FindLoaderModel("dlio-v9").status();
   EXPECT_EQ(status.code(), Code::kInvalidArgument);
-  EXPECT_THAT(Message(status), HasSubstr("dlio-v9"));
-  EXPECT_THAT(Message(status), HasSubstr("dlio-v2"));
+  for (const char* name : {"dlio-v9", "dlio-v2", "dlio-v3", "lean"}) {
+    EXPECT_THAT(Message(status), HasSubstr(name));
+  }
+  EXPECT_EQ(FindLoaderModel("lean").value(), LoaderModel::kLean);
 }
 
 TEST_F(LoaderErrors, AfterTheLastBatchThereIsNone) {

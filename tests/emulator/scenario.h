@@ -156,6 +156,7 @@ struct Scene {
   std::uint64_t rank = 0;
   // 100 bytes a sample; with a deviation sizes tell the files apart.
   dataset::SizeModel sizes{.record_length = 100};
+  const formats::Format* format = nullptr;  // null: that of the shape
   LoaderOptions options{};  // order, rank and (unless set) steps are filled in
 };
 
@@ -228,8 +229,7 @@ class Stage {
     return options;
   }
   core::Result<std::unique_ptr<Loader>> TryMake() {
-    return MakeLoader("dlio-v2", scene_.shape, Data(), Options(), clock_,
-                      cancel_);
+    return MakeLoader(scene_.shape, Data(), Options(), clock_, cancel_);
   }
   std::unique_ptr<Loader> Make() {
     auto made = TryMake();
@@ -255,12 +255,15 @@ class Stage {
 
  private:
   static const formats::Format* FormatOf(const Scene& scene) {
+    if (scene.format != nullptr) {
+      return scene.format;
+    }
     const bool record = scene.shape == PipelineShape::kTfRecord;
     return formats::FindFormat(record ? "tfrecord" : "npz").value();
   }
   static dataset::Naming NamingOf(const Scene& scene) {
-    const bool record = scene.shape == PipelineShape::kTfRecord;
-    return {.suffix = record ? "tfrecord" : "npz", .total = scene.files};
+    return {.suffix = std::string(FormatOf(scene)->suffix().substr(1)),
+            .total = scene.files};
   }
 
   Scene scene_;

@@ -258,7 +258,7 @@ TEST_F(TorchShape, MemoryIsTakenBeforeTheStartAndAsAnnounced) {
   EXPECT_EQ(PoolBytes(scene.shape, stage.Data(), stage.Options(), {}),
             expected);
   EXPECT_EQ(stage.Make()->pool_bytes(), expected);
-  EXPECT_EQ(OpenFiles(scene.shape, stage.Options()), 4U);
+  EXPECT_EQ(OpenFiles(scene.shape, stage.Data(), stage.Options()), 4U);
 }
 
 }  // namespace

@@ -56,6 +56,7 @@ TEST(FrameExample, EqualsProtobufForEveryLengthOfVarint) {
       const std::string image(bytes, 'i');
       EXPECT_EQ(Ours(image, size), Serialize(Example(image, size)))
           << bytes << " bytes, size " << size;
+      EXPECT_EQ(ExampleBytes(bytes, size), Ours(image, size).size());
     }
   }
 }

@@ -75,6 +75,15 @@ inline File Encode(const formats::Format& format, const formats::FileSpec& spec,
   return out.file();
 }
 
+inline File EncodeSidecar(const formats::Format& format,
+                          const formats::FileSpec& spec, std::size_t which) {
+  core::SystemClock clock;
+  MemoryWriteStream out(clock);
+  STOKER_CHECK(format.EncodeSidecar(spec, which, out).ok());
+  STOKER_CHECK(out.Commit().ok());
+  return out.file();
+}
+
 // One kRead and what came back.
 struct Read {
   std::uint64_t offset = 0;

@@ -32,6 +32,22 @@ TEST(StreamPayload, WritesEveryByteOnceAndChainsTheChecksum) {
   EXPECT_EQ(crc.value(), core::Crc32(Pattern(1, 9000)));
 }
 
+TEST(StreamPayload, WithoutChecksumTakesAnyStretchAndZeros) {
+  core::SystemClock clock;
+  stoker::testing::MemoryWriteStream out(clock, 4096);
+  stoker::testing::PatternPayload payload;
+  ASSERT_TRUE(
+      StreamPayload({.file = 3, .sample = 1, .bytes = 5000, .begin = 100},
+                    payload, out)
+          .ok());
+  ASSERT_TRUE(StreamZeros(4000, out).ok());
+  ASSERT_TRUE(out.Commit().ok());
+  std::vector<std::byte> expected = Pattern(1, 5100);
+  expected.erase(expected.begin(), expected.begin() + 100);
+  expected.resize(9000);
+  EXPECT_EQ(out.file(), expected);
+}
+
 TEST(PayloadComparer, AcceptsEqualBytesAtAnyOffset) {
   stoker::testing::PatternPayload payload;
   PayloadComparer comparer(&payload);

@@ -11,7 +11,7 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(FindFormat, FindsEveryRowOfTheTable) {
-  ASSERT_EQ(Formats().size(), 2U);
+  ASSERT_GT(Formats().size(), 1U);
   for (const FormatInfo& info : Formats()) {
     const core::Result<const Format*> format = FindFormat(info.name);
     ASSERT_TRUE(format.ok());
@@ -22,11 +22,11 @@ TEST(FindFormat, FindsEveryRowOfTheTable) {
 }
 
 TEST(FindFormat, UnknownNameIsUnsupportedAndNamesTheKnown) {
-  const core::Result<const Format*> format = FindFormat("hdf5");
+  const core::Result<const Format*> format = FindFormat("hdf5_opt");
   ASSERT_FALSE(format.ok());
   EXPECT_EQ(format.status().code(), core::Code::kUnsupported);
   const std::string message(format.status().message());
-  EXPECT_THAT(message, HasSubstr("\"hdf5\""));
+  EXPECT_THAT(message, HasSubstr("\"hdf5_opt\""));
   EXPECT_THAT(message, HasSubstr("npz, tfrecord"));
 }
 

@@ -43,7 +43,7 @@ TEST(TfrecordReader, AsksForWholeRequestsUntilTheEndOfTheFile) {
   EXPECT_EQ(trace.samples, (std::vector<Sample>{{0, 2'825'761}}));
 }
 
-// 64-byte records: 15 bytes of image and 49 around it.
+// 63-byte records: 15 bytes of image and 48 around it.
 FileSpec SmallSpec() {
   return {.index = 2, .samples = 3, .rows = 3, .columns = 5, .nominal_edge = 4};
 }
@@ -73,11 +73,11 @@ TEST(TfrecordReader, RecordsMaySpanRequestsOfAnySize) {
   }
 }
 
-TEST(TfrecordReader, LargeStyleIsOneReadOfTheFile) {
+TEST(TfrecordReader, LargeStyleWithoutARequestSizeIsOneReadOfTheFile) {
   const TfrecordFormat format;
   const File file = Encode(format, SmallSpec());
   const Trace trace =
-      Visit(format, {.style = Style::kLarge}, SmallSpec(), file);
+      Visit(format, {.style = Style::kLarge, .request = 0}, SmallSpec(), file);
   EXPECT_EQ(trace.size_queries, 1);
   EXPECT_EQ(trace.reads, (std::vector<Read>{{0, file.size(), file.size()}}));
   EXPECT_EQ(trace.samples.size(), 3U);
@@ -192,6 +192,59 @@ TEST_P(TfrecordReading, BrokenMessageNamesRecordAndOffset) {
                 "the message of");
 }
 
+TEST(TfrecordReader, SampleStyleReadsOnlyTheRequestsOfItsRecord) {
+  // Records of 63 bytes in requests of 48: record 1 is in [63, 126), so in the
+  // requests at 48 and 96.
+  const TfrecordFormat format;
+  ASSERT_EQ(TfrecordBytes(SmallSpec()), 63U);
+  const File file = Encode(format, SmallSpec());
+  PatternPayload payload;
+  const Trace trace = Visit(
+      format, {.style = Style::kSample, .request = 48, .expect = &payload},
+      SmallSpec(), file, 1);
+  EXPECT_EQ(trace.status.ToString(), "ok");
+  EXPECT_EQ(trace.reads, (std::vector<Read>{{48, 48, 48}, {96, 48, 48}}));
+  EXPECT_EQ(trace.samples, (std::vector<Sample>{{1, 15}}));
+}
+
+TEST(TfrecordReader, SampleStyleWithoutARequestSizeReadsExactlyTheRecord) {
+  const TfrecordFormat format;
+  const File file = Encode(format, SmallSpec());
+  const Trace trace = Visit(format, {.style = Style::kSample, .request = 0},
+                            SmallSpec(), file, 2);
+  EXPECT_EQ(trace.status.ToString(), "ok");
+  EXPECT_EQ(trace.reads, (std::vector<Read>{{126, 63, 63}}));
+}
+
+TEST(TfrecordReader, SampleStyleFindsDamageInItsRecordOnly) {
+  const TfrecordFormat format;
+  File file = Encode(format, SmallSpec());
+  for (std::size_t at = 0; at < file.size(); ++at) {
+    file[at] ^= std::byte{16};
+    for (std::uint32_t sample = 0; sample < 3; ++sample) {
+      const Trace trace =
+          Visit(format, {.style = Style::kSample, .request = 32}, SmallSpec(),
+                file, sample);
+      EXPECT_EQ(trace.status.ok(), at / 63 != sample) << at;
+    }
+    file[at] ^= std::byte{16};
+  }
+}
+
+TEST(TfrecordReader, SampleStyleNamesTheRecordThatIsMissing) {
+  const TfrecordFormat format;
+  File file = Encode(format, SmallSpec());
+  file.resize(100);
+  const ReaderOptions options{.style = Style::kSample, .request = 32};
+  ExpectCorrupt(Visit(format, options, SmallSpec(), file, 2),
+                "record 2 at offset 126: the file ends before it");
+  ExpectCorrupt(Visit(format, options, SmallSpec(), file, 1),
+                "its length says 47 bytes, so it ends at 126, but the file "
+                "ends at 100");
+  ExpectCorrupt(Visit(format, options, SmallSpec(), file, 3),
+                "record 3 is wanted, but the file has 3");
+}
+
 TEST(TfrecordReader, LengthBeyondTheFileWithoutCheckIsTruncation) {
   const TfrecordFormat format;
   File file = Encode(format, SmallSpec());
@@ -205,7 +258,7 @@ TEST(TfrecordReader, LargeFileShorterThanItsSizeIsCorruption) {
   const TfrecordFormat format;
   const File file = Encode(format, SmallSpec());
   const std::unique_ptr<ReaderProgram> program =
-      format.NewReader({.style = Style::kLarge});
+      format.NewReader({.style = Style::kLarge, .request = 0});
   program->Reset(SmallSpec(), 0, "some_file");
   ASSERT_TRUE(program->Step({}).ok());
   Event event{.kind = Event::Kind::kSize, .bytes = {}, .size = file.size() + 7};

@@ -178,7 +178,7 @@ TEST_F(GenerateErrors, ARepairThatFailsLeavesNoManifest) {
                  .action = storage::FaultRule::Error{
                      core::Status::FromErrno(EIO, "commit")}});
   ASSERT_TRUE(Run(NpzPlan()).ok());
-  Put("train/img_1_of_5.npz", "cut");
+  ASSERT_TRUE(backend_->Remove("train/img_3_of_5.npz").ok());
   EXPECT_FALSE(Run(NpzPlan()).ok());
   EXPECT_FALSE(HasManifest());
 }
@@ -193,14 +193,14 @@ TEST_F(GenerateErrors, CancelledBeforeTheFirstFile) {
 TEST_F(GenerateErrors, CancelledInTheMiddleOfAFile) {
   GeneratePlan plan = NpzPlan();
   plan.sizes = {.record_length = 3000.0 * 3000.0};  // two parts of 8 MiB
-  const Outcome made = Run(plan, [&](std::uint64_t files_done, std::uint64_t,
-                                     std::uint64_t bytes_done) {
-    if (files_done == 1 && bytes_done > 2 * (8U << 20)) {
+  const Outcome made = Run(plan, [&](const OwnProgress& own) {
+    if (own.files_done == 1 && own.bytes_done > 2 * (8U << 20)) {
       cancel_.Set();
     }
   });
   EXPECT_EQ(made.status().code(), Code::kCancelled);
-  EXPECT_THAT(All(), UnorderedElementsAre(Key("train/img_0_of_5.npz")));
+  EXPECT_THAT(All(), UnorderedElementsAre(Key("train/img_0_of_5.npz"),
+                                          Key("stoker_dataset.partial.json")));
 }
 
 }  // namespace

@@ -94,12 +94,16 @@ TEST_F(GenerateFiles, AnInterruptedRunLeavesWholeFilesAndTheNextCompletes) {
   ASSERT_TRUE(fault.ok());
   backend_ = std::make_unique<testing::TunedBackend>(std::move(fault).value());
   ASSERT_EQ(Run(NpzPlan()).status().os_error(), ENOSPC);
-  EXPECT_THAT(OnDisk(), UnorderedElementsAre("train/img_0_of_5.npz",
+  EXPECT_THAT(OnDisk(), UnorderedElementsAre("stoker_dataset.partial.json",
+                                             "train/img_0_of_5.npz",
                                              "train/img_1_of_5.npz",
                                              "train/img_2_of_5.npz"));
 
   Open(Uri());
-  ASSERT_TRUE(Run(NpzPlan()).ok());
+  const Outcome made = Run(NpzPlan());
+  ASSERT_TRUE(made.ok()) << made.status().ToString();
+  EXPECT_EQ(made.value().kept, 3U);
+  EXPECT_EQ(backend_->creates, 4 + 2);  // files, marker, manifest
   EXPECT_EQ(OnDisk().size(), 8U);
   const Objects train = All("train/");
   Open("mem:");

@@ -137,6 +137,35 @@ TEST_F(GenerateTest, WritesAnIndexBesideEveryTfrecord) {
                 "\n");
 }
 
+TEST_F(GenerateTest, WritesLinksCountsAndKeepsSidecars) {
+  const testing::SidecarFormat format;
+  GeneratePlan plan = NpzPlan();
+  plan.format = &format;
+  plan.valid.total = 0;
+  plan.sizes.stdev = 0;
+  plan.content.distinct = 2;
+  plan.samples_per_file = 3;
+  const Outcome made = Run(plan);
+  ASSERT_TRUE(made.ok()) << made.status().ToString();
+  // npz: the array, 490 bytes and 8 for each of the 3 labels.
+  EXPECT_EQ(made.value().bytes, 2U * (30000 + 490 + 24 + 5 + 24));
+  EXPECT_EQ(ManifestOf(plan).stored_bytes, made.value().bytes);
+  EXPECT_EQ(All("train/").size(), 15U);
+  EXPECT_EQ(Get("train/img_4_of_5.npz.sz").size(), 24U);
+  EXPECT_EQ(backend_->links, 3 * 3);
+  // A file without one of its sidecars is not whole.
+  const Objects whole = All();
+  EXPECT_TRUE(Run(plan).value().reused);
+  ASSERT_TRUE(backend_->Remove("train/img_1_of_5.npz.five").ok());
+  Put("train/img_3_of_5.npz.sz", "cut");
+  backend_->creates = 0;
+  const Outcome again = Run(plan);
+  ASSERT_TRUE(again.ok()) << again.status().ToString();
+  EXPECT_EQ(again.value().kept, 3U);
+  EXPECT_EQ(backend_->creates, 3 + 2);
+  EXPECT_EQ(All(), whole);
+}
+
 TEST_F(GenerateTest, LeavesAWholeDatasetAlone) {
   ASSERT_TRUE(Run(NpzPlan()).ok());
   backend_->creates = 0;
@@ -198,20 +227,20 @@ TEST_F(GenerateTest, ReportsProgressUpToTheOwnShare) {
   std::vector<std::uint64_t> done;
   std::uint64_t mine = 0;
   std::uint64_t bytes = 0;
-  const Outcome made =
-      Run(plan, [&](std::uint64_t files_done, std::uint64_t files_mine,
-                    std::uint64_t bytes_done) {
-        done.push_back(files_done);
-        mine = files_mine;
-        EXPECT_GE(bytes_done, bytes);
-        bytes = bytes_done;
-      });
+  const Outcome made = Run(plan, [&](const OwnProgress& own) {
+    done.push_back(own.files_done);
+    mine = own.files_mine;
+    EXPECT_GE(own.bytes_done, bytes);
+    EXPECT_LE(own.bytes_done, own.bytes_mine);
+    bytes = own.bytes_done;
+  });
   ASSERT_TRUE(made.ok()) << made.status().ToString();
   EXPECT_EQ(mine, 7U);
   EXPECT_EQ(done.front(), 0U);
   EXPECT_EQ(done.back(), 7U);
   EXPECT_TRUE(std::ranges::is_sorted(done));
   EXPECT_EQ(bytes, made.value().bytes);
+  EXPECT_EQ(bytes, made.value().all_bytes);
 }
 
 }  // namespace

@@ -1,3 +1,5 @@
+#include "generators/payload.h"
+
 #include <gtest/gtest.h>
 
 #include <array>
@@ -6,7 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "generators/generate.h"
+#include "core/random.h"
+#include "tests/generators/scenario.h"
 
 namespace stoker::generators {
 namespace {
@@ -50,6 +53,90 @@ TEST(CounterPayload, DiffersForEverySeedFileAndSample) {
     }
   }
   EXPECT_EQ(all.size(), 3U * 20U * 20U);
+}
+
+// numpy.random.seed(10); randint(255, size=…, dtype=uint8): the first calls.
+std::vector<std::byte> Randint(core::NumpyRandom& random, std::size_t count) {
+  std::vector<std::byte> bytes(count);
+  random.FillBelow255(bytes);
+  return bytes;
+}
+
+// 7 files of 3 samples of 5 × 5 bytes by 2 processes.
+GeneratePlan DlioPlan(std::string_view format) {
+  GeneratePlan plan;
+  plan.format = testing::FormatNamed(format);
+  plan.train.total = 5;
+  plan.valid.total = 2;
+  plan.samples_per_file = 3;
+  plan.sizes = {.record_length = 25};
+  plan.content = {.mode = "dlio", .ranks = 2};
+  return plan;
+}
+
+std::vector<std::byte> Ask(DlioPayload& payload, std::uint64_t file,
+                           std::uint32_t sample, std::uint64_t offset,
+                           std::size_t count) {
+  std::vector<std::byte> bytes(count);
+  payload.Fill(file, sample, offset, bytes);
+  return bytes;
+}
+
+TEST(DlioPayload, DrawsAFileAtOnceOrEachOfItsRecords) {
+  core::NumpyRandom random(10);
+  DlioPayload files(DlioPlan("npz"), 1);
+  for (const std::uint64_t file : {1U, 3U, 5U}) {
+    EXPECT_EQ(Ask(files, file, 0, 0, 75), Randint(random, 75));
+  }
+  random = core::NumpyRandom(10);
+  DlioPayload records(DlioPlan("tfrecord"), 0);
+  for (const std::uint64_t file : {0U, 2U}) {
+    for (std::uint32_t sample = 0; sample < 3; ++sample) {
+      EXPECT_EQ(Ask(records, file, sample, 0, 25), Randint(random, 25));
+    }
+  }
+}
+
+TEST(DlioPayload, IsTheSameInPiecesWithGapsAndBackwards) {
+  for (const char* format : {"npz", "tfrecord"}) {
+    const GeneratePlan plan = DlioPlan(format);
+    DlioPayload payload(plan, 0);
+    DlioPayload other(plan, 0);
+    const auto first = Ask(payload, 0, 0, 0, 25);
+    const auto third = Ask(payload, 4, 2, 0, 25);
+    const auto last = Ask(payload, 6, 1, 0, 25);
+    auto pieces = Ask(other, 4, 2, 0, 7);
+    const auto rest = Ask(other, 4, 2, 7, 18);
+    pieces.insert(pieces.end(), rest.begin(), rest.end());
+    EXPECT_EQ(pieces, third);
+    EXPECT_EQ(Ask(other, 6, 1, 3, 4),
+              std::vector<std::byte>(last.begin() + 3, last.begin() + 7));
+    EXPECT_EQ(Ask(other, 0, 0, 0, 25), first);
+  }
+}
+
+TEST(DlioPayload, TakesTheBytesOfAChunkedSampleInAnyOrder) {
+  GeneratePlan plan = DlioPlan("npz");
+  DlioPayload in_order(plan, 0);
+  const auto file = Ask(in_order, 2, 0, 0, 75);
+  plan.chunk_edge = 2;
+  DlioPayload chunked(plan, 0);
+  for (const std::uint64_t offset : {20U, 0U, 10U}) {
+    EXPECT_EQ(Ask(chunked, 2, 1, offset, 5),
+              std::vector<std::byte>(
+                  file.begin() + 25 + static_cast<std::ptrdiff_t>(offset),
+                  file.begin() + 30 + static_cast<std::ptrdiff_t>(offset)));
+  }
+}
+
+TEST(CheckContent, RefusesWhatCannotBeTheReferences) {
+  GeneratePlan plan = DlioPlan("npz");
+  EXPECT_TRUE(CheckContent(plan).ok());
+  plan.content.distinct = 2;
+  EXPECT_EQ(CheckContent(plan).code(), core::Code::kInvalidArgument);
+  plan = DlioPlan("npz");
+  plan.content.mode = "zeros";
+  EXPECT_EQ(CheckContent(plan).code(), core::Code::kInvalidArgument);
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ GeneratePlan SmallPlan() {
 
 TEST(ManifestOf, AddsUpPayloadAndFileBytes) {
   const GeneratePlan plan = SmallPlan();
-  const dataset::Manifest manifest = ManifestOf(plan, ShapesOf(plan));
+  const dataset::Manifest manifest = ManifestOf(plan);
   EXPECT_EQ(manifest.payload_bytes, 15U * 32U);
   EXPECT_EQ(manifest.stored_bytes, 15U * 538U);
   EXPECT_EQ(manifest.format, "npz");
@@ -37,7 +37,7 @@ TEST(ManifestOf, AddsUpPayloadAndFileBytes) {
 TEST(ManifestOf, CountsLinksOnceInWhatIsStored) {
   GeneratePlan plan = SmallPlan();
   plan.content.distinct = 3;  // of each set
-  const dataset::Manifest manifest = ManifestOf(plan, ShapesOf(plan));
+  const dataset::Manifest manifest = ManifestOf(plan);
   EXPECT_EQ(manifest.payload_bytes, 15U * 32U);
   EXPECT_EQ(manifest.stored_bytes, 6U * 538U);
 }
@@ -49,7 +49,7 @@ TEST(ManifestOf, CountsTheNamesOfEveryContent) {
   plan.valid.total = 0;
   const dataset::Shapes shapes = ShapesOf(plan);
   // Files 0, 3, 6, 9 hold content 0; three files each hold 1 and 2.
-  EXPECT_EQ(ManifestOf(plan, shapes).payload_bytes,
+  EXPECT_EQ(ManifestOf(plan).payload_bytes,
             2 * (4 * shapes.at(0).bytes() + 3 * shapes.at(1).bytes() +
                  3 * shapes.at(2).bytes()));
 }

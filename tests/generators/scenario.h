@@ -4,10 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -68,6 +72,9 @@ class TunedBackend final : public storage::Backend {
   core::Status Remove(std::string_view name) override {
     return inner_->Remove(name);
   }
+  core::Status RemoveFolder(std::string_view prefix) override {
+    return inner_->RemoveFolder(prefix);
+  }
   core::Result<std::uint64_t> FreeBytes() override {
     if (tuned_free_bytes) {
       return *tuned_free_bytes;
@@ -96,6 +103,43 @@ inline GeneratePlan NpzPlan() {
   return plan;
 }
 
+// npz under another layout: each file has two more objects, of 5 bytes and of 8
+// bytes a sample.
+class SidecarFormat final : public formats::Format {
+ public:
+  std::string_view name() const override { return "npz"; }
+  std::string_view suffix() const override { return ".npz"; }
+  std::uint64_t FileBytes(const formats::FileSpec& file) const override {
+    return npz().FileBytes(file);
+  }
+  bool streams_samples() const override { return false; }
+  std::span<const std::string_view> sidecars() const override {
+    static constexpr std::array<std::string_view, 2> kSidecars = {".five",
+                                                                  ".sz"};
+    return kSidecars;
+  }
+  std::uint64_t SidecarBytes(const formats::FileSpec& file,
+                             std::size_t which) const override {
+    return which == 0 ? 5 : std::uint64_t{8} * file.samples;
+  }
+  core::Status EncodeSidecar(const formats::FileSpec& file, std::size_t which,
+                             storage::WriteStream& out) const override {
+    return out.Write(std::vector<std::byte>(SidecarBytes(file, which)));
+  }
+  core::Status Encode(const formats::FileSpec& file,
+                      formats::PayloadSource& payload,
+                      storage::WriteStream& out) const override {
+    return npz().Encode(file, payload, out);
+  }
+  std::unique_ptr<formats::ReaderProgram> NewReader(
+      const formats::ReaderOptions& options) const override {
+    return npz().NewReader(options);
+  }
+
+ private:
+  static const formats::Format& npz() { return *FormatNamed("npz"); }
+};
+
 // 7 train files of 3 samples of 50 × 50 bytes, with indexes.
 inline GeneratePlan TfrecordPlan() {
   GeneratePlan plan;
@@ -122,7 +166,7 @@ class GenerateTest : public ::testing::Test {
   }
 
   // On one rank.
-  Outcome Run(const GeneratePlan& plan, const GenerateProgress& progress = {}) {
+  Outcome Run(const GeneratePlan& plan, const OnProgress& progress = {}) {
     const auto self = comm::MakeSelf(&cancel_);
     return Generate(*self, *backend_, plan, clock_, cancel_, progress);
   }
@@ -135,6 +179,14 @@ class GenerateTest : public ::testing::Test {
           Generate(comm, *backend_, plan, clock_, cancel_, {});
     });
     return outcomes;
+  }
+  // On `ranks` threads, which must all succeed; what rank 0 got.
+  GenerateResult RunWell(int ranks, const GeneratePlan& plan) {
+    const std::vector<Outcome> outcomes = RunOn(ranks, plan);
+    for (const Outcome& outcome : outcomes) {
+      EXPECT_TRUE(outcome.ok()) << outcome.status().ToString();
+    }
+    return outcomes[0].ok() ? outcomes[0].value() : GenerateResult{};
   }
   // The message of a run that must fail with `code`.
   std::string Refusal(const GeneratePlan& plan, core::Code code) {

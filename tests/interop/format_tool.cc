@@ -1,12 +1,16 @@
 // Encodes files and plays readers for the scripts of this folder, which compare
 // the results with other implementations.
 //
-//   encode <format> <path> <file> <rows> <columns> <samples> <edge>
+//   encode <format> <path> <file> <rows> <columns> <samples> <edge> [<bytes>]
 //   ends   <rows> <columns> <samples>
+//   sidecar <format> <path> <file> <rows> <columns> <samples> <edge> <which>
 //   read   <format> <path> <file> <rows> <columns> <samples> <edge>
-//          <reference|large> <unit> <request> <sample> <expect|trust>
+//          <reference|large|sample|direct> <unit> <request> <sample>
+//          <expect|trust> [<bytes>]
 //   index  <rows> <columns> <samples> <edge>
 //
+// <bytes> are those of a jpeg or png file. <edge> is that of a chunk for hdf5
+// (0: contiguous), else the nominal edge.
 // `ends` prints, in hexadecimal, an npz file of zeros without its payload.
 // `read` prints one line per read: offset, bytes asked, bytes received; and one
 // per sample: "sample <index> <bytes>".
@@ -48,20 +52,55 @@ const formats::Format& Find(const std::string& name) {
 }
 
 formats::FileSpec Spec(const Arguments& arguments, std::size_t at) {
+  const bool hdf5 = arguments.at(1) == "hdf5";
+  const std::uint32_t edge = Small(arguments.at(at + 4));
   return {.index = Number(arguments.at(at)),
           .samples = Small(arguments.at(at + 3)),
           .rows = Small(arguments.at(at + 1)),
           .columns = Small(arguments.at(at + 2)),
-          .nominal_edge = Small(arguments.at(at + 4))};
+          .nominal_edge = hdf5 ? 1 : edge,
+          .chunk_edge = hdf5 ? edge : 0};
+}
+
+bool Save(const testing::File& file, const std::string& path) {
+  std::ofstream out(path, std::ios::binary);
+  out.write(reinterpret_cast<const char*>(file.data()),
+            static_cast<std::streamsize>(file.size()));
+  return out.good();
+}
+
+// With the argument `at`, where there is one, as the file's bytes.
+formats::FileSpec WithBytes(formats::FileSpec spec, const Arguments& arguments,
+                            std::size_t at) {
+  if (arguments.size() > at) {
+    spec.record_bytes = Number(arguments[at]);
+  }
+  return spec;
+}
+
+formats::ReaderOptions::Style StyleOf(const std::string& name) {
+  using Style = formats::ReaderOptions::Style;
+  if (name == "large") {
+    return Style::kLarge;
+  }
+  if (name == "sample") {
+    return Style::kSample;
+  }
+  STOKER_CHECK(name == "reference" || name == "direct");
+  return name == "direct" ? Style::kDirect : Style::kReference;
 }
 
 int RunEncode(const Arguments& arguments) {
   const testing::File file =
-      testing::Encode(Find(arguments.at(1)), Spec(arguments, 3), 65536);
-  std::ofstream out(arguments.at(2), std::ios::binary);
-  out.write(reinterpret_cast<const char*>(file.data()),
-            static_cast<std::streamsize>(file.size()));
-  return out.good() ? 0 : 1;
+      testing::Encode(Find(arguments.at(1)),
+                      WithBytes(Spec(arguments, 3), arguments, 8), 65536);
+  return Save(file, arguments.at(2)) ? 0 : 1;
+}
+
+int RunSidecar(const Arguments& arguments) {
+  const testing::File file = testing::EncodeSidecar(
+      Find(arguments.at(1)), Spec(arguments, 3), Number(arguments.at(8)));
+  return Save(file, arguments.at(2)) ? 0 : 1;
 }
 
 class ZeroPayload final : public formats::PayloadSource {
@@ -130,15 +169,14 @@ int RunRead(const Arguments& arguments) {
   std::ifstream in(arguments.at(2), std::ios::binary);
   const std::vector<char> content{std::istreambuf_iterator<char>(in), {}};
   testing::PatternPayload payload;
-  const bool large = arguments.at(8) == "large";
   const formats::ReaderOptions options{
-      .style = large ? formats::ReaderOptions::Style::kLarge
-                     : formats::ReaderOptions::Style::kReference,
+      .style = StyleOf(arguments.at(8)),
       .unit = Small(arguments.at(9)),
       .request = Small(arguments.at(10)),
       .expect = arguments.at(12) == "expect" ? &payload : nullptr};
   const testing::Trace trace = testing::Visit(
-      Find(arguments.at(1)), options, Spec(arguments, 3),
+      Find(arguments.at(1)), options,
+      WithBytes(Spec(arguments, 3), arguments, 13),
       std::as_bytes(std::span(content)), Small(arguments.at(11)));
   for (const testing::Read& read : trace.reads) {
     fmt::print("{} {} {}\n", read.offset, read.asked, read.got);
@@ -169,6 +207,9 @@ int Run(const Arguments& arguments) {
   }
   if (command == "ends") {
     return RunEnds(arguments);
+  }
+  if (command == "sidecar") {
+    return RunSidecar(arguments);
   }
   if (command == "read") {
     return RunRead(arguments);

@@ -15,6 +15,12 @@ def pattern(file, sample, count):
     return (value >> np.uint64(13)).astype(np.uint8)
 
 
+def array_pattern(file, shape):
+    """The payload of a file that keeps its samples in one array."""
+    count = int(np.prod(shape))
+    return pattern(file, 0, count).reshape(shape)
+
+
 def run(*arguments):
     """The helper's output; an AssertionError with its message if it fails."""
     done = subprocess.run([TOOL, *map(str, arguments)], text=True,
@@ -27,8 +33,8 @@ def run(*arguments):
 def read(fmt, path, spec, style="reference", unit=4096, request=262144,
          sample=0, expect=True):
     """Reads a file: (list of (offset, asked, got), list of sample sizes)."""
-    lines = run("read", fmt, path, *spec, style, unit, request, sample,
-                "expect" if expect else "trust").splitlines()
+    lines = run("read", fmt, path, *spec[:5], style, unit, request, sample,
+                "expect" if expect else "trust", *spec[5:]).splitlines()
     reads = [tuple(map(int, line.split())) for line in lines
              if not line.startswith("sample")]
     samples = [int(line.split()[2]) for line in lines

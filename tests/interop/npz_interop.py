@@ -161,13 +161,15 @@ class NpzInterop(unittest.TestCase):
             ours = format_tool.run("ends", *shape).strip()
             self.assertEqual(ours, ends_by_zipfile(*shape), shape)
 
-    def test_both_styles_read_numpys_files(self):
+    def test_every_style_reads_numpys_files(self):
         for spec in SPECS:
             save(self.path("file.npz"), spec)
-            for style in ("reference", "large"):
+            for style, request in (("reference", 1), ("large", 0),
+                                   ("large", 1000), ("sample", 65536),
+                                   ("direct", 1)):
                 _, samples = format_tool.read(
                     "npz", self.path("file.npz"), spec, style,
-                    sample=spec[3] - 1)
+                    request=request, sample=spec[3] - 1)
                 self.assertEqual(samples, [spec[1] * spec[2]])
 
     def test_headers_of_newer_cpython_are_read(self):
@@ -187,7 +189,7 @@ class NpzInterop(unittest.TestCase):
             file.seek(0)
             file.write(data)
         self.assertEqual(data.count(b"PK\x03\x04\x2d\x00"), 2)
-        for style in ("reference", "large"):
+        for style in ("reference", "large", "direct"):
             _, samples = format_tool.read("npz", self.path("file.npz"), spec,
                                           style)
             self.assertEqual(samples, [spec[1] * spec[2]])

@@ -180,11 +180,16 @@ class TfrecordInterop(unittest.TestCase):
         for spec in SPECS:
             for size_first in (False, True):
                 self.write(spec, size_first)
-                for style, request in (("large", 1), ("reference", 1000),
+                for style, request in (("large", 0), ("large", 100),
+                                       ("reference", 1000),
                                        ("reference", 262144)):
                     _, samples = format_tool.read(
                         "tfrecord", self.path, spec, style, request=request)
                     self.assertEqual(samples, [spec[1] * spec[2]] * spec[3])
+                _, samples = format_tool.read(
+                    "tfrecord", self.path, spec, "sample", request=100,
+                    sample=spec[3] - 1)
+                self.assertEqual(samples, [spec[1] * spec[2]])
 
     def test_messages_serialized_by_protobuf_are_read(self):
         spec = SPECS[3]

@@ -81,9 +81,12 @@ TEST(Collect, RankZeroHoldsEveryRank) {
     EXPECT_EQ(of.epochs[1].train_loader.unexpected_sizes, 7U + rank);
     EXPECT_EQ(of.epochs[1].start, testing::AtMillis(rank));
     EXPECT_EQ(of.epochs[1].cpu.system, testing::Millis(300));
+    EXPECT_EQ(of.epochs[1].cpu.main, testing::Millis(50));
+    EXPECT_EQ(of.epochs[1].train_loader.checking, testing::Millis(250));
     ASSERT_EQ(of.epochs[1].blocks.size(), 1U);
     const BlockSums& sums = of.epochs[1].blocks[0].sums;
     EXPECT_EQ(sums.total_bytes, 3 * 700U + 1000 + rank);
+    EXPECT_EQ(sums.total_load, testing::Millis(1900));  // 1.6 + 3 · 0.1 s
     EXPECT_DOUBLE_EQ(UtilisationPercent(sums), 75.0);
   }
   ASSERT_TRUE(records[2].ok());
@@ -159,6 +162,7 @@ TEST(GatherSteps, RankZeroSeesEveryStep) {
     ASSERT_EQ(epoch.blocks.at(0).steps.size(), 4U);
     EXPECT_EQ(epoch.blocks[0].steps[0].proc, testing::Millis(2000));
     EXPECT_EQ(epoch.blocks[0].steps[3].bytes, rank);
+    EXPECT_EQ(epoch.blocks[0].steps[3].checking, testing::Millis(3));
   }
 }
 

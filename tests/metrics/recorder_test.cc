@@ -53,7 +53,10 @@ TEST(RankRecorder, StepsComeBackAsTheyWere) {
                               .barrier = core::Nanos(4),
                               .overshoot = core::Nanos(1LL << 62),
                               .samples = 0xFFFFFFFF,
-                              .bytes = ~0ULL};
+                              .bytes = ~0ULL,
+                              .cpu = core::Nanos(5),
+                              .cpu_main = core::Nanos(6),
+                              .checking = core::Nanos(7)};
   ASSERT_TRUE(recorder.AddEpoch(std::move(first)).ok());
   ASSERT_TRUE(recorder.AddEpoch(FourStepEpoch(2, 5000)).ok());
 
@@ -70,11 +73,15 @@ TEST(RankRecorder, StepsComeBackAsTheyWere) {
   EXPECT_EQ(odd.overshoot, core::Nanos(1LL << 62));
   EXPECT_EQ(odd.samples, 0xFFFFFFFF);
   EXPECT_EQ(odd.bytes, ~0ULL);
+  EXPECT_EQ(odd.cpu, core::Nanos(5));
+  EXPECT_EQ(odd.cpu_main, core::Nanos(6));
+  EXPECT_EQ(odd.checking, core::Nanos(7));
   EXPECT_TRUE(epochs[0].blocks[0].closed);
   EXPECT_FALSE(epochs[0].eval.has_value());
   EXPECT_EQ(epochs[1].start, testing::AtMillis(5000));
   EXPECT_EQ(epochs[1].blocks[0].start, testing::AtMillis(5100));
   EXPECT_EQ(epochs[1].cpu.user, testing::Millis(700));
+  EXPECT_EQ(epochs[1].cpu.main, testing::Millis(50));
 }
 
 TEST(RankRecorder, EvaluationIsKeptAndSummed) {

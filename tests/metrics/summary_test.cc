@@ -124,6 +124,32 @@ TEST(Summarise, ClientCpuIsOfAllCoresAndTheLongestRank) {
   EXPECT_DOUBLE_EQ(summary.gib_per_core_second, 2800.0 / (1ULL << 30));
 }
 
+TEST(Summarise, CpuTimeIsSplitIntoReadingCheckingAndTheRest) {
+  // 2 ranks · 2 epochs of 1 s: 50 ms accelerator, 250 ms checks.
+  const RunSummary summary = Summarise(TwoRanks(2));
+  EXPECT_EQ(summary.cpu.rest, Millis(200));
+  EXPECT_EQ(summary.cpu.checking, Millis(1000));
+  EXPECT_EQ(summary.cpu.reading, Millis(2800));
+}
+
+TEST(SplitCpu, ReadingIsNeverBelowZero) {
+  const CpuSplit split = SplitCpu(Millis(10), Millis(4), Millis(7));
+  EXPECT_EQ(split.reading, Millis(0));
+  EXPECT_EQ(split.checking, Millis(7));
+  EXPECT_EQ(split.rest, Millis(4));
+}
+
+TEST(Summarise, LongestLoadsAreTheHistograms) {
+  RunRecord record = TwoRanks(1);
+  // 99 waits of 100 ns, one of 5 s: the 99th of 100 is still 100 ns.
+  for (int i = 0; i < 99; ++i) record.longest_loads.Add(100);
+  record.longest_loads.Add(5'000'000'000);
+  const RunSummary summary = Summarise(record);
+  EXPECT_DOUBLE_EQ(summary.longest_load_p50, 100e-9);
+  EXPECT_DOUBLE_EQ(summary.longest_load_p99, 100e-9);
+  EXPECT_DOUBLE_EQ(summary.longest_load_max, 5.0);
+}
+
 TEST(Summarise, BoundIsComputeAtTheTargetElseWhatTheSlowestRankWaitsFor) {
   RunRecord record = TwoRanks(1);
   record.facts.au_target = 0;
@@ -163,6 +189,7 @@ TEST(Summarise, StepMeansAndSharesAreOverCountedSteps) {
   EXPECT_DOUBLE_EQ(summary.overshoot_max.value, 0.009);
   EXPECT_EQ(summary.overshoot_max.rank, 1U);
   EXPECT_NEAR(summary.compute_share, 2.4 / 3.6, 1e-12);
+  EXPECT_NEAR(summary.overshoot_share, 0.012 / 3.6, 1e-12);
 }
 
 TEST(Summarise, EvaluationHasItsOwnFiguresForItsEpochs) {

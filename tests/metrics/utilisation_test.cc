@@ -155,6 +155,22 @@ TEST(EvalSamplesPerSecond, AllStepsOverAllTime) {
   EXPECT_DOUBLE_EQ(EvalSamplesPerSecond(SumBlock(FourSteps(), kFour), 9), 10.0);
 }
 
+TEST(Counts, AgreesWithTheSumsOfAWholeBlock) {
+  // Python's slices, negative positions too.
+  for (const std::int64_t start : {-2, 0, 1, 3, 9}) {
+    for (const std::int64_t end : {-1, 0, 1, 5}) {
+      const CountedSteps counted{
+          .epoch_steps = 4, .exclude_start = start, .exclude_end = end};
+      std::uint64_t steps = 0;
+      for (std::uint64_t step = 0; step < 4; ++step) {
+        steps += Counts(counted, step) ? 1 : 0;
+      }
+      EXPECT_EQ(steps, SumBlock(FourSteps(), counted).counted_steps)
+          << start << ", " << end;
+    }
+  }
+}
+
 TEST(WeightedByBlockSteps, WeighsWithAllStepsOfABlock) {
   // (80 · 3 + 60 · 1) / 4 = 75
   const std::vector<double> values = {80, 60};

@@ -259,7 +259,7 @@ class LauncherTest(LongRunCase):
         done = self.finish(
             [stoker(), "training", "configview", "-m", "unet3d", "-g", "h100"],
             environment=dict(ENVIRONMENT, STOKER_HISTORY="/proc/no/history"))
-        self.assertIn("stoker: warning: this command is not in the history",
+        self.assertIn("warning: this command is not in the history",
                       done.stderr)
 
     # --- Starts by Slurm ----------------------------------------------------

@@ -109,6 +109,82 @@ class RunTest(LongRunCase):
 
         self.check_result(self.run_folder(), ranks=4, epochs=2, steps=16)
 
+    def events(self, text):
+        """Every line is a JSON object; those of each event."""
+        events = {}
+        for line in text.splitlines():
+            event = json.loads(line, parse_constant=no_constant)
+            self.assertIn("T", event["time"])
+            self.assertIn(event["level"], ("ERROR", "WARNING", "INFO"))
+            events.setdefault(event["event"], []).append(event)
+        return events
+
+    def test_json_lines_by_the_launcher(self):
+        done = self.finish(
+            self.words("datagen", "-m", "unet3d", "--log-format", "json",
+                       ranks=2, params=UNET3D))
+        self.assertIn("results", self.events(done.stdout))
+        self.assertNotIn("error", self.events(done.stderr))
+
+        done = self.finish(
+            self.words("run", "-m", "unet3d", "-g", "h100", "--log-format",
+                       "json", ranks=2, params=UNET3D + TRAIN))
+
+        events = self.events(done.stdout)
+        self.assertEqual(events["run_start"][0]["accelerators"], 2)
+        progress = events["progress"][0]
+        self.assertEqual((progress["epoch"], progress["epochs"]), (1, 2))
+        self.assertEqual((progress["step"], progress["steps"]), (1, 2))
+        self.assertIn(progress["slowest_rank"], (0, 1))
+        record = load_json(self.run_folder() / "record.json")
+        self.assertEqual(progress["slowest_host"],
+                         record["hosts"][0]["hostname"])
+        self.assertEqual([event["epoch"] for event in events["epoch_end"]],
+                         [1, 2])
+        # One counted step in each epoch.
+        self.assertEqual(record["longest_load_ns"]["count"], 2)
+        metric = load_json(self.run_folder() / "summary.json")["metric"]
+        for key, value in metric.items():
+            self.assertEqual(events["summary"][0][key], value, key)
+        copy = (self.run_folder() / "training_run.stdout.log").read_text()
+        self.assertEqual(self.events(copy).keys(),
+                         events.keys() - {"results", "message"})
+
+    def test_json_lines_of_a_failure(self):
+        done = self.finish(
+            self.words("run", "-m", "unet3d", "-g", "h100", "--log-format",
+                       "json", ranks=2, params=UNET3D + TRAIN), expect=3)
+        self.events(done.stdout)
+        errors = self.events(done.stderr)["error"]
+        for error in errors:
+            self.assertIn("the folder does not exist", error["message"])
+        # It failed before there was a record.
+        self.assertFalse((self.run_folder() / "record.json").exists())
+
+    def test_cpu_time_of_steps_is_that_of_their_epoch(self):
+        self.datagen("unet3d", UNET3D)
+        self.finish(self.words("run", "-m", "unet3d", "-g", "h100", ranks=2,
+                               params=UNET3D + TRAIN))
+
+        folder = self.run_folder()
+        with (folder / "steps.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        record = load_json(folder / "record.json")
+        for rank in record["ranks"]:
+            for epoch in rank["epochs"]:
+                mine = [row for row in rows
+                        if row["rank"] == str(rank["rank"]) and
+                        row["epoch"] == str(epoch["epoch"])]
+                whole = epoch["cpu_user_ns"] + epoch["cpu_system_ns"]
+                self.assertGreaterEqual(epoch["cpu_reading_ns"], 0)
+                for part in ("checking", "rest"):
+                    of_steps = sum(float(row[f"cpu_{part}_s"])
+                                   for row in mine)
+                    self.assertLessEqual(of_steps,
+                                         epoch[f"cpu_{part}_ns"] / 1e9 + 1e-9)
+                    self.assertLessEqual(epoch[f"cpu_{part}_ns"], whole + 1e5)
+                self.assertGreater(epoch["cpu_rest_ns"], 0)
+
     def test_one_rank_needs_no_launcher(self):
         environment = dict(ENVIRONMENT, PATH="/nowhere")
         for verb, more, params in (

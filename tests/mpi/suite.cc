@@ -32,6 +32,10 @@ TEST(MpiCommunicator, AllGatherGivesEveryRankTheSame) {
   testing::CheckAllGather(*world);
 }
 
+TEST(MpiCommunicator, BarrierMaxTellsAllWhoBroughtTheMost) {
+  testing::CheckBarrierMax(*world);
+}
+
 TEST(MpiCommunicator, AgreeGivesTheLowestFailingRanksStatusToAll) {
   testing::CheckAgree(*world);
 }

@@ -48,7 +48,16 @@ TEST(ConsoleReport, SaysWhatTheScoreIsWorth) {
       ConsoleReport(record, metrics::Summarise(record), "/results/x");
   EXPECT_THAT(text, HasSubstr("26.2500 (0.0000) samples/s"));
   EXPECT_THAT(text, HasSubstr("75.00 % (rank 0) to 82.50 % (rank 1)"));
-  EXPECT_THAT(text, HasSubstr("mean 50 us, longest 50 us"));
+  // 12 counted steps: load 0.1 s, but 0.02 s in three of them.
+  EXPECT_THAT(text, HasSubstr("where time went   load wait 15.2 %, compute "
+                              "80.0 % (overshoot 0.0 %), barrier 4.8 %\n"));
+  EXPECT_THAT(text, HasSubstr("a step's mean     load wait 80.00 ms, compute "
+                              "420.00 ms, barrier 25.00 ms\n"));
+  EXPECT_THAT(text, HasSubstr("mean 50 us, longest 50 us (rank 0)"));
+  // The middle of the bucket of 100 ms.
+  EXPECT_THAT(text, HasSubstr("p50 100.14 ms, p99 120.00 ms, max 120.00 ms"));
+  EXPECT_THAT(text,
+              HasSubstr("reading 2.80 s, checking 1.00 s, rest 200.00 ms"));
   EXPECT_THAT(text, HasSubstr("10.0 % of all cores"));
   EXPECT_THAT(text, HasSubstr("1 of 1 hosts could hold all"));
   EXPECT_THAT(text, HasSubstr("success: AU 78.75 % of 70.00 % asked"));
@@ -61,6 +70,7 @@ TEST(ConsoleReport, TroubleIsMentioned) {
   metrics::RunRecord record = testing::SyntheticRun(false);
   record.facts.au_target = 0.9;
   record.facts.distinct_contents = 8;
+  record.facts.dataset_files_train = record.facts.num_files_train + 36;
   record.ranks[0].epochs[0].train_loader.bytes_discarded = 3 << 20;
   record.ranks[0].epochs[0].train_loader.reads.errors = 2;
   record.ranks[1].epochs[0].train_loader.unexpected_sizes = 1234;
@@ -69,6 +79,7 @@ TEST(ConsoleReport, TroubleIsMentioned) {
   EXPECT_THAT(text, HasSubstr("fail: AU 78.75 % of 90.00 % asked"));
   EXPECT_THAT(text, HasSubstr("read ahead, lost  3.00 MiB"));
   EXPECT_THAT(text, HasSubstr("8 different contents under"));
+  EXPECT_THAT(text, HasSubstr("dataset           the first "));
   EXPECT_THAT(text, HasSubstr("read errors       2"));
   EXPECT_THAT(text, HasSubstr("odd sizes         1,234 samples"));
 }

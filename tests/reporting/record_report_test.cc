@@ -63,6 +63,22 @@ TEST(RecordJson, HoldsRawNanoseconds) {
   EXPECT_EQ(Text(blocks[0].Find("counted_compute_ns")), "1440000000");
   EXPECT_EQ(Text(blocks[0].Find("total_bytes")), "29360128");  // 4 · 7 MiB
   EXPECT_EQ(Text(epochs[0].Find("train_loader")->Find("reads")), "1000");
+  // 1.6 + 3 · 0.1 s; 4 · 25 ms; 4 · 50 us (epoch 2 of rank 1: compute 0.48 s).
+  EXPECT_EQ(Text(blocks[0].Find("total_load_ns")), "1580000000");
+  EXPECT_EQ(Text(blocks[0].Find("total_barrier_ns")), "100000000");
+  EXPECT_EQ(Text(blocks[0].Find("total_overshoot_ns")), "200000");
+  EXPECT_EQ(Text(epochs[0].Find("train_loader")->Find("checking_ns")),
+            "250000000");
+  // 1 s of CPU, 50 ms of it the accelerator's thread.
+  EXPECT_EQ(Text(epochs[0].Find("cpu_reading_ns")), "700000000");
+  EXPECT_EQ(Text(epochs[0].Find("cpu_checking_ns")), "250000000");
+  EXPECT_EQ(Text(epochs[0].Find("cpu_rest_ns")), "50000000");
+  const Json& waits = *record.Find("longest_load_ns");
+  EXPECT_EQ(Text(waits.Find("count")), "6");
+  EXPECT_EQ(Text(waits.Find("max")), "120000000");
+  // 100 ms is in [95 << 20, 96 << 20): 64 buckets from 2^26 on.
+  EXPECT_EQ(Text(waits.Find("buckets")),
+            "[[99614720,100663295,5],[119537664,120586239,1]]");
 }
 
 TEST(RecordJson, NamesItsCompanions) {

@@ -34,13 +34,14 @@ TEST(StepsCsv, RowsAreOrderedByStepThenRank) {
   ASSERT_EQ(lines.size(), 13U);
   EXPECT_EQ(lines[0],
             "epoch,block,step,rank,load_s,compute_s,proc_s,barrier_s,"
-            "overshoot_s,samples,bytes");
+            "overshoot_s,samples,bytes,cpu_reading_s,cpu_checking_s,"
+            "cpu_rest_s");
   EXPECT_EQ(lines[1],
             "2,1,1,0,1.600000000,0.400000000,2.000000000,0.025000000,"
-            "0.000050000,7,7340032");
+            "0.000050000,7,7340032,0.030000000,0.020000000,0.010000000");
   EXPECT_EQ(lines[2],
             "2,1,1,1,1.520000000,0.480000000,2.000000000,0.025000000,"
-            "0.000050000,7,7340032");
+            "0.000050000,7,7340032,0.030000000,0.020000000,0.010000000");
   EXPECT_THAT(lines[3], ::testing::StartsWith("2,1,2,0,"));
   EXPECT_THAT(lines[9], ::testing::StartsWith("2,eval,1,0,"));
   EXPECT_THAT(lines[12], ::testing::StartsWith("2,eval,2,1,"));

@@ -22,7 +22,10 @@ metrics::StepRecord MakeStep(std::int64_t proc_ms, std::int64_t compute_ms) {
           .barrier = Millis(25),
           .overshoot = std::chrono::microseconds(50),
           .samples = 7,
-          .bytes = 7ULL << 20};
+          .bytes = 7ULL << 20,
+          .cpu = Millis(60),
+          .cpu_main = Millis(10),
+          .checking = Millis(20)};
 }
 
 }  // namespace
@@ -105,7 +108,8 @@ metrics::EpochRecord SyntheticEpoch(std::uint32_t rank, std::uint32_t epoch,
                                .bytes = 28ULL << 20,
                                .latency_sum = Millis(2000),
                                .latency_max = Millis(10)};
-  record.cpu = {.user = Millis(700), .system = Millis(300)};
+  record.train_loader.checking = Millis(250);
+  record.cpu = {.user = Millis(700), .system = Millis(300), .main = Millis(50)};
   record.meminfo = {{"MemFree", "512 kB"}};
   return record;
 }
@@ -132,6 +136,10 @@ metrics::RunRecord SyntheticRun(bool evaluation) {
                                   metrics::EvalCounted(record.facts)));
     }
     record.ranks.push_back(std::move(of));
+  }
+  // Of the three counted steps of two epochs.
+  for (const int millis : {100, 100, 100, 100, 100, 120}) {
+    record.longest_loads.Add(Millis(millis).count());
   }
   return record;
 }

@@ -38,7 +38,7 @@ TEST(Judge, UntouchedWorkloadIsClosed) {
   const Judgement judgement = Judge(ClaimWith({}));
 
   EXPECT_EQ(judgement.verdict, Verdict::kClosed);
-  EXPECT_EQ(judgement.findings.size(), 8U);  // each rule says so
+  EXPECT_EQ(judgement.findings.size(), 9U);  // each rule says so
   EXPECT_EQ(FindingOf(judgement, "allowed_params").actual, "none changed");
 }
 
@@ -147,12 +147,38 @@ TEST(OverrideKey, SignsAloneNameNothing) {
   EXPECT_EQ(OverrideKey("=3"), "");
 }
 
-TEST(AllowedKeys, ElevenAreClosedAndFourMoreOpen) {
+TEST(Judge, OnlyTheReferencesLoaderIsClosed) {
+  const Overrides overrides = {"reader.loader_model=lean",
+                               "reader.request_bytes=4194304"};
+  RunClaim claim = ClaimWith(overrides);
+  claim.loader_model = "lean";
+
+  const Judgement judgement = Judge(claim);
+
+  EXPECT_EQ(judgement.verdict, Verdict::kOpen);
+  EXPECT_EQ(FindingOf(judgement, "loader_model").level, Verdict::kOpen);
+  const core::Status refused = Admit(judgement, Division::kClosed, false);
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("loader_model: lean; expected CLOSED: "
+                        "reader.loader_model=dlio-v2"));
+  EXPECT_TRUE(Admit(judgement, Division::kOpen, false).ok());
+
+  const Overrides none;
+  claim = ClaimWith(none);  // the workload file says so
+  claim.loader_model = "dlio-v3";
+  EXPECT_EQ(Judge(claim).verdict, Verdict::kOpen);
+
+  const Overrides same = {"reader.loader_model=dlio-v2",
+                          "reader.pump_threads=2"};
+  EXPECT_EQ(Judge(ClaimWith(same)).verdict, Verdict::kClosed);
+}
+
+TEST(AllowedKeys, ElevenAreClosedAndFourMoreOpenBesidesOurOwn) {
   const auto closed = std::ranges::count(AllowedKeys(), Verdict::kClosed,
                                          &AllowedKey::division);
 
-  EXPECT_EQ(closed, 11);
-  EXPECT_EQ(AllowedKeys().size(), 15U);
+  EXPECT_EQ(closed, 11 + 2);
+  EXPECT_EQ(AllowedKeys().size(), 15U + 4);
 }
 
 Judgement JudgedAs(Verdict verdict) {

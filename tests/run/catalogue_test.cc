@@ -35,5 +35,13 @@ TEST(DescribeFormats, NamesEachFormat) {
   }
 }
 
+TEST(DescribeLoaders, NamesEachLoaderModel) {
+  const std::string text = DescribeLoaders();
+
+  for (const char* name : {"dlio-v2", "dlio-v3", "lean"}) {
+    EXPECT_THAT(text, HasSubstr("\n  " + std::string(name) + " "));
+  }
+}
+
 }  // namespace
 }  // namespace stoker::run

@@ -13,6 +13,7 @@ namespace stoker::run {
 namespace {
 
 using config::LoadedConfig;
+using emulator::LoaderModel;
 using emulator::PipelineShape;
 using ::testing::Contains;
 using ::testing::ElementsAre;
@@ -52,6 +53,16 @@ TEST(MakePlan, Unet3dIsReadByTheIndexSampler) {
   EXPECT_THAT(plan.warnings, IsEmpty());
 }
 
+TEST(MakePlan, RetinanetIsReadByTheIndexSampler) {
+  // 1,170,301 files / 8 ranks / batches of 24 (32).
+  const RunPlan b200 = PlanOf(Workload("retinanet_b200"), 8);
+  EXPECT_EQ(b200.shape, PipelineShape::kTorch);
+  EXPECT_EQ(b200.steps, 6095U);
+  EXPECT_EQ(b200.epochs, 8U);
+  EXPECT_EQ(b200.format->name(), "jpeg");
+  EXPECT_EQ(PlanOf(Workload("retinanet_mi355"), 8).steps, 4571U);
+}
+
 TEST(MakePlan, Resnet50IsReadAsRecordsAndRoundsStepsDown) {
   const RunPlan plan =
       PlanOf(Workload("resnet50_h100", {"dataset.num_files_train=2557"}), 16);
@@ -67,6 +78,62 @@ TEST(MakePlan, OtherFormatsUnderTensorflowComeFromGenerators) {
       1);
 
   EXPECT_EQ(plan.shape, PipelineShape::kTfGenerator);
+}
+
+TEST(MakePlan, TheLoaderModelIsFoundByName) {
+  EXPECT_EQ(PlanOf(Small({}), 1).model, LoaderModel::kDlioV2);
+  const RunPlan v3 = PlanOf(Small({"reader.loader_model=dlio-v3"}), 1);
+  EXPECT_EQ(v3.model, LoaderModel::kDlioV3);
+  EXPECT_EQ(v3.shape, PipelineShape::kTorch);
+  const RunPlan lean = PlanOf(Small({"reader.loader_model=lean"}), 1);
+  EXPECT_EQ(lean.model, LoaderModel::kLean);
+  EXPECT_EQ(lean.shape, PipelineShape::kShuffled);
+  EXPECT_THAT(ErrorOf(Small({"reader.loader_model=dlio-v4"}), 1),
+              HasSubstr("known: dlio-v2, dlio-v3, lean"));
+}
+
+TEST(MakePlan, LeanReadsRecordsToo) {
+  const RunPlan plan = PlanOf(
+      Workload("resnet50_h100",
+               {"reader.loader_model=lean", "dataset.num_samples_per_file=1"}),
+      1);
+  EXPECT_EQ(plan.shape, PipelineShape::kShuffled);
+}
+
+TEST(MakePlan, DirectReadsAreRefusedWhereTheReferenceHasNone) {
+  EXPECT_THAT(ErrorOf(Workload("resnet50_h100", {"reader.odirect=true"}), 1),
+              HasSubstr("reader.odirect: the readers of tfrecord have no "
+                        "O_DIRECT mode"));
+}
+
+TEST(MakePlan, LeanRefusesToReadAFileForEachOfItsSamples) {
+  // Not even as the reference does.
+  EXPECT_THAT(ErrorOf(Small({"reader.loader_model=lean",
+                             "dataset.num_samples_per_file=4"},
+                            /*compat=*/true),
+                      1),
+              HasSubstr("npz with 4 samples per file: the whole file is read "
+                        "for every sample; remedy: "
+                        "dataset.num_samples_per_file=1"));
+}
+
+TEST(MakePlan, RequestsOfLeanAreWholeBlocks) {
+  EXPECT_THAT(ErrorOf(Small({"reader.request_bytes=5000"}), 1),
+              HasSubstr("reader.request_bytes=5000 is not a multiple of 4096"));
+}
+
+TEST(TrainLoaderOptions, CarryTheKeysOfTheLoaderModels) {
+  const LoadedConfig config =
+      Small({"reader.loader_model=lean", "reader.request_bytes=2097152",
+             "reader.byte_budget=1000000", "reader.pump_threads=3"},
+            /*compat=*/true);
+  const auto options = TrainLoaderOptions(config, PlanOf(config, 2), {});
+  EXPECT_EQ(options.model, LoaderModel::kLean);
+  EXPECT_EQ(options.request_bytes, 2097152U);
+  EXPECT_EQ(options.byte_budget, 1000000U);
+  EXPECT_EQ(options.pump_threads, 3U);
+  EXPECT_FALSE(options.direct);
+  EXPECT_FALSE(options.read_past_end);  // a habit of dlio-v2
 }
 
 TEST(MakePlan, TotalTrainingStepsLimitsEachEpochWithAWarning) {

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <sstream>
@@ -115,8 +116,10 @@ void ExpectSame(const Json& expected, const Json& actual,
       << what;
 }
 
-// The rows of steps.csv as numbers where they are numbers.
+// The rows of steps.csv as numbers where they are numbers, without the CPU
+// times: those are real, whatever the clock.
 Json StepRows(const fs::path& path) {
+  constexpr std::size_t kColumns = 11;
   Json::Array rows;
   const std::string text = TextOf(path);
   for (const std::string_view line : core::Split(text, '\n')) {
@@ -128,6 +131,8 @@ Json StepRows(const fs::path& path) {
       const auto number = core::ParseDouble(cell);
       row.emplace_back(number.ok() ? Json(number.value()) : Json(cell));
     }
+    EXPECT_EQ(row.size(), kColumns + 3) << line;
+    row.resize(std::min(row.size(), kColumns));
     rows.emplace_back(std::move(row));
   }
   return rows;
@@ -188,7 +193,8 @@ core::Status GenerateAndTrain(const RankContext& context,
 }
 
 Outcome RunScenario(const Scenario& scenario, std::string_view storage,
-                    const fs::path& folder) {
+                    const fs::path& folder,
+                    const ConsoleOptions& console_options = {.speaks = false}) {
   Outcome outcome{.statuses = std::vector<core::Status>(
                       static_cast<std::size_t>(scenario.ranks)),
                   .folder = folder};
@@ -198,7 +204,9 @@ Outcome RunScenario(const Scenario& scenario, std::string_view storage,
   const core::CancelFlag cancel;
   comm::RunThreads(
       scenario.ranks, clock, &cancel, [&](comm::Communicator& comm) {
-        Console console({.speaks = false});
+        ConsoleOptions options = console_options;
+        options.speaks = options.speaks && comm.rank() == 0;
+        Console console(options);
         const RankContext context{.comm = &comm,
                                   .clock = &clock,
                                   .cancel = &cancel,
@@ -298,6 +306,38 @@ TEST(RunTraining, OpStreamHashIsThatOfTheIndexSamplersOrder) {
   const Outcome outcome = RunScenario(scenario, "mem:", dir.path());
 
   EXPECT_EQ(HashOf(outcome), dataset::CombineHashes(hashes));
+}
+
+TEST(RunTraining, TellsItsStoryAsJsonLines) {
+  const stoker::testing::TempDir dir;
+  const Scenario scenario("one_slow_file");
+  ::testing::internal::CaptureStdout();
+  const Outcome outcome =
+      RunScenario(scenario, scenario.storage, dir.path(),
+                  {.format = LogFormat::kJson, .progress_columns = 80});
+  const std::string said = ::testing::internal::GetCapturedStdout();
+
+  ASSERT_TRUE(outcome.statuses[0].ok()) << outcome.statuses[0].ToString();
+  std::map<std::string, Json> last;  // of each event
+  for (const std::string_view line : core::Split(said, '\n')) {
+    if (line.empty()) {
+      continue;
+    }
+    const auto parsed = reporting::ParseJson(line);
+    ASSERT_TRUE(parsed.ok()) << line;
+    const Json& event = parsed.value();
+    last[std::get<std::string>(At(event, "event").value())] = event;
+  }
+  ASSERT_TRUE(last.contains("run_start") && last.contains("progress"));
+  EXPECT_EQ(NumberOf(At(last["run_start"], "accelerators")), 2);
+  // After the first step, of 0.1 s: three more.
+  EXPECT_EQ(NumberOf(At(last["progress"], "step")), 1);
+  EXPECT_NEAR(NumberOf(At(last["progress"], "eta_s")).value_or(0), 0.3, 1e-9);
+  EXPECT_NEAR(NumberOf(At(last["epoch_end"], "au_percent")).value_or(0),
+              100 * 0.3 / 1.3, 1e-9);
+  EXPECT_NEAR(NumberOf(At(last["epoch_end"], "samples_per_s")).value_or(0),
+              2 * 3 / 1.3, 1e-9);
+  EXPECT_EQ(NumberOf(At(last["summary"], "longest_load_max_seconds")), 1.0);
 }
 
 TEST(RunTraining, FailedReadEndsAllRanksWithItsCause) {

@@ -3,8 +3,13 @@
 // A command on ranks, seen from the launcher: mpirun is started on this
 // program, as often as asked.
 
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "cli/internal/training_job.h"
 #include "core/cancel.h"
+#include "run/console.h"
 #include "run/sizing_report.h"
 
 namespace stoker::cli::internal {
@@ -14,6 +19,10 @@ namespace stoker::cli::internal {
 inline constexpr const char* kProgressVariable = "STOKER_PROGRESS_COLUMNS";
 inline constexpr const char* kFolderVariable = "STOKER_RESULT_FOLDER";
 inline constexpr const char* kWarmUpVariable = "STOKER_WARM_UP";
+
+// "results: FOLDER" for the console.
+run::Event ResultsEvent(const std::string& folder,
+                        std::string_view what = "results");
 
 // Columns of the terminal on stdout, 0 if it is none.
 int TerminalColumns();

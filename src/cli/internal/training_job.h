@@ -15,6 +15,8 @@
 
 namespace stoker::cli::internal {
 
+run::LogFormat LogFormatOf(const Arguments& arguments);
+
 struct TrainingJob {
   std::string program;             // path the program was started by
   std::string command;             // "run"
@@ -34,6 +36,7 @@ struct TrainingJob {
   std::vector<std::string> hosts() const;
   std::int64_t host_count() const;  // --num-client-hosts, or of --hosts
   run::LogLevel log_level() const;
+  run::LogFormat log_format() const;
   std::string command_line() const;
 };
 

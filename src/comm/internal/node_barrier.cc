@@ -80,7 +80,9 @@ std::uint64_t PidNamespace() {
 struct NodeBarrier::Control {
   alignas(kLine) Word arrived{0};   // ranks in the present barrier
   alignas(kLine) Word complete{0};  // the last barrier all ranks arrived in
+  RankedValue host_largest;         // of that; written before `complete`
   alignas(kLine) Word released{0};  // the last barrier ranks may leave
+  RankedValue largest;              // of that; written before `released`
   alignas(kLine) Word abort{kRunning};
   std::uint32_t cause_bytes = 0;
   char cause[kCauseBytes] = {};  // written before abort becomes kAborted
@@ -88,6 +90,7 @@ struct NodeBarrier::Control {
 
 struct NodeBarrier::Slot {
   alignas(kLine) Word arrived{0};  // the last barrier this rank arrived in
+  std::int64_t value = 0;          // brought to it; written before `arrived`
   std::int32_t world_rank = -1;
   std::int32_t pid = 0;
   std::uint64_t pid_namespace = 0;
@@ -125,33 +128,51 @@ void NodeBarrier::Publish(int world_rank, pid_t pid) {
   mine.pid_namespace = PidNamespace();
 }
 
-void NodeBarrier::Arrive() {
+void NodeBarrier::Arrive(std::int64_t value) {
   ++sequence_;
-  slots_[static_cast<std::size_t>(local_rank_)].arrived.store(sequence_);
+  Slot& mine = slots_[static_cast<std::size_t>(local_rank_)];
+  mine.value = value;
+  mine.arrived.store(sequence_);
   if (control_->arrived.fetch_add(1) + 1 < slots_.size()) {
     return;
   }
-  // Nobody arrives in the next barrier before this one is released.
+  // Nobody arrives in the next barrier before this one is released, so what is
+  // not atomic here is not written while anybody reads it.
   control_->arrived.store(0);
+  control_->host_largest = LargestOfHost();
   control_->complete.store(sequence_);
   if (release_by_leader_) {
     FutexWakeAll(control_->complete);
   } else {
-    Release();
+    Release(control_->host_largest);
   }
 }
 
-core::Status NodeBarrier::AwaitAll(const WaitLimits& limits) const {
-  return Await(control_->complete, limits);
+RankedValue NodeBarrier::LargestOfHost() const {
+  RankedValue largest{.value = slots_.front().value,
+                      .rank = slots_.front().world_rank};
+  for (const Slot& slot : slots_.subspan(1)) {
+    largest = LargerOf(largest, {.value = slot.value, .rank = slot.world_rank});
+  }
+  return largest;
 }
 
-void NodeBarrier::Release() {
+core::Result<RankedValue> NodeBarrier::AwaitAll(
+    const WaitLimits& limits) const {
+  STOKER_TRY(Await(control_->complete, limits));
+  return control_->host_largest;
+}
+
+void NodeBarrier::Release(const RankedValue& largest) {
+  control_->largest = largest;
   control_->released.store(sequence_);
   FutexWakeAll(control_->released);
 }
 
-core::Status NodeBarrier::AwaitRelease(const WaitLimits& limits) const {
-  return Await(control_->released, limits);
+core::Result<RankedValue> NodeBarrier::AwaitRelease(
+    const WaitLimits& limits) const {
+  STOKER_TRY(Await(control_->released, limits));
+  return control_->largest;
 }
 
 core::Status NodeBarrier::Await(const Word& word,

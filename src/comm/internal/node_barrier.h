@@ -11,6 +11,7 @@
 #include <span>
 #include <string_view>
 
+#include "comm/communicator.h"
 #include "core/cancel.h"
 #include "core/clock.h"
 #include "core/status.h"
@@ -25,9 +26,10 @@ struct WaitLimits {
 };
 
 // One rank's view. A barrier is Arrive, then AwaitRelease; whoever arrives last
-// releases the others. With several hosts (`release_by_leader`) local rank 0,
-// after Arrive, instead calls AwaitAll, meets the other hosts and then calls
-// Release. After a failed wait the barrier cannot be used again. One thread per
+// works out the largest of the values brought and releases the others. With
+// several hosts (`release_by_leader`) local rank 0, after Arrive, instead calls
+// AwaitAll, meets the other hosts and then calls Release with the largest of
+// all. After a failed wait the barrier cannot be used again. One thread per
 // rank; Abort from any.
 class NodeBarrier {
  public:
@@ -45,10 +47,12 @@ class NodeBarrier {
   // other means, before the first Arrive. `pid` is this process's.
   void Publish(int world_rank, pid_t pid);
 
-  void Arrive();
-  core::Status AwaitAll(const WaitLimits& limits) const;
-  void Release();
-  core::Status AwaitRelease(const WaitLimits& limits) const;
+  void Arrive(std::int64_t value);
+  // The largest value of this host, with the world rank.
+  core::Result<RankedValue> AwaitAll(const WaitLimits& limits) const;
+  void Release(const RankedValue& largest);
+  // The largest value of all.
+  core::Result<RankedValue> AwaitRelease(const WaitLimits& limits) const;
 
   // Keeps `cause`, if it is the first, and wakes all who wait. The text is cut
   // at 4000 bytes.
@@ -67,6 +71,7 @@ class NodeBarrier {
 
   core::Status Await(const std::atomic<std::uint32_t>& word,
                      const WaitLimits& limits) const;
+  RankedValue LargestOfHost() const;
   core::Status CheckAwaited() const;
   bool IsGone(const Slot& slot) const;
   core::Status TimedOut(std::string_view what) const;

@@ -24,21 +24,9 @@ struct Arrived {
   std::uint64_t bytes = 0;  // payload
 };
 
-// How far a pipeline runs ahead.
-struct LookAhead {
-  // Batches that may be begun beyond those taken; at least 1.
-  std::uint64_t batches = 1;
-  // True: a batch is begun only when it is asked for (no overlap).
-  bool on_demand = false;
-};
-
-// Lanes and look-ahead of a pipeline shape.
-std::size_t LanesOf(PipelineShape shape, const LoaderOptions& options);
-LookAhead LookAheadOf(PipelineShape shape, const LoaderOptions& options);
-
 class BatchSchedule : public Schedule {
  public:
-  // Pump thread, before the first Round of an epoch. `allowed` counts the
+  // A pump's thread, before any lane moves in the epoch. `allowed` counts the
   // batches that may be begun; the consumer raises it.
   virtual void StartEpoch(std::uint32_t epoch,
                           const std::atomic<std::uint64_t>& allowed,
@@ -58,6 +46,16 @@ std::unique_ptr<BatchSchedule> MakeLaneSchedule(PipelineShape shape,
 std::unique_ptr<BatchSchedule> MakeRecordSchedule(const LoaderData& data,
                                                   const LoaderOptions& options,
                                                   core::Clock& clock);
+std::unique_ptr<BatchSchedule> MakeLeanSchedule(const LoaderData& data,
+                                                const LoaderOptions& options,
+                                                core::Clock& clock);
+// `inner`, each of whose lanes reads all sidecars of the rank's files once
+// before it does anything else; of all files where files are shuffled. Until
+// the first StartEpoch the lanes do no more than that.
+std::unique_ptr<BatchSchedule> WithSidecars(
+    std::unique_ptr<BatchSchedule> inner, PipelineShape shape,
+    const LoaderData& data, const LoaderOptions& options);
+// The one of `shape`, with sidecars where the model reads them.
 std::unique_ptr<BatchSchedule> MakeSchedule(PipelineShape shape,
                                             const LoaderData& data,
                                             const LoaderOptions& options,

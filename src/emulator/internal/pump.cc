@@ -7,6 +7,7 @@
 
 #include "core/check.h"
 #include "core/units.h"
+#include "emulator/internal/loader_model.h"
 
 namespace stoker::emulator::internal {
 
@@ -14,33 +15,10 @@ using formats::ReaderProgram;
 
 namespace {
 
-constexpr std::uint64_t kBufferAlign = 4096;
 // How long storage may take once nobody wants its answers any more.
 constexpr core::Nanos kPatience = std::chrono::seconds(1);
 
-std::uint64_t RoundUp(std::uint64_t bytes) {
-  return (bytes + kBufferAlign - 1) / kBufferAlign * kBufferAlign;
-}
-
-formats::ReaderOptions ReaderOptionsOf(const LoaderOptions& options,
-                                       const storage::ReadLimits& limits) {
-  return {.style = formats::ReaderOptions::Style::kReference,
-          .unit = limits.preferred_unit,
-          .request = options.transfer_size,
-          .check = options.check && limits.real_data,
-          .blind = !limits.real_data,
-          .expect = nullptr};
-}
-
 }  // namespace
-
-std::uint64_t Pump::BufferBytes(std::size_t lanes, const LoaderData& data,
-                                const LoaderOptions& options,
-                                const storage::ReadLimits& limits) {
-  const auto program = data.format->NewReader(ReaderOptionsOf(options, limits));
-  // The reference's way of asking never wants a whole file at once.
-  return lanes * RoundUp(program->MaxRequest(0));
-}
 
 Pump::Pump(const LoaderData& data, const LoaderOptions& options,
            core::Clock& clock)
@@ -51,22 +29,29 @@ core::Result<std::unique_ptr<Pump>> Pump::Make(std::size_t lanes,
                                                const LoaderOptions& options,
                                                core::Clock& clock) {
   std::unique_ptr<Pump> pump(new Pump(data, options, clock));
-  STOKER_ASSIGN(pump->queue_,
-                data.backend->NewReadQueue({.depth = lanes}, clock));
+  STOKER_ASSIGN(
+      pump->queue_,
+      data.backend->NewReadQueue(
+          {.depth = lanes, .access = AccessOf(data, options)}, clock));
   const storage::ReadLimits& limits = pump->queue_->limits();
   pump->queue_->set_observer(options.observer);
-  STOKER_ASSIGN(pump->buffers_, core::AlignedBuffer::Make(
-                                    BufferBytes(lanes, data, options, limits),
-                                    /*resident=*/true));
-  const std::size_t each = pump->buffers_.size() / lanes;
+  const std::uint64_t each = LaneBufferBytes(data, options, limits);
+  STOKER_ASSIGN(pump->buffers_, core::AlignedBuffer::Make(lanes * each,
+                                                          /*resident=*/true));
+  pump->timed_ = limits.real_data;
   pump->lanes_.resize(lanes);
+  pump->asked_.reserve(lanes);
+  pump->done_.resize(lanes);
+  pump->sidecars_.reserve(lanes);
   for (std::size_t i = 0; i < lanes; ++i) {
     Lane& lane = pump->lanes_[i];
     lane.program = data.format->NewReader(ReaderOptionsOf(options, limits));
     lane.buffer = pump->buffers_.bytes().subspan(i * each, each);
+    // Room to round out at both ends.
+    const std::uint64_t request =
+        each - std::min<std::uint64_t>(each / 2, 2 * limits.offset_align);
+    pump->sidecars_.emplace_back(*data.format, request, !limits.real_data);
   }
-  pump->asked_.reserve(lanes);
-  pump->done_.resize(lanes);
   return pump;
 }
 
@@ -88,75 +73,81 @@ Pump::~Pump() {
 // NOLINTEND(bugprone-unused-return-value)
 // NOLINTEND(clang-analyzer-cplusplus.NewDeleteLeaks)
 
-core::TimePoint Pump::NextPauseEnd() const {
-  core::TimePoint earliest = core::kNever;
-  for (const Lane& lane : lanes_) {
-    if (lane.state == LaneState::kPaused) {
-      earliest = std::min(earliest, lane.until);
-    }
+core::Result<bool> Pump::Advance(Schedule& schedule, bool look) {
+  const bool pausing = next_pause_end_ != core::kNever;
+  if (look || pausing) {
+    now_ = clock_.Now();
   }
-  return earliest;
-}
-
-core::Result<bool> Pump::Round(Schedule& schedule, core::TimePoint deadline) {
-  STOKER_TRY(AdvanceLanes(schedule));
+  if (look || (pausing && now_ >= next_pause_end_) ||
+      schedule.stirred() != stirred_) {
+    STOKER_TRY(LookAround(schedule));
+  }
   STOKER_TRY(SubmitAsked());
-  if (queue_->in_flight() == 0) {
-    return false;
-  }
-  STOKER_ASSIGN(const std::size_t count,
-                queue_->Reap(done_, 1, std::min(deadline, NextPauseEnd())));
-  for (std::size_t i = 0; i < count; ++i) {
-    STOKER_TRY(HandleDone(schedule, done_[i]));
-  }
-  // A lane that hangs must not hide behind lanes that go on.
-  if (count == 0 || done_[0].finished >= next_overdue_check_) {
-    STOKER_TRY(CheckOverdue());
-  }
-  return true;
+  return queue_->in_flight() > 0;
 }
 
-core::Status Pump::AdvanceLanes(Schedule& schedule) {
+core::Status Pump::LookAround(Schedule& schedule) {
   // A lane that goes on may set another one free, so until all stand still.
-  for (bool moved = true; moved;) {
-    moved = false;
+  do {
+    stirred_ = schedule.stirred();
+    next_pause_end_ = core::kNever;
     for (std::size_t i = 0; i < lanes_.size(); ++i) {
-      STOKER_ASSIGN(const bool lane_moved, AdvanceLane(i, schedule));
-      moved = moved || lane_moved;
+      STOKER_TRY(AdvanceLane(i, schedule));
+      if (lanes_[i].state == LaneState::kPaused) {
+        next_pause_end_ = std::min(next_pause_end_, lanes_[i].until);
+      }
     }
-  }
+  } while (schedule.stirred() != stirred_);
   return {};
 }
 
-core::Result<bool> Pump::AdvanceLane(std::size_t index, Schedule& schedule) {
+core::Status Pump::AdvanceLane(std::size_t index, Schedule& schedule) {
   Lane& lane = lanes_[index];
   const bool paused_enough =
-      lane.state == LaneState::kPaused && clock_.Now() >= lane.until;
+      lane.state == LaneState::kPaused && now_ >= lane.until;
   if (paused_enough) {
     schedule.OnPauseEnd(index);
   }
   if (paused_enough ||
       (lane.state == LaneState::kBlocked && schedule.MayResume(index))) {
-    STOKER_TRY(
+    STOKER_ASSIGN(
+        const bool idle,
         Feed(index, schedule,
              {.kind = ReaderProgram::Event::Kind::kResume, .bytes = {}}));
-    return true;
+    return idle ? TryVisit(index, schedule) : core::Status();
   }
-  Visit visit;
-  if (lane.state != LaneState::kIdle || !schedule.NextVisit(index, visit)) {
-    return false;
-  }
-  STOKER_TRY(BeginVisit(index, schedule, visit));
-  return true;
+  return lane.state == LaneState::kIdle ? TryVisit(index, schedule)
+                                        : core::Status();
 }
 
-core::Status Pump::BeginVisit(std::size_t index, Schedule& schedule,
-                              const Visit& visit) {
-  Lane& lane = lanes_[index];
+core::Status Pump::TryVisit(std::size_t index, Schedule& schedule) {
+  Visit visit;
+  while (schedule.NextVisit(index, visit)) {
+    BeginVisit(lanes_[index], visit);
+    STOKER_ASSIGN(
+        const bool idle,
+        Feed(index, schedule,
+             {.kind = ReaderProgram::Event::Kind::kStart, .bytes = {}}));
+    if (!idle) {
+      break;
+    }
+  }
+  return {};
+}
+
+void Pump::BeginVisit(Lane& lane, const Visit& visit) {
   lane.visit = visit;
   lane.samples = 0;
   lane.unclaimed = 0;
+  lane.active = lane.program.get();
   dataset::ObjectName(data_.naming, visit.file, lane.name);
+  if (visit.sidecar != Visit::kNoSidecar) {
+    SidecarProgram& sidecar =
+        sidecars_[static_cast<std::size_t>(&lane - lanes_.data())];
+    sidecar.Choose(visit.sidecar);
+    lane.active = &sidecar;
+    lane.name += data_.format->sidecars()[visit.sidecar];
+  }
   lane.object = data_.backend->Resolve(lane.name);
   ++counters_.files_opened;
   const formats::FileSpec spec = data_.SpecOf(visit.file);
@@ -164,49 +155,70 @@ core::Status Pump::BeginVisit(std::size_t index, Schedule& schedule,
   lane.stored_bytes = data_.format->streams_samples()
                           ? data_.format->FileBytes(spec) / spec.samples
                           : UINT64_MAX;
-  lane.program->Reset(spec, visit.sample, lane.name);
-  return Feed(index, schedule,
-              {.kind = ReaderProgram::Event::Kind::kStart, .bytes = {}});
+  lane.active->Reset(spec, visit.sample, lane.name);
 }
 
-core::Status Pump::Feed(std::size_t index, Schedule& schedule,
-                        ReaderProgram::Event event) {
+core::Result<bool> Pump::Feed(std::size_t index, Schedule& schedule,
+                              ReaderProgram::Event event) {
+  if (!timed_ || event.kind == ReaderProgram::Event::Kind::kStart ||
+      event.kind == ReaderProgram::Event::Kind::kSize) {
+    return FeedOn(index, schedule, event);
+  }
+  const core::TimePoint begin = clock_.Now();
+  core::Result<bool> idle = FeedOn(index, schedule, event);
+  now_ = clock_.Now();
+  // Only this thread writes it.
+  checking_.store((checking() + (now_ - begin)).count(),
+                  std::memory_order_relaxed);
+  return idle;
+}
+
+core::Result<bool> Pump::FeedOn(std::size_t index, Schedule& schedule,
+                                ReaderProgram::Event event) {
   Lane& lane = lanes_[index];
   while (true) {
-    STOKER_ASSIGN(const ReaderProgram::Next next, lane.program->Step(event));
+    STOKER_ASSIGN(const ReaderProgram::Next next, lane.active->Step(event));
     switch (next.kind) {
       case ReaderProgram::Next::Kind::kSize:
       case ReaderProgram::Next::Kind::kRead:
-        return Ask(lane, next);
+        Ask(lane, next);
+        return false;
       case ReaderProgram::Next::Kind::kSampleReady:
         if (!TakeSample(index, schedule, next)) {
-          return {};
+          return false;
         }
         event = {.kind = ReaderProgram::Event::Kind::kResume, .bytes = {}};
         break;
       case ReaderProgram::Next::Kind::kFileDone: {
         const std::uint32_t samples = lane.samples;
         EndVisit(lane);
-        return schedule.OnFileDone(index, lane.visit, samples)
-            .WithContext(lane.name);
+        STOKER_TRY(schedule.OnFileDone(index, lane.visit, samples)
+                       .WithContext(lane.name));
+        return true;
       }
     }
   }
 }
 
-core::Status Pump::Ask(Lane& lane, const ReaderProgram::Next& next) {
-  STOKER_CHECK(next.length <= lane.buffer.size());
-  const bool size = next.kind == ReaderProgram::Next::Kind::kSize;
-  lane.op = {
-      .kind =
-          size ? storage::ReadOp::Kind::kSize : storage::ReadOp::Kind::kRead,
-      .object = lane.object,
-      .offset = size ? 0 : next.offset,
-      .buffer = size ? std::span<std::byte>{}
-                     : lane.buffer.first(static_cast<std::size_t>(next.length)),
-      .tag = static_cast<std::uint64_t>(&lane - lanes_.data())};
+void Pump::Ask(Lane& lane, const ReaderProgram::Next& next) {
+  lane.op = {.object = lane.object,
+             .tag = static_cast<std::uint64_t>(&lane - lanes_.data())};
+  if (next.kind == ReaderProgram::Next::Kind::kSize) {
+    lane.op.kind = storage::ReadOp::Kind::kSize;
+  } else {
+    // Rounded out to whole blocks where the queue wants them.
+    const std::uint64_t align = queue_->limits().offset_align;
+    lane.skip = next.offset & (align - 1);
+    lane.wanted = next.length;
+    const std::uint64_t length =
+        next.length == 0 ? 0
+                         : (lane.skip + next.length + align - 1) & ~(align - 1);
+    STOKER_CHECK(length <= lane.buffer.size());
+    lane.op.offset = next.offset - lane.skip;
+    lane.op.buffer = lane.buffer.first(static_cast<std::size_t>(length));
+  }
   lane.state = LaneState::kAsking;
-  return {};
+  asked_.push_back(lane.op);
 }
 
 bool Pump::TakeSample(std::size_t index, Schedule& schedule,
@@ -227,6 +239,7 @@ bool Pump::TakeSample(std::size_t index, Schedule& schedule,
     case AfterSample::Kind::kPauseUntil:
       lane.state = LaneState::kPaused;
       lane.until = after.until;
+      next_pause_end_ = std::min(next_pause_end_, after.until);
       return false;
     case AfterSample::Kind::kBlock:
       lane.state = LaneState::kBlocked;
@@ -236,23 +249,32 @@ bool Pump::TakeSample(std::size_t index, Schedule& schedule,
 }
 
 core::Status Pump::SubmitAsked() {
-  asked_.clear();
-  for (Lane& lane : lanes_) {
-    if (lane.state == LaneState::kAsking) {
-      asked_.push_back(lane.op);
-    }
-  }
   if (asked_.empty()) {
     return {};
   }
   STOKER_ASSIGN(const std::size_t taken, queue_->Submit(asked_));
-  const core::TimePoint now = clock_.Now();
   for (std::size_t i = 0; i < taken; ++i) {
     Lane& lane = lanes_[asked_[i].tag];
     lane.state = LaneState::kReading;
-    lane.submitted = now;
+    lane.submitted = now_;
   }
+  asked_.erase(asked_.begin(),
+               asked_.begin() + static_cast<std::ptrdiff_t>(taken));
   return {};
+}
+
+core::Status Pump::Collect(Schedule& schedule, core::TimePoint deadline) {
+  STOKER_ASSIGN(const std::size_t count,
+                queue_->Reap(done_, 1, std::min(deadline, next_pause_end_)));
+  if (count > 0) {
+    now_ = done_[0].finished;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    STOKER_TRY(HandleDone(schedule, done_[i]));
+  }
+  // A lane that hangs must not hide behind lanes that go on.
+  return count == 0 || now_ >= next_overdue_check_ ? CheckOverdue()
+                                                   : core::Status();
 }
 
 core::Status Pump::HandleDone(Schedule& schedule,
@@ -270,10 +292,13 @@ core::Status Pump::HandleDone(Schedule& schedule,
     event.size = done.bytes;
   } else {
     event.kind = ReaderProgram::Event::Kind::kBytes;
-    event.bytes = lane.op.buffer.first(static_cast<std::size_t>(done.bytes));
+    const std::uint64_t skip = std::min(lane.skip, done.bytes);
+    event.bytes =
+        lane.op.buffer.subspan(skip, std::min(lane.wanted, done.bytes - skip));
     lane.unclaimed += done.bytes;
   }
-  return Feed(done.tag, schedule, event);
+  STOKER_ASSIGN(const bool idle, Feed(done.tag, schedule, event));
+  return idle ? TryVisit(done.tag, schedule) : core::Status();
 }
 
 void Pump::NoteDone(const storage::ReadDone& done) {
@@ -283,11 +308,11 @@ void Pump::NoteDone(const storage::ReadDone& done) {
 }
 
 core::Status Pump::CheckOverdue() {
-  const core::TimePoint now = clock_.Now();
-  next_overdue_check_ = now + std::chrono::seconds(1);
+  now_ = clock_.Now();
+  next_overdue_check_ = now_ + std::chrono::seconds(1);
   for (const Lane& lane : lanes_) {
     if (lane.state == LaneState::kReading &&
-        now - lane.submitted >= options_.io_timeout) {
+        now_ - lane.submitted >= options_.io_timeout) {
       hung_ = true;
       return {
           core::Code::kTimedOut,
@@ -308,6 +333,8 @@ void Pump::EndVisit(Lane& lane) {
 
 core::Status Pump::Quiesce(const std::atomic<bool>& hurry) {
   core::TimePoint give_up = core::kNever;
+  asked_.clear();
+  next_pause_end_ = core::kNever;
   while (queue_->in_flight() > 0) {
     const core::TimePoint now = clock_.Now();
     if (give_up == core::kNever && hurry.load(std::memory_order_relaxed)) {
@@ -354,6 +381,8 @@ metrics::LoaderCounters Pump::TakeCounters() {
   counters_.reads.latency_sum -= reads_before_.latency_sum;
   counters_.reads.latency_max = std::exchange(latency_max_, {});
   reads_before_ = total;
+  counters_.checking = checking() - checking_before_;
+  checking_before_ = checking();
   return std::exchange(counters_, {});
 }
 

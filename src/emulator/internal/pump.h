@@ -1,7 +1,7 @@
 #pragma once
 
-// Drives the lanes of one rank over one ReadQueue: a lane visits files and
-// does what the format's reader program asks for; a Schedule decides which.
+// Drives lanes over one ReadQueue: a lane visits files and does what the
+// format's reader program asks for; a Schedule decides which.
 
 #include <atomic>
 #include <cstddef>
@@ -13,6 +13,7 @@
 #include "core/aligned_buffer.h"
 #include "core/clock.h"
 #include "core/status.h"
+#include "emulator/internal/sidecar_program.h"
 #include "emulator/loader.h"
 #include "formats/format.h"
 #include "metrics/run_record.h"
@@ -23,8 +24,11 @@ namespace stoker::emulator::internal {
 // One file to read, and the sample wanted of it (formats that stream their
 // samples deliver all).
 struct Visit {
+  static constexpr std::uint32_t kNoSidecar = UINT32_MAX;
   std::uint64_t file = 0;  // index in the set
   std::uint32_t sample = 0;
+  // Not the file but the one beside it, by index into Format::sidecars().
+  std::uint32_t sidecar = kNoSidecar;
 };
 
 // One sample that is whole.
@@ -45,7 +49,8 @@ struct AfterSample {
   core::TimePoint until{};
 };
 
-// Called by the pump's thread only.
+// Told and asked by pumps, by one thread at a time. Calls about a lane come
+// from the lane's pump.
 class Schedule {
  public:
   virtual ~Schedule() = default;
@@ -58,13 +63,17 @@ class Schedule {
   // All of the file has been read; `samples` arrived of it.
   virtual core::Status OnFileDone(std::size_t lane, const Visit& visit,
                                   std::uint32_t samples) = 0;
-  // Looks at what the consumer did since; called before the lanes advance.
-  // Returns when it wants to be called again at the latest.
-  virtual core::TimePoint Update() = 0;
+  // Does what is due, and looks at what the consumer did since.
+  virtual void Update() = 0;
+  // When Update must be called at the latest.
+  virtual core::TimePoint NextDue() const = 0;
+  // Grows when a lane that stands still may go on through what another lane
+  // did. From any thread.
+  virtual std::uint64_t stirred() const { return 0; }
 };
 
 // Not thread-safe: one thread makes it, then one thread (its pump thread)
-// calls the rest, but for Wake.
+// calls the rest, but for Wake and checking.
 class Pump {
  public:
   static core::Result<std::unique_ptr<Pump>> Make(std::size_t lanes,
@@ -75,28 +84,39 @@ class Pump {
   Pump(const Pump&) = delete;
   Pump& operator=(const Pump&) = delete;
 
-  // One round: advances every lane that can, submits what they ask for, and
-  // waits for completions until `deadline` if any is in flight. Returns false
-  // when nothing is in flight (the caller then waits for its consumer).
-  core::Result<bool> Round(Schedule& schedule, core::TimePoint deadline);
+  // Advances every lane that can and submits what they ask for. `look`: the
+  // consumer did something, so that lanes which stand still may go on; lanes
+  // that were stirred are looked at anyway. False when nothing is in flight
+  // afterwards (the caller then waits for its consumer).
+  core::Result<bool> Advance(Schedule& schedule, bool look);
+  // Waits until something comes back, a lane's pause ends, `deadline`, or Wake,
+  // and feeds it to the lanes.
+  core::Status Collect(Schedule& schedule, core::TimePoint deadline);
   // Earliest end of a lane's pause, kNever without one.
-  core::TimePoint NextPauseEnd() const;
+  core::TimePoint next_pause_end() const { return next_pause_end_; }
+  // The time as last seen.
+  core::TimePoint now() const { return now_; }
   // Waits for what is in flight and makes every lane idle. The counters then
   // hold the epoch. Once `hurry` is set it waits no longer than a second: what
   // has not come back by then is given up (kCancelled).
   core::Status Quiesce(const std::atomic<bool>& hurry);
   // Counters since the last call.
   metrics::LoaderCounters TakeCounters();
-  // From any thread: ends the wait of a Round.
+  // From any thread: ends the wait of a Collect.
   void Wake() { queue_->Wake(); }
+  // Time since Make that went into looking at what arrived. From any thread.
+  core::Nanos checking() const {
+    return core::Nanos(checking_.load(std::memory_order_relaxed));
+  }
+
+  // CPU time since Make that went into looking at what arrived. From any
+  // thread.
+  core::Nanos checking() const {
+    return core::Nanos(checking_.load(std::memory_order_relaxed));
+  }
 
   std::uint64_t buffer_bytes() const { return buffers_.size(); }
   std::string_view engine() const { return queue_->engine(); }
-
-  // Bytes of request buffers for `lanes` lanes.
-  static std::uint64_t BufferBytes(std::size_t lanes, const LoaderData& data,
-                                   const LoaderOptions& options,
-                                   const storage::ReadLimits& limits);
 
  private:
   enum class LaneState : std::uint8_t {
@@ -108,7 +128,8 @@ class Pump {
   };
   struct Lane {
     LaneState state = LaneState::kIdle;
-    std::unique_ptr<formats::ReaderProgram> program;
+    std::unique_ptr<formats::ReaderProgram> program;  // of data files
+    formats::ReaderProgram* active = nullptr;         // of this visit
     std::span<std::byte> buffer;
     std::string name;
     storage::ObjectId object{};
@@ -118,6 +139,10 @@ class Pump {
     std::uint32_t samples = 0;         // arrived of this visit
     std::uint64_t unclaimed = 0;       // bytes read and in no sample yet
     storage::ReadOp op;
+    // The program's bytes within those of `op`, which is rounded out to the
+    // queue's alignment.
+    std::uint64_t skip = 0;
+    std::uint64_t wanted = 0;
     core::TimePoint submitted{};
     core::TimePoint until{};
   };
@@ -125,14 +150,17 @@ class Pump {
   Pump(const LoaderData& data, const LoaderOptions& options,
        core::Clock& clock);
 
-  core::Status AdvanceLanes(Schedule& schedule);
-  // True if the lane did something.
-  core::Result<bool> AdvanceLane(std::size_t lane, Schedule& schedule);
-  core::Status BeginVisit(std::size_t lane, Schedule& schedule,
-                          const Visit& visit);
-  core::Status Feed(std::size_t lane, Schedule& schedule,
-                    formats::ReaderProgram::Event event);
-  core::Status Ask(Lane& lane, const formats::ReaderProgram::Next& next);
+  core::Status LookAround(Schedule& schedule);
+  core::Status AdvanceLane(std::size_t lane, Schedule& schedule);
+  // Visits as long as there is something to do without waiting.
+  core::Status TryVisit(std::size_t lane, Schedule& schedule);
+  void BeginVisit(Lane& lane, const Visit& visit);
+  // True: the file is done and the lane idle; it may visit the next one.
+  core::Result<bool> Feed(std::size_t lane, Schedule& schedule,
+                          formats::ReaderProgram::Event event);
+  core::Result<bool> FeedOn(std::size_t lane, Schedule& schedule,
+                            formats::ReaderProgram::Event event);
+  void Ask(Lane& lane, const formats::ReaderProgram::Next& next);
   // True: go on feeding kResume.
   bool TakeSample(std::size_t lane, Schedule& schedule,
                   const formats::ReaderProgram::Next& next);
@@ -147,13 +175,20 @@ class Pump {
   core::Clock& clock_;
   core::AlignedBuffer buffers_;
   std::vector<Lane> lanes_;
-  std::vector<storage::ReadOp> asked_;
+  std::vector<SidecarProgram> sidecars_;  // of each lane; empty: not read
+  std::vector<storage::ReadOp> asked_;    // not yet taken by the queue
   std::vector<storage::ReadDone> done_;
   metrics::LoaderCounters counters_;
   storage::ReadCounters reads_before_;
+  std::atomic<core::Nanos::rep> checking_{0};
+  core::Nanos checking_before_{};
   core::Nanos latency_max_{};  // since the last TakeCounters
+  core::TimePoint now_{};
+  core::TimePoint next_pause_end_ = core::kNever;
   core::TimePoint next_overdue_check_{};
-  bool hung_ = false;  // an op never came back: its memory must stay
+  std::uint64_t stirred_ = 0;  // as last looked at
+  bool timed_ = false;         // there is something to look at in what arrives
+  bool hung_ = false;          // an op never came back: its memory must stay
   std::unique_ptr<storage::ReadQueue> queue_;  // ends before the buffers
 };
 

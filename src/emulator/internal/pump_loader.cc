@@ -12,6 +12,9 @@ namespace stoker::emulator::internal {
 
 namespace {
 
+constexpr core::Nanos kPoll =
+    std::chrono::milliseconds(core::kCancelPollMillis);
+
 core::Status Stopped() {
   return {core::Code::kCancelled, "the run was stopped"};
 }
@@ -33,17 +36,76 @@ core::Status CheckShare(PipelineShape shape, const LoaderOptions& options) {
                       options.rank, records, options.order.batch_size)};
 }
 
+// Every stride-th lane of a schedule that several pumps share.
+class LaneView final : public Schedule {
+ public:
+  LaneView(Schedule& inner, std::mutex& mutex, std::size_t first,
+           std::size_t stride)
+      : inner_(inner), mutex_(mutex), first_(first), stride_(stride) {}
+
+  bool NextVisit(std::size_t lane, Visit& visit) override {
+    const std::scoped_lock lock(mutex_);
+    return inner_.NextVisit(Inner(lane), visit);
+  }
+  AfterSample OnSample(const Arrival& arrival) override {
+    Arrival mapped = arrival;
+    mapped.lane = Inner(arrival.lane);
+    const std::scoped_lock lock(mutex_);
+    return inner_.OnSample(mapped);
+  }
+  void OnPauseEnd(std::size_t lane) override {
+    const std::scoped_lock lock(mutex_);
+    inner_.OnPauseEnd(Inner(lane));
+  }
+  bool MayResume(std::size_t lane) override {
+    const std::scoped_lock lock(mutex_);
+    return inner_.MayResume(Inner(lane));
+  }
+  core::Status OnFileDone(std::size_t lane, const Visit& visit,
+                          std::uint32_t samples) override {
+    const std::scoped_lock lock(mutex_);
+    return inner_.OnFileDone(Inner(lane), visit, samples);
+  }
+  void Update() override {
+    const std::scoped_lock lock(mutex_);
+    inner_.Update();
+  }
+  core::TimePoint NextDue() const override {
+    const std::scoped_lock lock(mutex_);
+    return inner_.NextDue();
+  }
+  std::uint64_t stirred() const override { return inner_.stirred(); }
+
+ private:
+  std::size_t Inner(std::size_t lane) const { return first_ + lane * stride_; }
+
+  Schedule& inner_;
+  std::mutex& mutex_;
+  std::size_t first_;
+  std::size_t stride_;
+};
+
+void Add(const metrics::LoaderCounters& more, metrics::LoaderCounters& sum) {
+  sum.files_opened += more.files_opened;
+  sum.samples_discarded += more.samples_discarded;
+  sum.bytes_discarded += more.bytes_discarded;
+  sum.unexpected_sizes += more.unexpected_sizes;
+  sum.checking += more.checking;
+  sum.reads.reads += more.reads.reads;
+  sum.reads.size_queries += more.reads.size_queries;
+  sum.reads.bytes += more.reads.bytes;
+  sum.reads.errors += more.reads.errors;
+  sum.reads.bytes_from_cache += more.reads.bytes_from_cache;
+  sum.reads.latency_sum += more.reads.latency_sum;
+  sum.reads.latency_max =
+      std::max(sum.reads.latency_max, more.reads.latency_max);
+}
+
 }  // namespace
 
 PumpLoader::PumpLoader(const LoaderOptions& options, core::Clock& clock,
                        const core::CancelFlag& cancel)
     : options_(options), clock_(clock), cancel_(cancel) {}
-
-std::uint64_t PumpLoader::TensorBytes(const LookAhead& ahead,
-                                      const LoaderData& data,
-                                      const LoaderOptions& options) {
-  return (ahead.batches + 1) * options.order.batch_size * data.returned_bytes;
-}
 
 core::Result<std::unique_ptr<Loader>> PumpLoader::Make(
     PipelineShape shape, const LoaderData& data, const LoaderOptions& options,
@@ -51,40 +113,95 @@ core::Result<std::unique_ptr<Loader>> PumpLoader::Make(
   STOKER_TRY(CheckShare(shape, options));
   std::unique_ptr<PumpLoader> loader(new PumpLoader(options, clock, cancel));
   loader->schedule_ = MakeSchedule(shape, data, options, clock);
-  loader->ahead_ = LookAheadOf(shape, options);
-  STOKER_ASSIGN(loader->pump_,
-                Pump::Make(LanesOf(shape, options), data, options, clock));
-  STOKER_ASSIGN(
-      loader->tensors_,
-      core::AlignedBuffer::Make(TensorBytes(loader->ahead_, data, options),
-                                /*resident=*/true));
+  loader->ahead_ = LookAheadOf(shape, data, options);
+  STOKER_TRY(loader->MakeCrews(LanesOf(shape, data, options), data));
+  STOKER_ASSIGN(loader->tensors_,
+                core::AlignedBuffer::Make(TensorBytes(shape, data, options),
+                                          /*resident=*/true));
   loader->ready_.resize(loader->ahead_.batches);
-  loader->thread_ =
-      core::ClockedThread(clock, [self = loader.get()] { self->Run(); });
+  for (const std::unique_ptr<Crew>& crew : loader->crews_) {
+    crew->thread = core::ClockedThread(
+        clock, [self = loader.get(), own = crew.get()] { self->Run(*own); });
+  }
+  if (ReadsSidecars(data, options) && WarmsUp(options)) {
+    STOKER_TRY(loader->WarmUp());
+  }
   return std::unique_ptr<Loader>(std::move(loader));
 }
 
-PumpLoader::~PumpLoader() {
-  if (pump_ == nullptr) {
-    return;  // Make failed
+core::Status PumpLoader::MakeCrews(std::size_t lanes, const LoaderData& data) {
+  const std::size_t count =
+      std::clamp<std::size_t>(options_.pump_threads, 1, lanes);
+  for (std::size_t i = 0; i < count; ++i) {
+    auto crew = std::make_unique<Crew>();
+    crew->schedule = schedule_.get();
+    if (count > 1) {
+      crew->view =
+          std::make_unique<LaneView>(*schedule_, schedule_mutex_, i, count);
+      crew->schedule = crew->view.get();
+    }
+    STOKER_ASSIGN(crew->pump, Pump::Make((lanes - i + count - 1) / count, data,
+                                         options_, clock_));
+    crews_.push_back(std::move(crew));
   }
+  return {};
+}
+
+core::Status PumpLoader::WarmUp() {
+  Begin(Phase::kWarmingUp);
+  STOKER_TRY(WaitUntilIdle());
+  for (const std::unique_ptr<Crew>& crew : crews_) {
+    static_cast<void>(crew->pump->TakeCounters());
+  }
+  return {};
+}
+
+PumpLoader::~PumpLoader() {
   hurry_.store(true, std::memory_order_relaxed);
   Change(Phase::kQuit);
-  thread_.Join();
+  for (const std::unique_ptr<Crew>& crew : crews_) {
+    crew->thread.Join();
+  }
 }
 
 std::uint64_t PumpLoader::pool_bytes() const {
-  return pump_->buffer_bytes() + tensors_.size();
+  std::uint64_t bytes = tensors_.size();
+  for (const std::unique_ptr<Crew>& crew : crews_) {
+    bytes += crew->pump->buffer_bytes();
+  }
+  return bytes;
+}
+
+core::Nanos PumpLoader::checking_so_far() const {
+  core::Nanos sum{};
+  for (const std::unique_ptr<Crew>& crew : crews_) {
+    sum += crew->pump->checking();
+  }
+  return sum;
 }
 
 core::TimePoint PumpLoader::PollDeadline() const {
-  return clock_.Now() + std::chrono::milliseconds(core::kCancelPollMillis);
+  return clock_.Now() + kPoll;
 }
 
 void PumpLoader::Change(Phase phase) {
   {
     const std::scoped_lock lock(mutex_);
+    // After an error the pumps rest already.
+    if (phase == Phase::kQuit || phase_ != Phase::kIdle) {
+      phase_ = phase;
+    }
+  }
+  Poke();
+}
+
+void PumpLoader::Begin(Phase phase) {
+  {
+    const std::scoped_lock lock(mutex_);
+    STOKER_CHECK(phase_ == Phase::kIdle);
     phase_ = phase;
+    ++round_;
+    at_work_ = crews_.size();
   }
   Poke();
 }
@@ -92,10 +209,12 @@ void PumpLoader::Change(Phase phase) {
 void PumpLoader::Poke() {
   {
     const std::scoped_lock lock(mutex_);
-    ++version_;
+    version_.fetch_add(1, std::memory_order_release);
   }
   clock_.NotifyAll(pump_changed_);
-  pump_->Wake();
+  for (const std::unique_ptr<Crew>& crew : crews_) {
+    crew->pump->Wake();
+  }
 }
 
 core::Status PumpLoader::StartEpoch(std::uint32_t epoch) {
@@ -106,11 +225,10 @@ core::Status PumpLoader::StartEpoch(std::uint32_t epoch) {
                  std::memory_order_release);
   {
     const std::scoped_lock lock(mutex_);
-    STOKER_CHECK(phase_ == Phase::kIdle);
     std::fill(ready_.begin(), ready_.end(), Ready{});
     STOKER_TRY(error_);
   }
-  Change(Phase::kReading);
+  Begin(Phase::kReading);
   return {};
 }
 
@@ -153,7 +271,10 @@ core::Result<std::optional<Batch>> PumpLoader::Next() {
 core::Result<metrics::LoaderCounters> PumpLoader::FinishEpoch() {
   Change(Phase::kStopping);
   STOKER_TRY(WaitUntilIdle());
-  metrics::LoaderCounters counters = pump_->TakeCounters();
+  metrics::LoaderCounters counters;
+  for (const std::unique_ptr<Crew>& crew : crews_) {
+    Add(crew->pump->TakeCounters(), counters);
+  }
   const Arrived arrived = schedule_->arrived();
   counters.samples_delivered = taken_ * options_.order.batch_size;
   counters.payload_bytes_delivered = taken_bytes_;
@@ -181,60 +302,102 @@ void PumpLoader::Post(std::uint64_t step, std::uint64_t bytes) {
   clock_.NotifyAll(consumer_changed_);
 }
 
-void PumpLoader::Run() {
+void PumpLoader::Run(Crew& crew) {
   core::PreferLongSlices();
-  while (true) {
-    {
-      std::unique_lock lock(mutex_);
-      while (phase_ == Phase::kIdle) {
-        clock_.WaitUntil(pump_changed_, lock, core::kNever);
-      }
-      if (phase_ == Phase::kQuit) {
-        break;
-      }
+  while (WaitForRound(crew)) {
+    core::Status status = Work(crew);
+    if (!status.ok()) {
+      Change(Phase::kStopping);  // the other pumps, too
     }
-    core::Status status = ReadEpoch();
-    const core::Status stopped = pump_->Quiesce(hurry_);
-    {
-      const std::scoped_lock lock(mutex_);
-      if (error_.ok()) {
-        error_ = status.ok() ? stopped : status;
-      }
-      // An error leaves the epoch open until the consumer has seen it.
-      if (phase_ != Phase::kQuit) {
-        phase_ = Phase::kIdle;
-      }
-    }
-    clock_.NotifyAll(consumer_changed_);
+    const core::Status stopped = crew.pump->Quiesce(hurry_);
+    EndRound(status.ok() ? stopped : status);
   }
   // What is in flight is left to the queue's destructor.
 }
 
-core::Status PumpLoader::ReadEpoch() {
-  schedule_->StartEpoch(epoch_, allowed_, *this);
+bool PumpLoader::WaitForRound(Crew& crew) {
+  std::unique_lock lock(mutex_);
+  while (phase_ != Phase::kQuit && crew.round == round_) {
+    clock_.WaitUntil(pump_changed_, lock, core::kNever);
+  }
+  crew.round = round_;
+  return phase_ != Phase::kQuit;
+}
+
+void PumpLoader::EndRound(const core::Status& status) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (error_.ok()) {
+      error_ = status;
+    }
+    if (--at_work_ == 0 && phase_ != Phase::kQuit) {
+      phase_ = Phase::kIdle;
+    }
+  }
+  clock_.NotifyAll(consumer_changed_);
+}
+
+void PumpLoader::StartSchedule(const Crew& crew) {
+  const std::scoped_lock lock(schedule_mutex_);
+  if (started_round_ != crew.round) {
+    started_round_ = crew.round;
+    schedule_->StartEpoch(epoch_, allowed_, *this);
+  }
+}
+
+core::Status PumpLoader::Work(Crew& crew) {
+  Pump& pump = *crew.pump;
+  Schedule& schedule = *crew.schedule;
+  bool warming_up = false;
+  {
+    const std::scoped_lock lock(mutex_);
+    warming_up = phase_ == Phase::kWarmingUp;
+  }
+  if (!warming_up) {
+    StartSchedule(crew);
+  }
+  std::uint64_t seen = 0;  // no version: there has been a Begin
+  core::TimePoint due = core::kNever;
   while (true) {
-    std::uint64_t seen = 0;
-    {
+    const bool look = version_.load(std::memory_order_acquire) != seen;
+    if (look) {
       const std::scoped_lock lock(mutex_);
-      if (phase_ != Phase::kReading) {
+      if (phase_ != Phase::kReading && phase_ != Phase::kWarmingUp) {
         return {};
       }
-      seen = version_;
+      seen = version_.load(std::memory_order_relaxed);
+      crew.stirred = schedule.stirred();
     }
-    const core::TimePoint deadline =
-        std::min(schedule_->Update(), PollDeadline());
-    STOKER_ASSIGN(const bool waited, pump_->Round(*schedule_, deadline));
-    if (!waited) {
-      // Nothing in flight: go on when a pause ends, a posting is due, or the
-      // consumer wants more.
-      WaitForChange(seen, std::min(schedule_->Update(), pump_->NextPauseEnd()));
+    if (look || due != core::kNever) {
+      schedule.Update();
     }
+    STOKER_ASSIGN(const bool in_flight, pump.Advance(schedule, look));
+    due = schedule.NextDue();
+    if (in_flight) {
+      TellOthers(crew);
+      STOKER_TRY(pump.Collect(schedule, std::min(due, pump.now() + kPoll)));
+    } else if (warming_up) {
+      return {};
+    } else {
+      TellOthers(crew);
+      // Go on when a pause ends, a posting is due, or somebody did something.
+      WaitForChange(seen, std::min(due, pump.next_pause_end()));
+    }
+  }
+}
+
+void PumpLoader::TellOthers(Crew& crew) {
+  const std::uint64_t stirred =
+      crews_.size() == 1 ? crew.stirred : crew.schedule->stirred();
+  if (stirred != crew.stirred) {
+    crew.stirred = stirred;
+    Poke();
   }
 }
 
 void PumpLoader::WaitForChange(std::uint64_t seen, core::TimePoint deadline) {
   std::unique_lock lock(mutex_);
-  if (version_ == seen) {
+  if (version_.load(std::memory_order_relaxed) == seen) {
     clock_.WaitUntil(pump_changed_, lock, deadline);
   }
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-// A Loader made of a BatchSchedule and a Pump on a thread of its own.
+// A Loader made of a BatchSchedule and pumps, each on a thread of its own.
 
 #include <atomic>
 #include <condition_variable>
@@ -11,6 +11,7 @@
 
 #include "core/aligned_buffer.h"
 #include "emulator/internal/batch_schedule.h"
+#include "emulator/internal/loader_model.h"
 #include "emulator/loader.h"
 
 namespace stoker::emulator::internal {
@@ -27,33 +28,55 @@ class PumpLoader final : public Loader, private BatchSink {
   core::Status StartEpoch(std::uint32_t epoch) override;
   core::Result<std::optional<Batch>> Next() override;
   core::Result<metrics::LoaderCounters> FinishEpoch() override;
+  core::Nanos checking_so_far() const override { return pump_->checking(); }
   std::uint64_t op_stream_hash() const override { return hash_.value(); }
   std::uint64_t pool_bytes() const override;
-  std::string_view engine() const override { return pump_->engine(); }
-
-  // Of the batches ahead and the one the accelerator holds.
-  static std::uint64_t TensorBytes(const LookAhead& ahead,
-                                   const LoaderData& data,
-                                   const LoaderOptions& options);
+  core::Nanos checking_so_far() const override;
+  std::string_view engine() const override { return crews_[0]->pump->engine(); }
 
  private:
-  enum class Phase : std::uint8_t { kIdle, kReading, kStopping, kQuit };
+  enum class Phase : std::uint8_t {
+    kWarmingUp,  // what comes before the first epoch
+    kIdle,
+    kReading,
+    kStopping,
+    kQuit
+  };
   struct Ready {
     bool ready = false;
     std::uint64_t bytes = 0;
+  };
+  // A pump, its thread, and the lanes it has of the schedule's.
+  struct Crew {
+    std::unique_ptr<Pump> pump;
+    std::unique_ptr<Schedule> view;  // null: the schedule itself
+    Schedule* schedule = nullptr;
+    std::uint64_t round = 0;    // of round_ it has worked on
+    std::uint64_t stirred = 0;  // by others, as last seen
+    core::ClockedThread thread;
   };
 
   PumpLoader(const LoaderOptions& options, core::Clock& clock,
              const core::CancelFlag& cancel);
 
+  core::Status MakeCrews(std::size_t lanes, const LoaderData& data);
+  core::Status WarmUp();
   void Post(std::uint64_t step, std::uint64_t bytes) override;
-  // The pump thread.
-  void Run();
-  core::Status ReadEpoch();
+  // A pump's thread.
+  void Run(Crew& crew);
+  // False: the loader is to end.
+  bool WaitForRound(Crew& crew);
+  // An epoch, or what comes before the first.
+  core::Status Work(Crew& crew);
+  void StartSchedule(const Crew& crew);
+  void EndRound(const core::Status& status);
+  // Wakes the other pumps if lanes of theirs may go on.
+  void TellOthers(Crew& crew);
   void WaitForChange(std::uint64_t seen, core::TimePoint deadline);
   // The consumer's side.
+  void Begin(Phase phase);
   void Change(Phase phase);
-  void Poke();  // the pump looks at what changed
+  void Poke();  // the pumps look at what changed
   core::Status WaitUntilIdle();
   core::TimePoint PollDeadline() const;
 
@@ -61,8 +84,10 @@ class PumpLoader final : public Loader, private BatchSink {
   core::Clock& clock_;
   const core::CancelFlag& cancel_;
   std::unique_ptr<BatchSchedule> schedule_;
+  std::mutex schedule_mutex_;        // one call of the schedule at a time
+  std::uint64_t started_round_ = 0;  // schedule_ has begun it; guarded so too
   LookAhead ahead_;
-  std::unique_ptr<Pump> pump_;
+  std::vector<std::unique_ptr<Crew>> crews_;
   // What the reference would hold of batches that are whole: taken, touched,
   // and kept, so that the memory is really gone from the page cache.
   core::AlignedBuffer tensors_;
@@ -75,14 +100,16 @@ class PumpLoader final : public Loader, private BatchSink {
 
   std::atomic<std::uint64_t> allowed_{0};
   std::atomic<bool> hurry_{false};  // nobody waits for what is in flight
-  std::mutex mutex_;                // guards all below
+  // Grows, under the mutex, with everything the pumps must notice.
+  std::atomic<std::uint64_t> version_{0};
+  std::mutex mutex_;  // guards all below
   std::condition_variable pump_changed_;
   std::condition_variable consumer_changed_;
   Phase phase_ = Phase::kIdle;
-  std::uint64_t version_ = 0;  // grows with everything the pump must notice
-  std::vector<Ready> ready_;   // by step mod its size
+  std::uint64_t round_ = 0;   // times the pumps were set to work
+  std::size_t at_work_ = 0;   // crews that have not ended the round
+  std::vector<Ready> ready_;  // by step mod its size
   core::Status error_;
-  core::ClockedThread thread_;
 };
 
 }  // namespace stoker::emulator::internal

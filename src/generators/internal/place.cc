@@ -7,10 +7,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "core/check.h"
 #include "core/units.h"
-#include "dataset/names.h"
+#include "generators/internal/scan.h"
+#include "generators/payload.h"
 
 namespace stoker::generators::internal {
 
@@ -20,7 +22,8 @@ using core::Code;
 using core::Status;
 
 constexpr std::string_view kOtherPlace =
-    "choose another data folder, or delete what is there";
+    "choose another data folder, or delete what is there (datagen --delete "
+    "removes a dataset of ours)";
 
 Status Invalid(const storage::Backend& backend, std::string_view what) {
   return {Code::kInvalidArgument,
@@ -29,23 +32,17 @@ Status Invalid(const storage::Backend& backend, std::string_view what) {
 
 Status CheckPlan(const storage::Backend& backend, const GeneratePlan& plan) {
   STOKER_CHECK(plan.format != nullptr && plan.samples_per_file > 0);
-  STOKER_CHECK(plan.train.set == "train" &&
-               (plan.valid.total == 0 || plan.valid.set == "valid"));
-  if (plan.train.total + plan.valid.total == 0) {
+  STOKER_CHECK(plan.train.set == "train" && plan.valid.set == "valid");
+  if (plan.names() == 0) {
     return Invalid(backend,
                    "there is nothing to make; set dataset.num_files_train");
-  }
-  if (plan.content.mode != "counter") {
-    return Invalid(backend, fmt::format("content mode '{}' is unknown; the "
-                                        "known one is counter",
-                                        plan.content.mode));
   }
   if (plan.write_index && plan.format->name() != "tfrecord") {
     return Invalid(backend, fmt::format("a record index belongs to tfrecord, "
                                         "dataset.format is {}",
                                         plan.format->name()));
   }
-  return {};
+  return CheckContent(plan).WithContext("generate " + backend.uri());
 }
 
 Status CheckLinks(const storage::Backend& backend, const GeneratePlan& plan) {
@@ -74,132 +71,36 @@ Status CheckLinks(const storage::Backend& backend, const GeneratePlan& plan) {
   return {};
 }
 
-// What is in the folders already.
-struct Found {
-  std::uint64_t whole = 0;          // names of this dataset with the right size
-  std::uint64_t content_bytes = 0;  // of names that will be written, not linked
-};
-
-// Takes in the names of one set.
-class SetScan {
- public:
-  SetScan(const storage::Backend& backend, const GeneratePlan& plan,
-          const dataset::Shapes& shapes, const dataset::Naming& naming,
-          Found& found)
-      : backend_(backend),
-        plan_(plan),
-        shapes_(shapes),
-        naming_(naming),
-        set_start_(&naming == &plan.valid ? plan.train.total : 0),
-        found_(found) {}
-
-  bool Add(const storage::ObjectInfo& info) {
-    const auto parsed = dataset::ParseName(info.name);
-    if (parsed && parsed->index < naming_.total) {
-      dataset::ObjectName(naming_, parsed->index, expected_);
-      if (expected_ == info.name) {
-        Count(parsed->index, info.size);
-        return true;
-      }
-    }
-    const bool other_count = parsed && parsed->prefix == naming_.prefix &&
-                             parsed->suffix == naming_.suffix &&
-                             parsed->total != naming_.total;
-    status_ = Invalid(
-        backend_,
-        other_count
-            ? fmt::format("{} belongs to a dataset of {} files, not {}; {}",
-                          info.name, parsed->total, naming_.total, kOtherPlace)
-            : fmt::format("foreign file in the way: {} is not a name of this "
-                          "dataset; {}",
-                          info.name, kOtherPlace));
-    return false;
-  }
-
-  const Status& status() const { return status_; }
-
- private:
-  void Count(std::uint64_t index, std::uint64_t size) {
-    const formats::FileSpec spec = SpecOf(plan_, shapes_, set_start_ + index);
-    if (size == plan_.format->FileBytes(spec)) {
-      ++found_.whole;
-    }
-    if (spec.index == set_start_ + index) {
-      found_.content_bytes += size;
-    }
-  }
-
-  const storage::Backend& backend_;
-  const GeneratePlan& plan_;
-  const dataset::Shapes& shapes_;
-  const dataset::Naming& naming_;
-  std::uint64_t set_start_;
-  Found& found_;
-  std::string expected_;
-  Status status_;
-};
-
-core::Result<Found> Scan(storage::Backend& backend, const GeneratePlan& plan,
-                         const dataset::Shapes& shapes) {
-  Found found;
-  for (const dataset::Naming* naming : {&plan.train, &plan.valid}) {
-    if (naming->total == 0) {
-      continue;
-    }
-    SetScan scan(backend, plan, shapes, *naming, found);
-    const Status listed = backend.List(
-        fmt::format("{}/", naming->set),
-        [&](const storage::ObjectInfo& info) { return scan.Add(info); });
-    STOKER_TRY(scan.status());
-    if (listed.code() != Code::kNotFound) {
-      STOKER_TRY(listed);
-    }
-  }
+// The names of other datasets and of nobody's are in the way.
+core::Result<Found> ScanForRoom(storage::Backend& backend,
+                                const GeneratePlan& plan) {
+  Status in_the_way;
+  STOKER_ASSIGN(
+      Found found, Scan(backend, plan, [&](const Oddity& oddity) {
+        const bool in_index = oddity.name.starts_with("index/");
+        const bool train = oddity.name.starts_with(plan.train.set);
+        const std::uint64_t files = train ? plan.train.total : plan.valid.total;
+        if (oddity.kind == Oddity::Kind::kWrongSize || in_index || files == 0) {
+          return true;
+        }
+        in_the_way = Invalid(
+            backend,
+            oddity.kind == Oddity::Kind::kOtherCount
+                ? fmt::format("{} belongs to a dataset of {} files, not {}; {}",
+                              oddity.name, oddity.total, files, kOtherPlace)
+                : fmt::format("foreign file in the way: {} is not a name of "
+                              "this dataset; {}",
+                              oddity.name, kOtherPlace));
+        return false;
+      }));
+  STOKER_TRY(in_the_way);
   return found;
 }
 
-// True if every file has its record index.
-core::Result<bool> IndexIsWhole(storage::Backend& backend,
-                                const GeneratePlan& plan) {
-  for (const dataset::Naming* naming : {&plan.train, &plan.valid}) {
-    std::uint64_t there = 0;
-    std::string expected;
-    const Status listed =
-        backend.List(fmt::format("index/{}/", naming->set),
-                     [&](const storage::ObjectInfo& info) {
-                       std::string_view name = info.name;
-                       name.remove_prefix(name.rfind('/') + 1);
-                       name = name.substr(0, name.rfind('.'));
-                       const auto parsed = dataset::ParseName(name);
-                       if (parsed && parsed->index < naming->total) {
-                         dataset::IndexName(*naming, parsed->index, expected);
-                         there += expected == info.name ? 1U : 0U;
-                       }
-                       return true;
-                     });
-    if (listed.code() != Code::kNotFound) {
-      STOKER_TRY(listed);
-    }
-    if (there != naming->total) {
-      return false;
-    }
-  }
-  return true;
-}
-
-std::string Describe(const dataset::Manifest& manifest) {
-  return fmt::format(
-      "{}, {} train and {} eval files of {} samples, record "
-      "length {} (stdev {}), content seed {}, distinct {}",
-      manifest.format, manifest.train.total, manifest.valid.total,
-      manifest.samples_per_file, manifest.sizes.record_length,
-      manifest.sizes.stdev, manifest.content.seed, manifest.content.distinct);
-}
-
 Status CheckSpace(storage::Backend& backend, std::uint64_t stored,
-                  std::uint64_t replaced) {
+                  std::uint64_t there) {
   STOKER_ASSIGN(const std::uint64_t free, backend.FreeBytes());
-  const std::uint64_t needed = stored - std::min(stored, replaced);
+  const std::uint64_t needed = stored - std::min(stored, there);
   if (needed <= free) {
     return {};
   }
@@ -213,43 +114,113 @@ Status CheckSpace(storage::Backend& backend, std::uint64_t stored,
       ENOSPC};
 }
 
+struct Descriptions {
+  std::optional<dataset::Manifest> whole;
+  std::optional<dataset::Manifest> partial;
+  const std::optional<dataset::Manifest>& any() const {
+    return whole ? whole : partial;
+  }
+};
+
+core::Result<Descriptions> ReadDescriptions(storage::Backend& backend,
+                                            core::Clock& clock) {
+  Descriptions found;
+  STOKER_ASSIGN(found.whole, dataset::ReadManifest(backend, clock));
+  STOKER_ASSIGN(found.partial,
+                dataset::ReadManifest(backend, clock, dataset::kPartialName));
+  return found;
+}
+
+// The reference's content depends on the number of its processes: a dataset
+// that was begun goes on with the number it was begun with.
+void SettleStreams(GeneratePlan& plan, const Descriptions& old,
+                   std::uint64_t processes) {
+  if (plan.content.mode != kDlioMode) {
+    plan.content.ranks = 0;
+    return;
+  }
+  if (plan.content.ranks > 0) {
+    return;
+  }
+  const auto& begun = old.any();
+  plan.content.ranks = begun && begun->content.mode == kDlioMode
+                           ? begun->content.ranks
+                           : processes;
+}
+
+Status CheckSame(const storage::Backend& backend, const Descriptions& old,
+                 const dataset::Manifest& wanted) {
+  const auto& other = old.any();
+  if (!other || other->hash == wanted.hash) {
+    return {};
+  }
+  return Invalid(
+      backend,
+      fmt::format("{} describes another dataset{} ({}); wanted is {}; {}",
+                  old.whole ? dataset::kManifestName : dataset::kPartialName,
+                  old.whole ? "" : ", begun and not finished",
+                  dataset::DescribeManifest(*other),
+                  dataset::DescribeManifest(wanted), kOtherPlace));
+}
+
 }  // namespace
 
-core::Result<Todo> PreparePlace(storage::Backend& backend,
-                                const GeneratePlan& plan,
-                                const dataset::Shapes& shapes,
-                                const dataset::Manifest& wanted,
-                                core::Clock& clock) {
+core::Result<Prepared> LookAtPlace(storage::Backend& backend,
+                                   GeneratePlan& plan, std::uint64_t processes,
+                                   core::Clock& clock) {
+  STOKER_ASSIGN(const Descriptions old, ReadDescriptions(backend, clock));
+  SettleStreams(plan, old, processes);
   STOKER_TRY(CheckPlan(backend, plan));
   STOKER_TRY(CheckLinks(backend, plan));
+  Prepared prepared;
+  prepared.wanted = ManifestOf(plan);
+  Todo& todo = prepared.todo;
   if (!backend.capabilities().stores_data) {
-    return Todo{.data = true, .index = plan.write_index};
+    todo.index = plan.write_index;
+    return prepared;
   }
-  STOKER_ASSIGN(const std::optional<dataset::Manifest> old,
-                dataset::ReadManifest(backend, clock));
-  if (old && old->hash != wanted.hash) {
-    return Invalid(backend,
-                   fmt::format("{} describes another dataset ({}); wanted is "
-                               "{}; {}",
-                               dataset::kManifestName, Describe(*old),
-                               Describe(wanted), kOtherPlace));
-  }
-  STOKER_ASSIGN(const Found found, Scan(backend, plan, shapes));
-  Todo todo;
-  todo.data = !old || found.whole != plan.train.total + plan.valid.total;
-  if (plan.write_index) {
-    STOKER_ASSIGN(const bool whole, IndexIsWhole(backend, plan));
-    todo.index = todo.data || !whole;
-  }
+  STOKER_TRY(CheckSame(backend, old, prepared.wanted));
+  STOKER_ASSIGN(Found found, ScanForRoom(backend, plan));
+  todo.data = !old.whole || found.data.Count() != plan.names();
+  todo.index = plan.write_index && found.index.Count() != plan.names();
+  prepared.replaces_manifest = old.whole && todo.data;
+  prepared.removes_partial = old.whole && old.partial && !todo.data;
   if (todo.data) {
-    STOKER_TRY(CheckSpace(backend, wanted.stored_bytes, found.content_bytes));
-    if (old) {
+    STOKER_TRY(
+        CheckSpace(backend, prepared.wanted.stored_bytes, found.content_bytes));
+  }
+  if (old.any()) {
+    todo.kept = std::move(found.data);
+    todo.kept_index = std::move(found.index);
+  } else {
+    todo.clear = found.objects > 0;
+    todo.index = plan.write_index;
+  }
+  return prepared;
+}
+
+Status Announce(storage::Backend& backend, const Prepared& prepared,
+                core::Clock& clock) {
+  if (prepared.todo.data && backend.capabilities().stores_data) {
+    STOKER_TRY(dataset::WriteManifest(backend, prepared.wanted, clock,
+                                      dataset::kPartialName));
+    if (prepared.replaces_manifest) {
       STOKER_TRY(backend.Remove(dataset::kManifestName));
     }
   }
   STOKER_TRY(backend.EnsureFolder("train/"));
-  STOKER_TRY(backend.EnsureFolder("valid/"));
-  return todo;
+  return backend.EnsureFolder("valid/");
+}
+
+Status Conclude(storage::Backend& backend, const Prepared& prepared,
+                core::Clock& clock) {
+  if (prepared.todo.data) {
+    STOKER_TRY(dataset::WriteManifest(backend, prepared.wanted, clock));
+  }
+  const bool marked =
+      prepared.removes_partial ||
+      (prepared.todo.data && backend.capabilities().stores_data);
+  return marked ? backend.Remove(dataset::kPartialName) : Status();
 }
 
 }  // namespace stoker::generators::internal

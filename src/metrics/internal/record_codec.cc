@@ -4,10 +4,10 @@ namespace stoker::metrics {
 namespace {
 
 // What one item takes at least; every number is 8 bytes.
-constexpr std::size_t kStepBytes = 56;
+constexpr std::size_t kStepBytes = 80;
 constexpr std::size_t kPairBytes = 16;
 constexpr std::size_t kBlockBytes = 32;
-constexpr std::size_t kSumsBytes = 136;
+constexpr std::size_t kSumsBytes = 160;
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
@@ -41,6 +41,9 @@ void PackBlock(const BlockRecord& block, PackedWriter& out) {
     out.Span(step.overshoot);
     out.U64(step.samples);
     out.U64(step.bytes);
+    out.Span(step.cpu);
+    out.Span(step.cpu_main);
+    out.Span(step.checking);
   }
 }
 
@@ -58,6 +61,9 @@ BlockRecord UnpackBlock(PackedReader& in) {
     step.overshoot = in.Span();
     step.samples = in.U32();
     step.bytes = in.U64();
+    step.cpu = in.Span();
+    step.cpu_main = in.Span();
+    step.checking = in.Span();
   }
   return block;
 }
@@ -78,7 +84,10 @@ void PackSums(const BlockSummary& block, PackedWriter& out) {
   out.Span(sums.counted_barrier);
   out.Span(sums.counted_overshoot);
   out.Span(sums.max_overshoot);
+  out.Span(sums.total_load);
   out.Span(sums.total_compute);
+  out.Span(sums.total_barrier);
+  out.Span(sums.total_overshoot);
   out.U64(sums.total_samples);
   out.U64(sums.total_bytes);
 }
@@ -100,7 +109,10 @@ BlockSummary UnpackSums(PackedReader& in) {
   sums.counted_barrier = in.Span();
   sums.counted_overshoot = in.Span();
   sums.max_overshoot = in.Span();
+  sums.total_load = in.Span();
   sums.total_compute = in.Span();
+  sums.total_barrier = in.Span();
+  sums.total_overshoot = in.Span();
   sums.total_samples = in.U64();
   sums.total_bytes = in.U64();
   return block;
@@ -120,6 +132,7 @@ void PackLoader(const LoaderCounters& loader, PackedWriter& out) {
   out.U64(loader.reads.bytes_from_cache);
   out.Span(loader.reads.latency_sum);
   out.Span(loader.reads.latency_max);
+  out.Span(loader.checking);
 }
 
 LoaderCounters UnpackLoader(PackedReader& in) {
@@ -137,6 +150,7 @@ LoaderCounters UnpackLoader(PackedReader& in) {
   loader.reads.bytes_from_cache = in.U64();
   loader.reads.latency_sum = in.Span();
   loader.reads.latency_max = in.Span();
+  loader.checking = in.Span();
   return loader;
 }
 
@@ -173,6 +187,7 @@ void PackSummary(const EpochSummary& epoch, PackedWriter& out) {
   PackLoader(epoch.eval_loader, out);
   out.Span(epoch.cpu.user);
   out.Span(epoch.cpu.system);
+  out.Span(epoch.cpu.main);
 }
 
 EpochSummary UnpackSummary(PackedReader& in) {
@@ -188,6 +203,7 @@ EpochSummary UnpackSummary(PackedReader& in) {
   epoch.eval_loader = UnpackLoader(in);
   epoch.cpu.user = in.Span();
   epoch.cpu.system = in.Span();
+  epoch.cpu.main = in.Span();
   return epoch;
 }
 

@@ -27,18 +27,26 @@ using reporting::Json;
 Status CheckManifest(const dataset::Manifest& manifest, const RunPlan& plan) {
   if (manifest.sizes.record_length == plan.sizes.record_length &&
       manifest.sizes.stdev == plan.sizes.stdev &&
-      manifest.samples_per_file == plan.samples_per_file) {
+      manifest.samples_per_file == plan.samples_per_file &&
+      manifest.chunk_edge == plan.chunk_edge) {
     return {};
   }
+  const auto describe = [](const dataset::SizeModel& sizes,
+                           std::uint64_t samples, std::uint32_t chunk_edge) {
+    return fmt::format(
+        "record_length_bytes={}, stdev={}, num_samples_per_file={}{}",
+        sizes.record_length, sizes.stdev, samples,
+        chunk_edge > 0 ? fmt::format(", chunks of {0} x {0}", chunk_edge)
+                       : std::string());
+  };
   return {
       Code::kInvalidArgument,
       fmt::format(
-          "the dataset was generated with record_length_bytes={}, stdev={}, "
-          "num_samples_per_file={}; this run wants {}, {}, {}; remedy: the "
+          "the dataset was generated with {}; this run wants {}; remedy: the "
           "same --params as for datagen, or another --data-dir",
-          manifest.sizes.record_length, manifest.sizes.stdev,
-          manifest.samples_per_file, plan.sizes.record_length, plan.sizes.stdev,
-          plan.samples_per_file)};
+          describe(manifest.sizes, manifest.samples_per_file,
+                   manifest.chunk_edge),
+          describe(plan.sizes, plan.samples_per_file, plan.chunk_edge))};
 }
 
 core::Result<dataset::Discovered> Look(const RankContext& context,
@@ -118,8 +126,12 @@ core::Result<Dataset> Decode(std::string_view text, const RunPlan& plan) {
   STOKER_ASSIGN(dataset.train, ParseNaming(json.Find("train")));
   STOKER_ASSIGN(dataset.valid, ParseNaming(json.Find("valid")));
   STOKER_ASSIGN(dataset.distinct, CountField(json, "distinct"));
-  dataset.shapes = dataset::Shapes::Make(
-      plan.sizes, dataset.train.total + dataset.valid.total);
+  dataset.shapes =
+      dataset::Shapes::Make(plan.sizes, {.train_files = dataset.train.total,
+                                         .valid_files = dataset.valid.total,
+                                         .distinct = dataset.distinct,
+                                         .train_used = plan.train.files,
+                                         .valid_used = plan.eval.files});
   return dataset;
 }
 
@@ -199,7 +211,9 @@ emulator::LoaderData LoaderDataOf(storage::Backend& backend,
                     .train_files = dataset.train.total,
                     .distinct = dataset.distinct,
                     .samples_per_file = plan.samples_per_file,
-                    .nominal_edge = dataset::NominalEdge(plan.sizes)},
+                    .nominal_edge = dataset::NominalEdge(plan.sizes),
+                    .record_bytes = dataset::RecordBytes(plan.sizes),
+                    .chunk_edge = plan.chunk_edge},
           .first_index = valid ? dataset.train.total : 0,
           .naming = valid ? dataset.valid : dataset.train,
           .returned_bytes = plan.returned_bytes};

@@ -43,6 +43,9 @@ class WrapperBackend : public Backend {
   core::Status Remove(std::string_view object_name) override {
     return inner_->Remove(object_name);
   }
+  core::Status RemoveFolder(std::string_view prefix) override {
+    return inner_->RemoveFolder(prefix);
+  }
   core::Result<std::uint64_t> FreeBytes() override {
     return inner_->FreeBytes();
   }

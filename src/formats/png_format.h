@@ -1,0 +1,31 @@
+#pragma once
+
+// png: one greyscale image a file in stored blocks, padded with a private chunk
+// to exactly record_bytes. Documented in docs/formats.md.
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "core/status.h"
+#include "formats/format.h"
+
+namespace stoker::formats {
+
+// One sample a file, as JpegFormat.
+class PngFormat final : public Format {
+ public:
+  std::string_view name() const override { return "png"; }
+  std::string_view suffix() const override { return ".png"; }
+  std::uint64_t FileBytes(const FileSpec& file) const override {
+    return file.record_bytes;
+  }
+  bool streams_samples() const override { return false; }
+  // kInvalidArgument: record_bytes hold not even the smallest image.
+  core::Status Encode(const FileSpec& file, PayloadSource& payload,
+                      storage::WriteStream& out) const override;
+  std::unique_ptr<ReaderProgram> NewReader(
+      const ReaderOptions& options) const override;
+};
+
+}  // namespace stoker::formats

@@ -1,0 +1,45 @@
+#pragma once
+
+// How often which values occurred, in little memory: quantiles of waits and
+// latencies.
+
+#include <cstdint>
+#include <vector>
+
+namespace stoker::metrics {
+
+// Log-linear: each power of two is divided into 64 buckets, values below 128
+// have one each. Takes 29 KiB whatever is added; a quantile is off by 0.8 % of
+// its value at most. Histograms merge without loss. Not thread-safe.
+class Histogram {
+ public:
+  struct Bucket {
+    std::int64_t lowest = 0;
+    std::int64_t highest = 0;
+    std::uint64_t count = 0;
+  };
+
+  Histogram();
+
+  // Below 0 counts as 0.
+  void Add(std::int64_t value);
+  void Merge(const Histogram& other);
+
+  std::uint64_t count() const { return count_; }
+  // Exact; 0 of nothing.
+  std::int64_t smallest() const { return count_ == 0 ? 0 : smallest_; }
+  std::int64_t largest() const { return largest_; }
+  // The value that at least `fraction` (0 … 1) of all values do not exceed: the
+  // middle of its bucket, within the smallest and the largest; 0 of nothing.
+  std::int64_t Quantile(double fraction) const;
+  // Those with a count, ascending.
+  std::vector<Bucket> Buckets() const;
+
+ private:
+  std::vector<std::uint64_t> counts_;
+  std::uint64_t count_ = 0;
+  std::int64_t smallest_ = 0;
+  std::int64_t largest_ = 0;
+};
+
+}  // namespace stoker::metrics

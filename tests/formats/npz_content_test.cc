@@ -1,0 +1,122 @@
+#include "formats/npz_content.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "formats/npz_format.h"
+#include "tests/formats/format_harness.h"
+
+namespace stoker::formats {
+namespace {
+
+using stoker::testing::Encode;
+using stoker::testing::File;
+using stoker::testing::PatternPayload;
+using stoker::testing::Read;
+using stoker::testing::Sample;
+using stoker::testing::Trace;
+using stoker::testing::Visit;
+using ::testing::HasSubstr;
+using Style = ReaderOptions::Style;
+
+// 711 bytes: x.npy from 0, y.npy from 213, the directory from 412.
+FileSpec SmallSpec() {
+  return {.index = 1, .samples = 2, .rows = 3, .columns = 5};
+}
+
+void Shift(File& file, std::size_t at, std::uint32_t by) {
+  std::uint32_t value = 0;
+  std::memcpy(&value, file.data() + at, sizeof(value));
+  value += by;
+  std::memcpy(file.data() + at, &value, sizeof(value));
+}
+
+TEST(NpzContent, MembersBeforeTheArrayAreSkipped) {
+  // y.npy once more, in front, in no directory.
+  const NpzFormat format;
+  File file = Encode(format, SmallSpec());
+  const File labels(file.begin() + 213, file.begin() + 412);
+  const auto front = static_cast<std::uint32_t>(labels.size());
+  Shift(file, 412 + 42, front);
+  Shift(file, 412 + 51 + 42, front);
+  Shift(file, file.size() - 6, front);
+  file.insert(file.begin(), labels.begin(), labels.end());
+  PatternPayload payload;
+  for (const Style style : {Style::kLarge, Style::kDirect}) {
+    for (const std::uint32_t request : {0U, 1U, 100U, 4096U}) {
+      const Trace trace = Visit(
+          format, {.style = style, .request = request, .expect = &payload},
+          SmallSpec(), file, 1);
+      EXPECT_EQ(trace.status.ToString(), "ok");
+      EXPECT_EQ(trace.samples, (std::vector<Sample>{{1, 15}}));
+    }
+  }
+}
+
+TEST(NpzContent, ArchiveWithoutTheArrayIsCorruption) {
+  const NpzFormat format;
+  File file = Encode(format, SmallSpec());
+  file[30] = std::byte{'z'};
+  const Trace trace =
+      Visit(format, {.style = Style::kLarge}, SmallSpec(), file);
+  EXPECT_THAT(trace.status.ToString(),
+              HasSubstr("at offset 412: expected a further member"));
+}
+
+TEST(NpzContent, LongDirectoriesBehindTheArrayAreFoundInSmallRequests) {
+  // 600,000 samples: 4.8 MB of labels between the array and the directory.
+  const NpzFormat format;
+  const FileSpec spec{.samples = 600'000, .rows = 1, .columns = 1};
+  const Trace trace = Visit(format, {.style = Style::kLarge, .request = 1000},
+                            spec, Encode(format, spec));
+  EXPECT_EQ(trace.status.ToString(), "ok");
+}
+
+TEST(NpzContent, DirectStyleIsTheSizeAndOneReadRoundedUpToPages) {
+  const NpzFormat format;
+  const File file = Encode(format, SmallSpec());
+  const Trace trace =
+      Visit(format, {.style = Style::kDirect}, SmallSpec(), file);
+  EXPECT_EQ(trace.size_queries, 1);
+  EXPECT_EQ(trace.reads_before_size, 0U);
+  EXPECT_EQ(trace.reads, (std::vector<Read>{{0, 4096, file.size()}}));
+  EXPECT_EQ(format.NewReader({.style = Style::kDirect})->MaxRequest(4097),
+            8192U);
+}
+
+TEST(NpzContent, DirectStyleLooksAtNoChecksumAndNothingBehindTheArray) {
+  const NpzFormat format;
+  File file = Encode(format, SmallSpec());
+  file[200] ^= std::byte{4};
+  std::fill(file.begin() + 213, file.end(), std::byte{0});
+  EXPECT_TRUE(
+      Visit(format, {.style = Style::kDirect}, SmallSpec(), file).status.ok());
+  EXPECT_FALSE(
+      Visit(format, {.style = Style::kLarge}, SmallSpec(), file).status.ok());
+}
+
+TEST(NpzContent, DirectReadOfAnotherLengthThanTheSizeNamesBoth) {
+  using Event = ReaderProgram::Event;
+  const NpzFormat format;
+  const File file = Encode(format, SmallSpec());
+  for (const std::uint64_t size : {file.size() - 1, file.size() + 1}) {
+    const auto program = format.NewReader({.style = Style::kDirect});
+    program->Reset(SmallSpec(), 0, "some_file");
+    ASSERT_TRUE(program->Step({}).ok());
+    Event event{.kind = Event::Kind::kSize, .bytes = {}, .size = size};
+    ASSERT_TRUE(program->Step(event).ok());
+    event = {.kind = Event::Kind::kBytes, .bytes = file, .size = 0};
+    EXPECT_EQ(program->Step(event).status().ToString(),
+              "corruption: some_file: expected " + std::to_string(size) +
+                  " bytes at offset 0 from one direct read, as the file's size "
+                  "says, but it ends after " +
+                  std::to_string(file.size()));
+  }
+}
+
+}  // namespace
+}  // namespace stoker::formats

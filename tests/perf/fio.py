@@ -1,0 +1,48 @@
+"""What the machine can do, by fio: the ceiling beside which ours stands."""
+
+import json
+import subprocess
+
+
+def run(log, *words):
+    command = ["fio", "--output-format=json", "--thread=0", *words]
+    log.write(" ".join(command) + "\n")
+    output = subprocess.run(command, check=True, text=True,
+                            stdout=subprocess.PIPE).stdout
+    return json.loads(output[output.index("{"):])["jobs"]
+
+
+def read_cached(log, files, jobs, seconds):
+    """psync reads of 256 KiB from the page cache, `jobs` processes at once.
+
+    Each job reads every file again and again, front to back, into one buffer
+    (fio takes the same one each time, whatever --iodepth says). Returns (bytes
+    per second of all jobs, CPU seconds per byte).
+    """
+    names = ":".join(str(file).replace(":", r"\:") for file in files)
+    grouped = run(
+        log, "--name=read", "--rw=read", "--ioengine=psync", "--bs=256k",
+        f"--numjobs={jobs}", f"--filename={names}",
+        "--file_service_type=sequential", "--invalidate=0", "--time_based",
+        f"--runtime={seconds}", "--readonly")
+    total = sum(job["read"]["io_bytes"] for job in grouped)
+    rate = sum(job["read"]["bw_bytes"] for job in grouped)
+    cpu = sum((job["usr_cpu"] + job["sys_cpu"]) / 100 *
+              job["read"]["runtime"] / 1000 for job in grouped)
+    return rate, cpu / total
+
+
+def write_fresh(log, folder, jobs, sizes):
+    """Bytes per second of writing new files, `jobs` processes at once.
+
+    `sizes`: (number of files per job, bytes of each).
+    """
+    count, size = sizes
+    grouped = run(
+        log, "--name=write", "--rw=write", "--ioengine=psync", "--bs=256k",
+        f"--numjobs={jobs}", f"--directory={folder}", f"--nrfiles={count}",
+        f"--filesize={size}", "--create_on_open=1", "--fallocate=none",
+        "--file_service_type=sequential", "--openfiles=1", "--unlink=1",
+        "--group_reporting")
+    job = grouped[0]["write"]
+    return job["io_bytes"] / (job["runtime"] / 1000)
