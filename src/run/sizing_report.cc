@@ -94,7 +94,8 @@ namespace {
 // Simulated stores, memory and failures on purpose are not storage under test.
 bool IsRealStorage(std::string_view uri) {
   const core::Result<storage::Uri> parsed = storage::ParseUri(uri);
-  return uri.empty() || (parsed.ok() && parsed.value().scheme == "file");
+  return uri.empty() || (parsed.ok() && (parsed.value().scheme == "file" ||
+                                         parsed.value().scheme == "direct"));
 }
 
 std::string Lower(std::string_view text) {

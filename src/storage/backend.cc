@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "core/aligned_buffer.h"
+
 namespace stoker::storage {
 
 namespace {
@@ -58,22 +60,27 @@ core::Result<std::string> ReadObject(Backend& backend, std::string_view name,
                                     "expected",
                                     name, size, limit));
   }
-  std::string content(size, '\0');
-  const std::span<std::byte> all =
-      std::as_writable_bytes(std::span(content.data(), content.size()));
-  std::size_t got = 0;
+  // Pages, and as many as the queue's alignment asks for behind the end.
+  const std::uint64_t align = queue->limits().offset_align;
+  STOKER_ASSIGN(
+      const core::AlignedBuffer memory,
+      core::AlignedBuffer::Make((size + align - 1) / align * align, false));
+  std::uint64_t got = 0;
   while (got < size) {
+    const std::uint64_t start = got / align * align;
     STOKER_ASSIGN(const std::uint64_t bytes,
                   RunOne(*queue, {.object = object.id(),
-                                  .offset = got,
-                                  .buffer = all.subspan(got)}));
-    if (bytes == 0) {
+                                  .offset = start,
+                                  .buffer = memory.bytes().subspan(start)}));
+    if (start + bytes <= got) {
       break;  // it shrank since its size was asked
     }
-    got += bytes;
+    got = start + bytes;
   }
-  content.resize(got);
-  return content;
+  const std::span<const std::byte> content =
+      memory.bytes().first(std::min(got, size));
+  return std::string(reinterpret_cast<const char*>(content.data()),
+                     content.size());
 }
 
 core::Status WriteObject(Backend& backend, std::string_view name,

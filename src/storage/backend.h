@@ -20,7 +20,8 @@ struct ObjectInfo {
   std::uint64_t size = 0;  // bytes
 };
 
-// How a queue gets at the bytes, where the back end has a choice (file).
+// How a queue gets at the bytes, where the back end has a choice (file,
+// direct); those without a page cache ignore it, wrappers pass it on.
 enum class Access : std::uint8_t {
   kDefault,  // as the back end was opened: file buffered, direct past the cache
   kDirect,   // past the page cache (O_DIRECT); limits() then ask for alignment

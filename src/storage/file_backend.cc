@@ -12,7 +12,9 @@
 #include <system_error>
 #include <utility>
 
+#include "storage/internal/direct_io.h"
 #include "storage/internal/file_paths.h"
+#include "storage/internal/file_reads.h"
 #include "storage/internal/file_thread_queue.h"
 #include "storage/internal/file_uring_queue.h"
 #include "storage/internal/file_write_stream.h"
@@ -26,10 +28,12 @@ namespace {
 enum class Engine : std::uint8_t { kAuto, kUring, kThreads };
 
 struct FileSettings {
-  std::string root;   // no slash at the end; empty: the file system's root
-  std::string place;  // as the user wrote it
+  std::string scheme;  // "file", "direct"
+  std::string root;    // no slash at the end; empty: the file system's root
+  std::string place;   // as the user wrote it
   Engine engine = Engine::kAuto;
   std::uint64_t io_threads = 0;  // 0: by the depth
+  bool direct = false;           // what Access::kDefault means
 };
 
 constexpr std::size_t kMostThreadsByDepth = 256;
@@ -41,8 +45,10 @@ class FileBackend final : public Backend {
   explicit FileBackend(FileSettings settings)
       : settings_(std::move(settings)), files_(settings_.root) {}
 
-  std::string_view scheme() const override { return "file"; }
-  std::string uri() const override { return "file://" + settings_.place; }
+  std::string_view scheme() const override { return settings_.scheme; }
+  std::string uri() const override {
+    return fmt::format("{}://{}", settings_.scheme, settings_.place);
+  }
   Capabilities capabilities() const override;
   core::Status List(
       std::string_view prefix,
@@ -71,7 +77,9 @@ class FileBackend final : public Backend {
   std::string Path(std::string_view name) const {
     return fmt::format("{}/{}", settings_.root, name);
   }
-  ReadLimits Limits(std::size_t depth) const;
+  internal::Way WayOf(Access access) const;
+  core::Result<ReadLimits> Limits(std::size_t depth, internal::Way way);
+  core::Result<internal::DirectAlign> FindDirectAlign();
   core::Status ReplaceByLink(const std::string& from, const std::string& to);
   core::Status LinkError(const std::string& from, const std::string& to,
                          int os_error) const;
@@ -79,6 +87,8 @@ class FileBackend final : public Backend {
   FileSettings settings_;
   internal::OpenFiles files_;
   internal::TempNames temp_names_;
+  std::shared_ptr<internal::PartPool> parts_ =
+      std::make_shared<internal::PartPool>();
 };
 
 Capabilities FileBackend::capabilities() const {
@@ -91,12 +101,44 @@ Capabilities FileBackend::capabilities() const {
   return can;
 }
 
-ReadLimits FileBackend::Limits(std::size_t depth) const {
+internal::Way FileBackend::WayOf(Access access) const {
+  switch (access) {
+    case Access::kDirect:
+      return internal::Way::kDirect;
+    case Access::kMapped:
+      return internal::Way::kMapped;
+    case Access::kDefault:
+      break;
+  }
+  return settings_.direct ? internal::Way::kDirect : internal::Way::kBuffered;
+}
+
+// As the first file asks for: all of a dataset are in one file system.
+core::Result<internal::DirectAlign> FileBackend::FindDirectAlign() {
+  std::string first;
+  const core::Status listed = List("", [&first](const ObjectInfo& object) {
+    first = object.name;
+    return false;
+  });
+  if (!listed.ok() || first.empty()) {
+    return internal::DirectAlign{};
+  }
+  return internal::AskDirectAlign(Path(first));
+}
+
+core::Result<ReadLimits> FileBackend::Limits(std::size_t depth,
+                                             internal::Way way) {
   ReadLimits limits;
   limits.capacity = depth;
   struct stat info{};
   if (::stat(Path("").c_str(), &info) == 0 && info.st_blksize > 0) {
     limits.preferred_unit = static_cast<std::uint32_t>(info.st_blksize);
+  }
+  if (way == internal::Way::kDirect) {
+    STOKER_ASSIGN(const internal::DirectAlign align, FindDirectAlign());
+    limits.offset_align = align.offset;
+    limits.buffer_align = align.buffer;
+    limits.preferred_unit = std::max(limits.preferred_unit, align.offset);
   }
   return limits;
 }
@@ -104,9 +146,12 @@ ReadLimits FileBackend::Limits(std::size_t depth) const {
 core::Result<std::unique_ptr<ReadQueue>> FileBackend::NewReadQueue(
     const QueueOptions& options, core::Clock& clock) {
   STOKER_TRY(internal::CheckDepth(options));
-  const ReadLimits limits = Limits(options.depth);
-  if (settings_.engine != Engine::kThreads) {
-    auto queue = internal::FileUringQueue::Make(files_, limits, clock);
+  const internal::Way way = WayOf(options.access);
+  STOKER_ASSIGN(const ReadLimits limits, Limits(options.depth, way));
+  if (way == internal::Way::kMapped) {
+    STOKER_TRY(internal::ProbeMappedReads());
+  } else if (settings_.engine != Engine::kThreads) {
+    auto queue = internal::FileUringQueue::Make(files_, way, limits, clock);
     if (queue.ok() || settings_.engine == Engine::kUring) {
       return queue;
     }
@@ -114,14 +159,14 @@ core::Result<std::unique_ptr<ReadQueue>> FileBackend::NewReadQueue(
   const std::size_t threads =
       settings_.io_threads != 0 ? settings_.io_threads
                                 : std::min(options.depth, kMostThreadsByDepth);
-  return internal::FileThreadQueue::Make(files_, limits, threads, clock);
+  return internal::FileThreadQueue::Make(files_, way, limits, threads, clock);
 }
 
 core::Result<std::unique_ptr<WriteStream>> FileBackend::Create(
     std::string_view object_name, const WriteOptions& options,
     core::Clock& clock) {
   STOKER_TRY(internal::CheckObjectName(object_name));
-  return internal::FileWriteStream::Make(Path(object_name), temp_names_,
+  return internal::FileWriteStream::Make(Path(object_name), temp_names_, parts_,
                                          options, clock);
 }
 
@@ -253,23 +298,23 @@ core::Result<Engine> ParseEngine(const Uri& uri) {
     return Engine::kThreads;
   }
   if (text == "uring") {
-    STOKER_TRY(internal::ProbeUring().WithContext("storage file"));
+    STOKER_TRY(internal::ProbeUring().WithContext("storage " + uri.scheme));
     return Engine::kUring;
   }
   return internal::BadOption(uri, "engine",
                              "allowed are auto, uring and threads");
 }
 
-}  // namespace
-
-core::Result<std::unique_ptr<Backend>> OpenFileBackend(
-    const Uri& uri, std::unique_ptr<Backend> /*inner*/) {
+core::Result<std::unique_ptr<Backend>> Open(const Uri& uri, bool direct) {
   if (uri.place.empty()) {
-    return core::Status(core::Code::kInvalidArgument,
-                        "storage file: no folder given; write "
-                        "file:///folder or ./folder");
+    return core::Status(
+        core::Code::kInvalidArgument,
+        fmt::format("storage {}: no folder given; write {}:///folder{}",
+                    uri.scheme, uri.scheme, direct ? "" : " or ./folder"));
   }
   FileSettings settings;
+  settings.scheme = uri.scheme;
+  settings.direct = direct;
   settings.place = uri.place;
   settings.root = RootOf(uri.place);
   STOKER_ASSIGN(settings.engine, ParseEngine(uri));
@@ -278,6 +323,18 @@ core::Result<std::unique_ptr<Backend>> OpenFileBackend(
                                       {.lowest = 1, .highest = 256}));
   return std::unique_ptr<Backend>(
       std::make_unique<FileBackend>(std::move(settings)));
+}
+
+}  // namespace
+
+core::Result<std::unique_ptr<Backend>> OpenFileBackend(
+    const Uri& uri, std::unique_ptr<Backend> /*inner*/) {
+  return Open(uri, /*direct=*/false);
+}
+
+core::Result<std::unique_ptr<Backend>> OpenDirectBackend(
+    const Uri& uri, std::unique_ptr<Backend> /*inner*/) {
+  return Open(uri, /*direct=*/true);
 }
 
 }  // namespace stoker::storage

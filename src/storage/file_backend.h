@@ -1,6 +1,6 @@
 #pragma once
 
-// Files under a root folder, through the page cache.
+// Files under a root folder, through the page cache or past it.
 
 #include <array>
 #include <memory>
@@ -25,7 +25,18 @@ inline constexpr std::array<OptionHelp, 2> kFileOptions{
 // Queues do kernel I/O and so take real time, whatever clock they are given. A
 // queue may be made in one thread and used by another. With ops in flight it is
 // destroyed by the thread that submitted them, or after that has ended.
+//
+// Access::kDirect opens the files with O_DIRECT; limits() are those of the
+// first file below the root, 4096 bytes where there is none or the kernel does
+// not say. kUnsupported where the file system refuses O_DIRECT. Access::kMapped
+// maps each file as a whole at its first read, until Release, and copies out of
+// the mapping in reader threads, whatever the engine; what a file gains
+// meanwhile is not seen, and a read of what it lost is kIoError, not a SIGBUS.
 core::Result<std::unique_ptr<Backend>> OpenFileBackend(
+    const Uri& uri, std::unique_ptr<Backend> inner);
+
+// The same with Access::kDirect for kDefault. Writes go through the page cache.
+core::Result<std::unique_ptr<Backend>> OpenDirectBackend(
     const Uri& uri, std::unique_ptr<Backend> inner);
 
 }  // namespace stoker::storage

@@ -106,11 +106,13 @@ class MemQueue final : public internal::InstantQueue {
 class MemWriteStream final : public WriteStream {
  public:
   MemWriteStream(Store& store, std::string_view name,
+                 std::shared_ptr<internal::PartPool> parts,
                  const WriteOptions& options, core::Clock& clock)
       : WriteStream(options, clock),
         store_(store),
         name_(name),
-        content_(std::make_shared<Content>()) {}
+        content_(std::make_shared<Content>()),
+        memory_(std::move(parts)) {}
 
  private:
   core::Result<std::span<std::byte>> DoBuffer(std::uint64_t offset) override {
@@ -175,8 +177,8 @@ class MemBackend final : public Backend {
       std::string_view object_name, const WriteOptions& options,
       core::Clock& clock) override {
     STOKER_TRY(internal::CheckObjectName(object_name));
-    return std::unique_ptr<WriteStream>(
-        std::make_unique<MemWriteStream>(*store_, object_name, options, clock));
+    return std::unique_ptr<WriteStream>(std::make_unique<MemWriteStream>(
+        *store_, object_name, parts_, options, clock));
   }
   core::Status EnsureFolder(std::string_view /*prefix*/) override { return {}; }
   core::Status Link(std::string_view existing, std::string_view name) override {
@@ -200,6 +202,8 @@ class MemBackend final : public Backend {
   std::string place_;
   std::shared_ptr<Store> store_;  // shared by the back ends of one place
   Objects objects_;
+  std::shared_ptr<internal::PartPool> parts_ =
+      std::make_shared<internal::PartPool>();
 };
 
 // The named places of this process.

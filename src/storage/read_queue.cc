@@ -11,26 +11,34 @@ namespace stoker::storage {
 
 namespace {
 
-core::Status CheckAligned(const ReadOp& op, const ReadLimits& limits) {
+// Stands for the time an op was submitted.
+constexpr core::TimePoint kAtSubmit = core::TimePoint::min();
+
+core::Status Unaligned(const ReadOp& op, const ReadLimits& limits) {
   if (op.offset % limits.offset_align != 0) {
     return {core::Code::kInvalidArgument,
             fmt::format("submit a read: offset {} is not a multiple of {}",
                         op.offset, limits.offset_align)};
   }
-  const auto address = std::bit_cast<std::uintptr_t>(op.buffer.data());
-  if (address % limits.buffer_align != 0) {
+  if (op.buffer.size() % limits.offset_align != 0) {
     return {core::Code::kInvalidArgument,
-            fmt::format("submit a read at offset {}: the buffer is not "
-                        "aligned to {} bytes",
-                        op.offset, limits.buffer_align)};
+            fmt::format("submit a read at offset {}: the length {} is not a "
+                        "multiple of {}",
+                        op.offset, op.buffer.size(), limits.offset_align)};
   }
-  return {};
+  return {core::Code::kInvalidArgument,
+          fmt::format("submit a read at offset {}: the buffer is not aligned "
+                      "to {} bytes",
+                      op.offset, limits.buffer_align)};
 }
 
 }  // namespace
 
-ReadQueue::ReadQueue(ReadLimits limits, core::Clock& clock)
-    : limits_(limits), clock_(clock), slots_(limits.capacity) {
+ReadQueue::ReadQueue(ReadLimits limits, core::Clock& clock, Finishes finishes)
+    : limits_(limits),
+      clock_(clock),
+      finishes_at_once_(finishes == Finishes::kAtOnce),
+      slots_(limits.capacity) {
   STOKER_CHECK(limits.capacity > 0 && limits.capacity <= UINT32_MAX);
   STOKER_CHECK(std::has_single_bit(limits.offset_align));
   STOKER_CHECK(std::has_single_bit(limits.buffer_align));
@@ -38,29 +46,44 @@ ReadQueue::ReadQueue(ReadLimits limits, core::Clock& clock)
   for (std::size_t slot = limits.capacity; slot-- > 0;) {
     free_slots_.push_back(static_cast<std::uint32_t>(slot));
   }
-  batch_.reserve(limits.capacity);
+  batch_.resize(limits.capacity);
+}
+
+core::Status ReadQueue::CheckAligned(std::span<const ReadOp> ops) const {
+  // Powers of two: all set bits of what must be multiples, in one look.
+  const std::uint64_t offset_mask = limits_.offset_align - 1;
+  const std::uint64_t buffer_mask = limits_.buffer_align - 1;
+  for (const ReadOp& op : ops) {
+    const auto address = std::bit_cast<std::uintptr_t>(op.buffer.data());
+    if (op.kind == ReadOp::Kind::kRead &&
+        (((op.offset | op.buffer.size()) & offset_mask) |
+         (address & buffer_mask)) != 0) {
+      return Unaligned(op, limits_);
+    }
+  }
+  return {};
 }
 
 core::Result<std::size_t> ReadQueue::Submit(std::span<const ReadOp> ops) {
-  for (const ReadOp& op : ops) {
-    if (op.kind == ReadOp::Kind::kRead) {
-      STOKER_TRY(CheckAligned(op, limits_));
-    }
+  if ((limits_.offset_align | limits_.buffer_align) > 1) {
+    STOKER_TRY(CheckAligned(ops));
   }
   const std::size_t count = std::min(ops.size(), free_slots_.size());
   if (count == 0) {
     return count;
   }
   const core::TimePoint now = clock_.Now();
-  batch_.clear();
-  for (const ReadOp& op : ops.first(count)) {
+  for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t slot = free_slots_.back();
     free_slots_.pop_back();
-    slots_[slot] = {.op = op, .submitted = now, .busy = true};
-    batch_.push_back(op);
-    batch_.back().tag = slot;
+    slots_[slot].op = ops[i];
+    slots_[slot].submitted = now;
+    slots_[slot].busy = true;
+    batch_[i] = ops[i];
+    batch_[i].tag = slot;
   }
-  const core::Result<std::size_t> taken = DoSubmit(batch_);
+  const core::Result<std::size_t> taken =
+      DoSubmit(std::span(batch_).first(count));
   const std::size_t kept = taken.ok() ? taken.value() : 0;
   STOKER_CHECK(kept <= count);
   for (std::size_t i = count; i-- > kept;) {
@@ -84,7 +107,7 @@ core::Result<std::size_t> ReadQueue::Reap(std::span<ReadDone> done,
   if (count == 0) {
     return count;
   }
-  const core::TimePoint now = clock_.Now();
+  const core::TimePoint now = finishes_at_once_ ? kAtSubmit : clock_.Now();
   for (ReadDone& one : done.first(count)) {
     Finish(one, now);
   }
@@ -102,10 +125,10 @@ void ReadQueue::Finish(ReadDone& done, core::TimePoint now) {
   done.tag = slot.op.tag;
   done.kind = slot.op.kind;
   done.submitted = slot.submitted;
-  done.finished = now;
+  done.finished = now == kAtSubmit ? slot.submitted : now;
   const bool is_read = slot.op.kind == ReadOp::Kind::kRead;
   if (is_read) {
-    const core::Nanos latency = now - slot.submitted;
+    const core::Nanos latency = done.finished - slot.submitted;
     ++counters_.reads;
     counters_.bytes += done.bytes;
     counters_.latency_sum += latency;

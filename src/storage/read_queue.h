@@ -39,10 +39,10 @@ struct ReadDone {
   ReadOp::Kind kind = ReadOp::Kind::kRead;
 };
 
-// What a caller must respect.
+// What a caller must respect. A read may reach beyond the object's end.
 struct ReadLimits {
-  std::uint32_t offset_align = 1;       // bytes, a power of two
-  std::uint32_t buffer_align = 1;       // bytes, a power of two
+  std::uint32_t offset_align = 1;  // bytes, a power of two; lengths as well
+  std::uint32_t buffer_align = 1;  // bytes, a power of two
   std::uint32_t preferred_unit = 4096;  // bytes (st_blksize where there is one)
   std::size_t capacity = 1;             // ops in flight at most
   // False: reads answer at once with whatever the buffer held before (null);
@@ -92,13 +92,18 @@ class ReadQueue {
   std::size_t in_flight() const { return in_flight_; }
   const ReadLimits& limits() const { return limits_; }
   const ReadCounters& counters() const { return counters_; }
-  // "uring", "threads" or "": how this queue does its work, for the report.
+  // "uring", "threads", "mapped" or "": how this queue does its work, for the
+  // report.
   virtual std::string_view engine() const { return ""; }
   // Null to stop. The observer must outlive its use.
   void set_observer(ReadObserver* observer) { observer_ = observer; }
 
  protected:
-  ReadQueue(ReadLimits limits, core::Clock& clock);
+  // When ops finish. kAtOnce: while they are submitted, in no time worth a look
+  // at the clock; kLater: at a time of their own.
+  enum class Finishes : std::uint8_t { kLater, kAtOnce };
+  ReadQueue(ReadLimits limits, core::Clock& clock,
+            Finishes finishes = Finishes::kLater);
   core::Clock& clock() { return clock_; }
 
  private:
@@ -119,10 +124,12 @@ class ReadQueue {
     bool busy = false;
   };
 
+  core::Status CheckAligned(std::span<const ReadOp> ops) const;
   void Finish(ReadDone& done, core::TimePoint now);
 
   ReadLimits limits_;
   core::Clock& clock_;
+  const bool finishes_at_once_;
   ReadCounters counters_;
   ReadObserver* observer_ = nullptr;
   std::size_t in_flight_ = 0;

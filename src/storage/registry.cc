@@ -18,7 +18,7 @@ namespace stoker::storage {
 
 namespace {
 
-constexpr std::array<BackendInfo, 5> kBackends{
+constexpr std::array<BackendInfo, 6> kBackends{
     {{.name = "file",
       .summary = "files under a folder, through the page cache",
       .example = "file:///mnt/data?engine=threads",
@@ -26,6 +26,13 @@ constexpr std::array<BackendInfo, 5> kBackends{
       .default_inner = "",
       .options = kFileOptions,
       .open = OpenFileBackend},
+     {.name = "direct",
+      .summary = "files under a folder, read past the page cache (O_DIRECT)",
+      .example = "direct:///mnt/data?engine=threads",
+      .wrapper = false,
+      .default_inner = "",
+      .options = kFileOptions,
+      .open = OpenDirectBackend},
      {.name = "mem",
       .summary = "memory of this process, for tests",
       .example = "mem:scratch",
@@ -188,8 +195,9 @@ core::Result<Uri> ParseUri(std::string_view text) {
 }
 
 std::string FormatUri(const Uri& uri) {
-  std::string text = fmt::format("{}:{}{}", uri.scheme,
-                                 uri.scheme == "file" ? "//" : "", uri.place);
+  const bool is_folder = uri.scheme == "file" || uri.scheme == "direct";
+  std::string text =
+      fmt::format("{}:{}{}", uri.scheme, is_folder ? "//" : "", uri.place);
   char separator = '?';
   for (const auto& [key, value] : uri.options) {
     text += fmt::format("{}{}={}", std::exchange(separator, '&'), key, value);

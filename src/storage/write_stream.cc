@@ -22,7 +22,7 @@ core::Status WriteStream::CheckUsable() const {
     return {core::Code::kInvalidArgument,
             "write: the object was committed already"};
   }
-  if (options_.part_size == 0 || options_.part_size % kPartAlign != 0) {
+  if (options_.part_size % kPartAlign != 0) {
     return {core::Code::kInvalidArgument,
             fmt::format("write: a part size of {} bytes; allowed are "
                         "multiples of {}",
@@ -50,7 +50,9 @@ core::Status WriteStream::NextPart() {
     failed_ = part.status();
     return failed_;
   }
-  STOKER_CHECK(part.value().size() == options_.part_size);
+  const std::size_t size = part.value().size();
+  STOKER_CHECK(options_.part_size == 0 ? size > 0 && size % kPartAlign == 0
+                                       : size == options_.part_size);
   part_ = part.value();
   part_start_ = position_;
   return {};

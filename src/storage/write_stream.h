@@ -12,8 +12,10 @@
 namespace stoker::storage {
 
 struct WriteOptions {
-  std::uint64_t expected_size = 0;   // bytes; 0: unknown
-  std::size_t part_size = 8U << 20;  // bytes, a multiple of 4096
+  std::uint64_t expected_size = 0;  // bytes; 0: unknown
+  // Bytes of a part, a multiple of 4096: what is sent at once, and what is kept
+  // back of the beginning. 0: as suits the back end.
+  std::size_t part_size = 0;
   bool durable = false;   // Commit returns only once on stable storage
   bool in_place = false;  // overwrite under the final name, as the reference
 };
@@ -65,8 +67,10 @@ class WriteStream {
   const WriteOptions& options() const { return options_; }
 
  private:
-  // Memory for the part that starts at `offset`, exactly options().part_size
-  // bytes, 4096-aligned; the first part's memory stays valid until DoCommit.
+  // Memory for the part that starts at `offset`, 4096-aligned: exactly
+  // options().part_size bytes, or any multiple of 4096 where that is 0 (the
+  // first part then holds 65,536 bytes or more, for what is patched). The first
+  // part's memory stays valid until DoCommit.
   virtual core::Result<std::span<std::byte>> DoBuffer(std::uint64_t offset) = 0;
   // The part at `offset` is final; the first part comes last, just before
   // DoCommit. May keep using `part` until the next DoBuffer.

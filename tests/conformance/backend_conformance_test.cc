@@ -1,17 +1,12 @@
 // What every back end promises, run over all of them. A row says how a back end
 // is opened and where it legitimately differs.
 
-#include <fcntl.h>
-#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -19,9 +14,10 @@
 #include <thread>
 #include <vector>
 
+#include "core/aligned_buffer.h"
 #include "storage/backend.h"
-#include "storage/internal/uring_ring.h"
 #include "storage/registry.h"
+#include "tests/conformance/backend_rows.h"
 #include "tests/storage/support.h"
 #include "tests/support/temp_dir.h"
 
@@ -37,125 +33,6 @@ using testing::NewQueue;
 using testing::ReadInto;
 using Listing = std::map<std::string, std::uint64_t>;
 
-// An op on `object` of storage `uri` that does not finish before `release`,
-// for four bytes or for the size.
-struct Stuck {
-  std::string uri;
-  std::string object;
-  ReadOp::Kind kind = ReadOp::Kind::kRead;
-  std::function<void()> release;
-};
-
-struct Row {
-  std::string name;
-  std::string scheme;
-  std::string engine;
-  std::function<std::string(const testing::TempDir&)> uri;
-  Capabilities can;
-  bool has_folders = false;     // a list of a missing folder is an error
-  bool has_free_bytes = false;  // and knows its free space
-  // Empty where ops are always done at once.
-  std::function<Stuck(const testing::TempDir&)> stuck;
-};
-
-std::string FileUri(const testing::TempDir& dir, std::string_view engine) {
-  return fmt::format("file://{}/root?engine={}", dir.str(), engine);
-}
-
-// Both ends of a named pipe.
-class PipeEnds {
- public:
-  explicit PipeEnds(const std::string& path)
-      : fd_(::open(path.c_str(), O_RDWR | O_CLOEXEC)) {
-    STOKER_CHECK(fd_ >= 0);
-  }
-  ~PipeEnds() { ::close(fd_); }
-  PipeEnds(const PipeEnds&) = delete;
-  PipeEnds& operator=(const PipeEnds&) = delete;
-  void Write(std::string_view text) const {
-    STOKER_CHECK(::write(fd_, text.data(), text.size()) ==
-                 static_cast<ssize_t>(text.size()));
-  }
-
- private:
-  int fd_;
-};
-
-// With threads the open of a named pipe hangs until there is a writer; io_uring
-// opens it at once, and the read hangs until something is written.
-Stuck StuckFile(const testing::TempDir& dir, std::string_view engine) {
-  const std::string path = dir.str() + "/pipe";
-  STOKER_CHECK(::mkfifo(path.c_str(), 0600) == 0);
-  Stuck stuck{.uri = fmt::format("file://{}?engine={}", dir.str(), engine),
-              .object = "pipe",
-              .release = {}};
-  if (engine == "threads") {
-    stuck.kind = ReadOp::Kind::kSize;
-    stuck.release = [path, held = std::shared_ptr<PipeEnds>()]() mutable {
-      held = std::make_shared<PipeEnds>(path);
-    };
-  } else {
-    stuck.release = [held = std::make_shared<PipeEnds>(path)] {
-      held->Write("text");
-    };
-  }
-  return stuck;
-}
-
-Row FileRow(const std::string& engine) {
-  return {
-      .name = "File" + engine,
-      .scheme = "file",
-      .engine = engine,
-      .uri = [engine](const auto& dir) { return FileUri(dir, engine); },
-      .can = {},
-      .has_folders = true,
-      .has_free_bytes = true,
-      .stuck = [engine](const auto& dir) { return StuckFile(dir, engine); }};
-}
-
-Row Fixed(const std::string& name, const std::string& scheme,
-          const std::string& uri, const Capabilities& can,
-          const std::string& stuck_uri = "") {
-  Row row{.name = name,
-          .scheme = scheme,
-          .engine = "",
-          .uri = [uri](const testing::TempDir&) { return uri; },
-          .can = can,
-          .stuck = {}};
-  if (!stuck_uri.empty()) {
-    row.stuck = [stuck_uri](const testing::TempDir&) {
-      return Stuck{.uri = stuck_uri, .object = "object", .release = [] {}};
-    };
-  }
-  return row;
-}
-
-std::vector<Row> Rows() {
-  std::vector<Row> rows{
-      FileRow("threads"), Fixed("Mem", "mem", "mem:", {.shared = false}),
-      Fixed("Null", "null", "null:", {.stores_data = false}),
-      Fixed("Model", "model",
-            "model:?latency=10us&bandwidth=10GB&servers=2,mem:",
-            {.shared = false}, "model:?latency=1000000s"),
-      Fixed("Fault", "fault", "fault:,mem:", {.shared = false},
-            "fault:?delay=1000000s,null:")};
-  if (internal::ProbeUring().ok()) {
-    rows.push_back(FileRow("uring"));
-  }
-  return rows;
-}
-
-std::vector<Row> WaitingRows() {
-  std::vector<Row> rows = Rows();
-  std::erase_if(rows, [](const Row& row) { return !row.stuck; });
-  return rows;
-}
-
-std::string RowName(const ::testing::TestParamInfo<Row>& row) {
-  return row.param.name;
-}
-
 class BackendConformance : public ::testing::TestWithParam<Row> {
  protected:
   static constexpr std::size_t kPart = 4096;
@@ -170,6 +47,9 @@ class BackendConformance : public ::testing::TestWithParam<Row> {
     auto stream = backend_->Create(name, {.part_size = part_size}, clock_);
     STOKER_CHECK(stream.ok());
     return std::move(stream).value();
+  }
+  std::unique_ptr<ReadQueue> Queue(std::size_t depth = 4) {
+    return NewQueue(*backend_, clock_, depth, GetParam().access);
   }
   bool stores() const { return GetParam().can.stores_data; }
   // What a size query answers for an object of `size` bytes.
@@ -197,7 +77,7 @@ class BackendConformance : public ::testing::TestWithParam<Row> {
 
 TEST_P(BackendConformance, SaysWhatItIs) {
   EXPECT_EQ(backend_->scheme(), GetParam().scheme);
-  EXPECT_EQ(NewQueue(*backend_, clock_)->engine(), GetParam().engine);
+  EXPECT_EQ(Queue()->engine(), GetParam().engine);
   const Capabilities can = backend_->capabilities();
   EXPECT_EQ(can.stores_data, GetParam().can.stores_data);
   EXPECT_EQ(can.links, GetParam().can.links);
@@ -331,7 +211,7 @@ TEST_P(BackendConformance, RefusesNamesThatLeaveThePlace) {
 
 TEST_P(BackendConformance, AnswersSizes) {
   Put("a", Letters(12'345));
-  const auto queue = NewQueue(*backend_, clock_);
+  const auto queue = Queue();
   const ReadOp op{
       .kind = ReadOp::Kind::kSize, .object = backend_->Resolve("a"), .tag = 7};
   for (int i = 0; i < 2; ++i) {
@@ -347,7 +227,7 @@ TEST_P(BackendConformance, AnswersSizes) {
 TEST_P(BackendConformance, AReadAcrossTheEndReportsTheBytesThatAreThere) {
   const std::string content = Letters(1000);
   Put("a", content);
-  const auto queue = NewQueue(*backend_, clock_);
+  const auto queue = Queue();
   const ObjectId a = backend_->Resolve("a");
   const ReadDone done = ReadInto(text_, *queue, a, 990, 64);
   EXPECT_TRUE(done.status.ok());
@@ -358,7 +238,7 @@ TEST_P(BackendConformance, AReadAcrossTheEndReportsTheBytesThatAreThere) {
 
 TEST_P(BackendConformance, AReadAtTheEndOrBehindItGivesNothing) {
   Put("a", Letters(1000));
-  const auto queue = NewQueue(*backend_, clock_);
+  const auto queue = Queue();
   const ObjectId a = backend_->Resolve("a");
   for (const std::uint64_t offset : {1000, 1001, 1'000'000}) {
     const ReadDone done = ReadInto(text_, *queue, a, offset, 8);
@@ -370,7 +250,7 @@ TEST_P(BackendConformance, AReadAtTheEndOrBehindItGivesNothing) {
 
 TEST_P(BackendConformance, AReadOfNoBytesIsDone) {
   Put("a", "text");
-  const auto queue = NewQueue(*backend_, clock_);
+  const auto queue = Queue();
   const ReadDone done =
       testing::RunOne(*queue, {.object = backend_->Resolve("a"), .tag = 3});
   EXPECT_TRUE(done.status.ok());
@@ -380,7 +260,7 @@ TEST_P(BackendConformance, AReadOfNoBytesIsDone) {
 
 TEST_P(BackendConformance, AMissingObjectFailsItsOwnOpOnly) {
   Put("a", "text");
-  const auto queue = NewQueue(*backend_, clock_);
+  const auto queue = Queue();
   const ObjectId none = backend_->Resolve("none");
   const ObjectId a = backend_->Resolve("a");
   const ReadDone missing = ReadInto(text_, *queue, none, 0, 4);
@@ -392,7 +272,7 @@ TEST_P(BackendConformance, AMissingObjectFailsItsOwnOpOnly) {
 }
 
 TEST_P(BackendConformance, AnObjectMadeAfterItWasMissedIsFound) {
-  const auto queue = NewQueue(*backend_, clock_);
+  const auto queue = Queue();
   const ObjectId late = backend_->Resolve("late");
   ReadInto(text_, *queue, late, 0, 4);
   Put("late", "text");
@@ -403,15 +283,14 @@ TEST_P(BackendConformance, AnObjectMadeAfterItWasMissedIsFound) {
 
 TEST_P(BackendConformance, TakesNoMoreOpsThanItsDepthAndFinishesAll) {
   constexpr std::size_t kOps = 50;
-  constexpr std::size_t kSize = 100;
+  constexpr std::size_t kSize = 4096;
   const std::string content = Letters(kOps * kSize);
   Put("a", content);
-  const auto queue = NewQueue(*backend_, clock_, 4);
+  const auto queue = Queue(4);
   EXPECT_EQ(queue->limits().capacity, 4U);
   const ObjectId a = backend_->Resolve("a");
-  std::string read(content.size(), '?');
-  const auto memory =
-      std::as_writable_bytes(std::span(read.data(), read.size()));
+  const auto pages = core::AlignedBuffer::Make(content.size(), true);
+  const std::span<std::byte> memory = pages.value().bytes();
   std::vector<ReadOp> ops;
   for (std::size_t i = 0; i < kOps; ++i) {
     ops.push_back({.object = a,
@@ -436,22 +315,27 @@ TEST_P(BackendConformance, TakesNoMoreOpsThanItsDepthAndFinishesAll) {
   }
   EXPECT_EQ(tags.size(), kOps);
   EXPECT_EQ(*tags.begin(), 1000U);
-  EXPECT_EQ(read, stores() ? content : std::string(content.size(), '?'));
+  const std::string read(reinterpret_cast<const char*>(memory.data()),
+                         memory.size());
+  EXPECT_EQ(read, stores() ? content : std::string(content.size(), '\0'));
   backend_->Release(a);
 }
 
 TEST_P(BackendConformance, CountsAndTimesItsOps) {
-  Put("a", Letters(1000));
-  const auto queue = NewQueue(*backend_, clock_);
+  Put("a", Letters(6000));
+  const auto queue = Queue();
   const ObjectId a = backend_->Resolve("a");
-  const ReadDone done = ReadInto(text_, *queue, a, 0, 600);
+  const auto page = core::AlignedBuffer::Make(4096, true);
+  ReadOp op{.object = a, .buffer = page.value().bytes()};
+  const ReadDone done = testing::RunOne(*queue, op);
   EXPECT_LE(done.submitted, done.finished);
-  ReadInto(text_, *queue, a, 600, 600);
+  op.offset = 4096;
+  testing::RunOne(*queue, op);
   testing::RunOne(*queue, {.kind = ReadOp::Kind::kSize, .object = a});
   const ReadCounters& counters = queue->counters();
   EXPECT_EQ(counters.reads, 2U);
   EXPECT_EQ(counters.size_queries, 1U);
-  EXPECT_EQ(counters.bytes, 600 + Delivered(600, 400));
+  EXPECT_EQ(counters.bytes, 4096 + Delivered(4096, 1904));
   EXPECT_EQ(counters.errors, 0U);
   EXPECT_LE(counters.latency_max, counters.latency_sum);
   backend_->Release(a);
@@ -464,7 +348,7 @@ TEST_P(BackendConformance, ServesTwoQueuesInTwoThreads) {
   Put("own1", content);
   const ObjectId shared = backend_->Resolve("shared");
   const auto work = [&](const std::string& own) {
-    const auto queue = NewQueue(*backend_, clock_);
+    const auto queue = Queue();
     std::string text;
     for (std::size_t i = 0; i < 100; ++i) {
       const ObjectId mine = backend_->Resolve(own);
@@ -476,7 +360,7 @@ TEST_P(BackendConformance, ServesTwoQueuesInTwoThreads) {
       }
       backend_->Release(mine);
     }
-    EXPECT_EQ(queue->counters().bytes, 20'000U);
+    EXPECT_EQ(queue->counters().reads, 200U);
   };
   std::thread other([&] { work("own1"); });
   work("own0");
@@ -487,7 +371,7 @@ TEST_P(BackendConformance, ServesTwoQueuesInTwoThreads) {
 TEST_P(BackendConformance, AQueueMayBeMadeInOneThreadAndUsedInAnother) {
   Put("a", "text");
   const ObjectId a = backend_->Resolve("a");
-  const auto queue = NewQueue(*backend_, clock_);
+  const auto queue = Queue();
   std::thread user(
       [&] { EXPECT_EQ(ReadInto(text_, *queue, a, 0, 4).bytes, 4U); });
   user.join();
@@ -495,14 +379,14 @@ TEST_P(BackendConformance, AQueueMayBeMadeInOneThreadAndUsedInAnother) {
 }
 
 TEST_P(BackendConformance, AReapWithoutOpsEndsAtOnce) {
-  const auto queue = NewQueue(*backend_, clock_);
+  const auto queue = Queue();
   std::array<ReadDone, 1> done;
   EXPECT_EQ(queue->Reap(done, 1, core::kNever).value(), 0U);
 }
 
 TEST_P(BackendConformance, AWakeWithoutAWaiterDoesNoHarm) {
   Put("a", "text");
-  const auto queue = NewQueue(*backend_, clock_);
+  const auto queue = Queue();
   queue->Wake();
   queue->Wake();
   EXPECT_EQ(ReadInto(text_, *queue, backend_->Resolve("a"), 0, 4).bytes, 4U);

@@ -114,7 +114,8 @@ class ZeroPayload final : public formats::PayloadSource {
 // Keeps the first part and the last two.
 class EndsStream final : public storage::WriteStream {
  public:
-  explicit EndsStream(core::Clock& clock) : WriteStream({}, clock) {}
+  explicit EndsStream(core::Clock& clock)
+      : WriteStream({.part_size = 8U << 20}, clock) {}
   std::vector<std::byte> first, before_last, last;
 
  private:

@@ -79,7 +79,7 @@ TEST(LiveView, SlowestIsWhoseLongestWaitsAddUpToMost) {
 TEST(LiveView, WaitsAreOfAllCountedStepsOfTheRun) {
   LiveView view(TwoEpochs());
   for (const std::uint32_t epoch : {1U, 2U}) {
-    view.BeginEpoch(epoch, AtMillis(1000 * epoch));
+    view.BeginEpoch(epoch, AtMillis(1000LL * epoch));
     view.AddStep(0, StepOf(0), Longest(900, 0));
     for (std::uint64_t step = 1; step < 4; ++step)
       view.AddStep(step, StepOf(0), Longest(10, 0));

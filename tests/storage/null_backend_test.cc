@@ -20,6 +20,30 @@ TEST(NullBackend, AnswersInFullAndLeavesTheBufferAlone) {
   EXPECT_EQ(text, "?????");
 }
 
+TEST(NullBackend, AnswersTakeNoTimeHoweverLateTheyAreReaped) {
+  core::VirtualClock clock;
+  const auto backend = testing::Open("null:");
+  const auto queue = testing::NewQueue(*backend, clock);
+  const std::array ops{ReadOp{.tag = 1}, ReadOp{.tag = 2}};
+  ASSERT_EQ(queue->Submit(ops).value(), 2U);
+  clock.SleepUntil(clock.Now() + std::chrono::seconds(1));
+  std::array<ReadDone, 2> done;
+  ASSERT_EQ(queue->Reap(done, 2, core::kNever).value(), 2U);
+  EXPECT_EQ(done[0].tag, 1U);
+  EXPECT_EQ(done[1].tag, 2U);
+  EXPECT_EQ(done[1].finished, done[1].submitted);
+  EXPECT_EQ(queue->counters().latency_max, core::Nanos{0});
+}
+
+TEST(NullBackend, HasNoPageCacheToGoPast) {
+  core::SystemClock clock;
+  const auto backend = testing::Open("null:");
+  for (const Access access : {Access::kDirect, Access::kMapped}) {
+    const auto queue = testing::NewQueue(*backend, clock, 4, access);
+    EXPECT_EQ(queue->limits().offset_align, 1U);
+  }
+}
+
 TEST(NullBackend, ObjectsHaveIdsOfTheirOwn) {
   const auto backend = testing::Open("null:");
   const ObjectId a = backend->Resolve("a");

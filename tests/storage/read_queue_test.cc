@@ -119,12 +119,20 @@ TEST_F(ReadQueueTest, AFailedSubmitLeavesNothingInFlight) {
 
 TEST_F(ReadQueueTest, RefusesAnUnalignedOffsetAndTakesNone) {
   ScriptedQueue direct({.offset_align = 16, .capacity = 3}, clock_);
-  const std::array ops{Op(0, 32), Op(1, 33)};
+  const std::array ops{Op(0, 32, 16), Op(1, 33, 16)};
   const auto taken = direct.Submit(ops);
   ASSERT_EQ(taken.status().code(), core::Code::kInvalidArgument);
   EXPECT_EQ(taken.status().message(),
             "submit a read: offset 33 is not a multiple of 16");
   EXPECT_TRUE(direct.submitted.empty());
+}
+
+TEST_F(ReadQueueTest, RefusesAnUnalignedLength) {
+  ScriptedQueue direct({.offset_align = 16, .capacity = 3}, clock_);
+  const std::array ops{Op(0, 32, 20)};
+  EXPECT_EQ(direct.Submit(ops).status().message(),
+            "submit a read at offset 32: the length 20 is not a multiple of "
+            "16");
 }
 
 TEST_F(ReadQueueTest, RefusesAnUnalignedBufferButNotOnASizeQuery) {

@@ -66,8 +66,8 @@ TEST(ParseUri, RefusesWhatItCannotRead) {
 
 TEST(FormatUri, IsReadBackTheSame) {
   for (const std::string_view text :
-       {"file:///mnt/x?engine=threads", "file://./data", "mem:x",
-        "null:", "model:?latency=1ms&servers=2,null:"}) {
+       {"file:///mnt/x?engine=threads", "file://./data", "direct:///mnt/x",
+        "mem:x", "null:", "model:?latency=1ms&servers=2,null:"}) {
     EXPECT_EQ(FormatUri(ParseUri(text).value()), text);
   }
 }
@@ -86,6 +86,8 @@ TEST(OpenBackend, SaysWhereItIs) {
   EXPECT_EQ(testing::Open("file:///mnt/x?engine=threads")->uri(),
             "file:///mnt/x");
   EXPECT_EQ(testing::Open("./data")->uri(), "file://./data");
+  EXPECT_EQ(testing::Open("direct:///mnt/x?engine=threads")->uri(),
+            "direct:///mnt/x");
   EXPECT_EQ(testing::Open("mem:x")->uri(), "mem:x");
   EXPECT_EQ(testing::Open("model:?servers=2")->uri(), "model:?servers=2,null:");
   EXPECT_EQ(testing::Open("fault:?short=1,model:,mem:x")->uri(),
@@ -96,7 +98,7 @@ TEST(OpenBackend, NamesTheNearestAndAllKnownBackends) {
   EXPECT_THAT(OpenError("fil:///mnt/x"),
               AllOf(HasSubstr("unknown storage 'fil'"),
                     HasSubstr("did you mean 'file'?"),
-                    HasSubstr("file, mem, null, model, fault")));
+                    HasSubstr("file, direct, mem, null, model, fault")));
   EXPECT_THAT(OpenError("s3:bucket"), HasSubstr("unknown storage 's3'"));
 }
 

@@ -81,7 +81,7 @@ TEST_P(UringRingTest, OpensAndReadsAFileAtAnOffset) {
   const testing::TempDir dir;
   const std::string path = dir.str() + "/digits";
   std::ofstream(path) << "0123456789";
-  ring_->PrepareOpen(path.c_str(), 1);
+  ring_->PrepareOpen(path.c_str(), O_RDONLY | O_CLOEXEC, 1);
   ASSERT_TRUE(ring_->Submit().ok());
   const int fd = Finish(1)[0].result;
   ASSERT_GE(fd, 0);
@@ -98,7 +98,7 @@ TEST_P(UringRingTest, OpensAndReadsAFileAtAnOffset) {
 }
 
 TEST_P(UringRingTest, ReportsErrorsAsNegativeErrno) {
-  ring_->PrepareOpen("/nowhere/at/all", 1);
+  ring_->PrepareOpen("/nowhere/at/all", O_RDONLY, 1);
   ring_->PrepareRead(-1, buffer_, 0, 2);
   ASSERT_TRUE(ring_->Submit().ok());
   for (const Completion& done : Finish(2)) {

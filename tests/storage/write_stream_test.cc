@@ -57,7 +57,7 @@ class StringStream final : public WriteStream {
     clock().SleepUntil(clock().Now() + std::chrono::microseconds(1));
   }
 
-  internal::PartMemory memory_;
+  internal::PartMemory memory_{std::make_shared<internal::PartPool>()};
 };
 
 constexpr std::size_t kPart = 4096;
@@ -147,8 +147,39 @@ TEST_F(WriteStreamTest, NothingWorksAfterCommit) {
 TEST_F(WriteStreamTest, RefusesAPartSizeThatIsNoMultipleOf4096) {
   StringStream odd({.part_size = 5000}, clock_);
   EXPECT_EQ(odd.Buffer().status().code(), core::Code::kInvalidArgument);
-  StringStream none({.part_size = 0}, clock_);
-  EXPECT_EQ(none.Write(AsBytes("x")).code(), core::Code::kInvalidArgument);
+}
+
+TEST_F(WriteStreamTest, WithoutAPartSizePartsAreOfAnySizeAndTheFirstComesLast) {
+  StringStream own({}, clock_);
+  const std::string text = Letters(1'000'000);
+  ASSERT_TRUE(own.Write(AsBytes(text)).ok());
+  ASSERT_TRUE(own.Patch(65'535, AsBytes("!")).ok());
+  ASSERT_TRUE(own.Commit().ok());
+  std::string expected = text;
+  expected[65'535] = '!';
+  EXPECT_EQ(own.content, expected);
+  EXPECT_EQ(own.parts.back().first, 0U);
+  for (const auto& [offset, size] : own.parts) {
+    EXPECT_EQ(offset % 4096, 0U);
+    EXPECT_LE(size, 1U << 20);
+  }
+}
+
+TEST(PartPool, HandsOutTheMemoryOfStreamsThatEnded) {
+  const auto pool = std::make_shared<internal::PartPool>();
+  const std::byte* first = nullptr;
+  const std::byte* later = nullptr;
+  {
+    internal::PartMemory memory(pool);
+    first = memory.For(0, 8192).value().data();
+    later = memory.For(8192, 8192).value().data();
+    EXPECT_NE(first, later);
+  }
+  internal::PartMemory memory(pool);
+  const std::byte* const again = memory.For(0, 8192).value().data();
+  EXPECT_TRUE(again == first || again == later);
+  // Another size is other memory.
+  EXPECT_EQ(memory.For(8192, 4096).value().size(), 4096U);
 }
 
 TEST_F(WriteStreamTest, StampsAndCounts) {

@@ -109,12 +109,6 @@ class Pump {
     return core::Nanos(checking_.load(std::memory_order_relaxed));
   }
 
-  // CPU time since Make that went into looking at what arrived. From any
-  // thread.
-  core::Nanos checking() const {
-    return core::Nanos(checking_.load(std::memory_order_relaxed));
-  }
-
   std::uint64_t buffer_bytes() const { return buffers_.size(); }
   std::string_view engine() const { return queue_->engine(); }
 

@@ -28,7 +28,6 @@ class PumpLoader final : public Loader, private BatchSink {
   core::Status StartEpoch(std::uint32_t epoch) override;
   core::Result<std::optional<Batch>> Next() override;
   core::Result<metrics::LoaderCounters> FinishEpoch() override;
-  core::Nanos checking_so_far() const override { return pump_->checking(); }
   std::uint64_t op_stream_hash() const override { return hash_.value(); }
   std::uint64_t pool_bytes() const override;
   core::Nanos checking_so_far() const override;

@@ -118,10 +118,6 @@ Status Writer::WriteIndex(const Place& place) {
 Status Writer::Write(std::uint64_t bytes, const Encoder& encode) {
   storage::WriteOptions options;
   options.expected_size = bytes;
-  // No larger than the file, in whole pages.
-  constexpr std::uint64_t kPage = 4096;
-  options.part_size = static_cast<std::size_t>(std::clamp<std::uint64_t>(
-      (bytes + kPage - 1) / kPage * kPage, kPage, options.part_size));
   const auto write = [&]() -> Status {
     STOKER_ASSIGN(const std::unique_ptr<storage::WriteStream> inner,
                   backend_.Create(name_, options, watch_.clock));

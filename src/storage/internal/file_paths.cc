@@ -8,6 +8,9 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
 #include <system_error>
 
 namespace stoker::storage::internal {
@@ -90,6 +93,34 @@ core::Result<std::uint64_t> FreeInodesAt(const std::string& path) {
   }
   // File systems without a fixed number of inodes say that they have none.
   return info.f_files == 0 ? UINT64_MAX : std::uint64_t{info.f_favail};
+}
+
+std::string FileSystemOf(std::string_view path) {
+  std::error_code error;
+  const std::filesystem::path canonical =
+      std::filesystem::canonical(NearestExisting(path), error);
+  const std::string place = canonical.string() + "/";
+  // Per mount (proc(5)): id, parent, device, root, where, options, any number
+  // of tags, "-", type, …; the deepest place counts, of equal ones the last.
+  std::ifstream mounts("/proc/self/mountinfo");
+  std::string best = "an unknown file system";
+  std::size_t depth = 0;
+  for (std::string line; std::getline(mounts, line);) {
+    std::istringstream words(line);
+    std::string word;
+    std::string where;
+    std::string type;
+    words >> word >> word >> word >> word >> where;
+    while (words >> word && word != "-") {
+    }
+    words >> type;
+    const std::string folder = where == "/" ? where : where + "/";
+    if (!type.empty() && place.starts_with(folder) && folder.size() >= depth) {
+      depth = folder.size();
+      best = fmt::format("{} on {}", type, where);
+    }
+  }
+  return best;
 }
 
 }  // namespace stoker::storage::internal

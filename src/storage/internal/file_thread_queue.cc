@@ -1,56 +1,29 @@
 #include "storage/internal/file_thread_queue.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <system_error>
 #include <utility>
 
+#include "storage/internal/file_reads.h"
 #include "storage/internal/real_time.h"
 
 namespace stoker::storage::internal {
 
-namespace {
-
-// Fills `op.buffer` unless the file ends before. `got`: bytes read.
-core::Status ReadAll(const OpenFile& file, const ReadOp& op,
-                     std::uint64_t& got) {
-  const int fd = file.fd.load(std::memory_order_acquire);
-  while (true) {
-    const ssize_t result =
-        ::pread(fd, op.buffer.data() + got, op.buffer.size() - got,
-                static_cast<off_t>(op.offset + got));
-    if (result < 0 && errno == EINTR) {
-      continue;
-    }
-    if (result < 0) {
-      return ReadError(file, op.offset + got, errno);
-    }
-    got += static_cast<std::uint64_t>(result);
-    if (result == 0 || got == op.buffer.size() ||
-        op.offset + got >= file.size) {
-      return {};
-    }
-  }
-}
-
-}  // namespace
-
 core::Result<std::unique_ptr<ReadQueue>> FileThreadQueue::Make(
-    OpenFiles& files, const ReadLimits& limits, std::size_t threads,
+    OpenFiles& files, Way way, const ReadLimits& limits, std::size_t threads,
     core::Clock& clock) {
   std::unique_ptr<FileThreadQueue> queue(
-      new FileThreadQueue(files, limits, clock));
+      new FileThreadQueue(files, way, limits, clock));
   STOKER_TRY(queue->StartThreads(threads));
   return std::unique_ptr<ReadQueue>(std::move(queue));
 }
 
-FileThreadQueue::FileThreadQueue(OpenFiles& files, const ReadLimits& limits,
-                                 core::Clock& clock)
+FileThreadQueue::FileThreadQueue(OpenFiles& files, Way way,
+                                 const ReadLimits& limits, core::Clock& clock)
     : ReadQueue(limits, clock),
       files_(files),
+      way_(way),
       waiting_(limits.capacity),
       done_(limits.capacity) {}
 
@@ -107,14 +80,16 @@ void FileThreadQueue::Work() {
 ReadDone FileThreadQueue::Serve(const ReadOp& op) {
   ReadDone done{.tag = op.tag};
   OpenFile& file = files_.Get(op.object);
-  done.status = OpenFiles::Open(file);
+  done.status = OpenFiles::Open(file, way_);
   if (!done.status.ok()) {
     return done;
   }
   if (op.kind == ReadOp::Kind::kSize) {
-    done.bytes = file.size;
+    done.bytes = file.handle(way_).size;
+  } else if (way_ == Way::kMapped) {
+    done.status = CopyMapped(file, op, done.bytes);
   } else {
-    done.status = ReadAll(file, op, done.bytes);
+    done.status = ReadAll(file, way_, op, limits().offset_align, done.bytes);
   }
   return done;
 }

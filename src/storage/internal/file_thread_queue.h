@@ -1,6 +1,6 @@
 #pragma once
 
-// Reads files with pread in a few threads of its own.
+// Reads files in a few threads of its own: with pread, or out of mappings.
 
 #include <condition_variable>
 #include <cstddef>
@@ -23,6 +23,7 @@ class FileThreadQueue final : public ReadQueue {
   // `threads` is at least 1; kUnavailable if the system has no more of them.
   // `files` outlives the queue.
   static core::Result<std::unique_ptr<ReadQueue>> Make(OpenFiles& files,
+                                                       Way way,
                                                        const ReadLimits& limits,
                                                        std::size_t threads,
                                                        core::Clock& clock);
@@ -30,10 +31,12 @@ class FileThreadQueue final : public ReadQueue {
   FileThreadQueue(const FileThreadQueue&) = delete;
   FileThreadQueue& operator=(const FileThreadQueue&) = delete;
   void Wake() override;
-  std::string_view engine() const override { return "threads"; }
+  std::string_view engine() const override {
+    return way_ == Way::kMapped ? "mapped" : "threads";
+  }
 
  private:
-  FileThreadQueue(OpenFiles& files, const ReadLimits& limits,
+  FileThreadQueue(OpenFiles& files, Way way, const ReadLimits& limits,
                   core::Clock& clock);
   core::Result<std::size_t> DoSubmit(std::span<const ReadOp> ops) override;
   core::Result<std::size_t> DoReap(std::span<ReadDone> done,
@@ -47,6 +50,7 @@ class FileThreadQueue final : public ReadQueue {
                    core::TimePoint deadline);
 
   OpenFiles& files_;
+  const Way way_;
   std::mutex mutex_;  // guards all that follows, but for threads_
   std::condition_variable work_arrived_;
   std::condition_variable done_arrived_;

@@ -7,23 +7,26 @@
 #include <utility>
 
 #include "core/check.h"
+#include "storage/internal/file_reads.h"
 #include "storage/internal/real_time.h"
 
 namespace stoker::storage::internal {
 
 core::Result<std::unique_ptr<ReadQueue>> FileUringQueue::Make(
-    OpenFiles& files, const ReadLimits& limits, core::Clock& clock) {
+    OpenFiles& files, Way way, const ReadLimits& limits, core::Clock& clock) {
+  STOKER_CHECK(way != Way::kMapped);
   STOKER_ASSIGN(std::unique_ptr<UringRing> ring,
                 UringRing::Make(static_cast<std::uint32_t>(limits.capacity)));
   return std::unique_ptr<ReadQueue>(
-      new FileUringQueue(files, limits, clock, std::move(ring)));
+      new FileUringQueue(files, way, limits, clock, std::move(ring)));
 }
 
-FileUringQueue::FileUringQueue(OpenFiles& files, const ReadLimits& limits,
-                               core::Clock& clock,
+FileUringQueue::FileUringQueue(OpenFiles& files, Way way,
+                               const ReadLimits& limits, core::Clock& clock,
                                std::unique_ptr<UringRing> ring)
     : ReadQueue(limits, clock),
       files_(files),
+      way_(way),
       slots_(limits.capacity),
       done_(limits.capacity),
       ring_(std::move(ring)) {}
@@ -57,7 +60,7 @@ core::Result<std::size_t> FileUringQueue::DoSubmit(
 
 void FileUringQueue::Start(std::uint32_t slot) {
   OpenFile& file = files_.Get(slots_[slot].op.object);
-  if (file.fd.load(std::memory_order_acquire) < 0) {
+  if (file.handle(way_).fd.load(std::memory_order_acquire) < 0) {
     StartOpen(slot, file);
   } else {
     Proceed(slot, file);
@@ -76,12 +79,12 @@ void FileUringQueue::StartOpen(std::uint32_t slot, OpenFile& file) {
   }
   self.phase = Phase::kOpening;
   self.next_waiting = kNone;
-  ring_->PrepareOpen(file.path.c_str(), slot);
+  ring_->PrepareOpen(file.path.c_str(), OpenFlags(way_), slot);
 }
 
 void FileUringQueue::Proceed(std::uint32_t slot, OpenFile& file) {
   if (slots_[slot].op.kind == ReadOp::Kind::kSize) {
-    Answer(slot, {}, file.size);
+    Answer(slot, {}, file.handle(way_).size);
     return;
   }
   slots_[slot].phase = Phase::kReading;
@@ -90,15 +93,15 @@ void FileUringQueue::Proceed(std::uint32_t slot, OpenFile& file) {
 
 void FileUringQueue::Read(std::uint32_t slot, OpenFile& file) {
   const Slot& self = slots_[slot];
-  ring_->PrepareRead(file.fd.load(std::memory_order_relaxed),
+  ring_->PrepareRead(file.handle(way_).fd.load(std::memory_order_relaxed),
                      self.op.buffer.subspan(self.got),
                      self.op.offset + self.got, slot);
 }
 
 void FileUringQueue::OpenCompleted(std::uint32_t slot, std::int32_t result) {
   OpenFile& file = files_.Get(slots_[slot].op.object);
-  const core::Status status =
-      result < 0 ? OpenError(file, -result) : OpenFiles::Adopt(file, result);
+  const core::Status status = result < 0 ? OpenError(file, way_, -result)
+                                         : OpenFiles::Adopt(file, way_, result);
   while (slot != kNone) {
     const std::uint32_t next = std::exchange(slots_[slot].next_waiting, kNone);
     if (status.ok()) {
@@ -118,12 +121,13 @@ void FileUringQueue::ReadCompleted(std::uint32_t slot, std::int32_t result) {
     return;
   }
   if (result < 0) {
-    Answer(slot, ReadError(file, self.op.offset + self.got, -result), self.got);
+    Answer(slot, ReadError(file, way_, self.op.offset + self.got, -result),
+           self.got);
     return;
   }
   self.got += static_cast<std::uint64_t>(result);
-  const bool at_end = result == 0 || self.op.offset + self.got >= file.size;
-  if (at_end || self.got == self.op.buffer.size()) {
+  if (result == 0 || IsWhole(self.op, self.got, file.handle(way_).size,
+                             limits().offset_align)) {
     Answer(slot, {}, self.got);
   } else {
     Read(slot, file);

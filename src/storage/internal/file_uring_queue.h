@@ -19,8 +19,10 @@ namespace stoker::storage::internal {
 // time left, and never moved by a virtual clock. Thread rule as UringRing.
 class FileUringQueue final : public ReadQueue {
  public:
-  // Errors as UringRing::Make. `files` outlives the queue.
+  // `way` is not kMapped. Errors as UringRing::Make. `files` outlives the
+  // queue.
   static core::Result<std::unique_ptr<ReadQueue>> Make(OpenFiles& files,
+                                                       Way way,
                                                        const ReadLimits& limits,
                                                        core::Clock& clock);
   ~FileUringQueue() override;
@@ -42,8 +44,8 @@ class FileUringQueue final : public ReadQueue {
     std::uint32_t next_waiting = kNone;
   };
 
-  FileUringQueue(OpenFiles& files, const ReadLimits& limits, core::Clock& clock,
-                 std::unique_ptr<UringRing> ring);
+  FileUringQueue(OpenFiles& files, Way way, const ReadLimits& limits,
+                 core::Clock& clock, std::unique_ptr<UringRing> ring);
   core::Result<std::size_t> DoSubmit(std::span<const ReadOp> ops) override;
   core::Result<std::size_t> DoReap(std::span<ReadDone> done,
                                    std::size_t at_least,
@@ -59,6 +61,7 @@ class FileUringQueue final : public ReadQueue {
   void Answer(std::uint32_t slot, core::Status status, std::uint64_t bytes);
 
   OpenFiles& files_;
+  const Way way_;
   std::vector<Slot> slots_;  // by tag
   DoneRing done_;
   core::Status broken_;  // the ring's first error

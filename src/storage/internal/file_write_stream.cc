@@ -42,17 +42,21 @@ core::Status SyncFolders(const std::string& path, bool all) {
 }  // namespace
 
 core::Result<std::unique_ptr<WriteStream>> FileWriteStream::Make(
-    std::string path, TempNames& temp_names, const WriteOptions& options,
-    core::Clock& clock) {
+    std::string path, TempNames& temp_names, std::shared_ptr<PartPool> parts,
+    const WriteOptions& options, core::Clock& clock) {
   std::unique_ptr<FileWriteStream> stream(
-      new FileWriteStream(std::move(path), options, clock));
+      new FileWriteStream(std::move(path), std::move(parts), options, clock));
   STOKER_TRY(stream->Open(temp_names));
   return std::unique_ptr<WriteStream>(std::move(stream));
 }
 
-FileWriteStream::FileWriteStream(std::string path, const WriteOptions& options,
+FileWriteStream::FileWriteStream(std::string path,
+                                 std::shared_ptr<PartPool> parts,
+                                 const WriteOptions& options,
                                  core::Clock& clock)
-    : WriteStream(options, clock), path_(std::move(path)) {}
+    : WriteStream(options, clock),
+      path_(std::move(path)),
+      memory_(std::move(parts)) {}
 
 FileWriteStream::~FileWriteStream() {
   if (fd_ >= 0) {

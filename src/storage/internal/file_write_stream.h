@@ -17,15 +17,15 @@ class FileWriteStream final : public WriteStream {
   // Opens the file; makes missing folders. With in_place an existing file is
   // truncated now.
   static core::Result<std::unique_ptr<WriteStream>> Make(
-      std::string path, TempNames& temp_names, const WriteOptions& options,
-      core::Clock& clock);
+      std::string path, TempNames& temp_names, std::shared_ptr<PartPool> parts,
+      const WriteOptions& options, core::Clock& clock);
   ~FileWriteStream() override;
   FileWriteStream(const FileWriteStream&) = delete;
   FileWriteStream& operator=(const FileWriteStream&) = delete;
 
  private:
-  FileWriteStream(std::string path, const WriteOptions& options,
-                  core::Clock& clock);
+  FileWriteStream(std::string path, std::shared_ptr<PartPool> parts,
+                  const WriteOptions& options, core::Clock& clock);
   core::Status Open(TempNames& temp_names);
   int TryOpen(TempNames& temp_names);
   core::Result<std::span<std::byte>> DoBuffer(std::uint64_t offset) override;

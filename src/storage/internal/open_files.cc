@@ -2,36 +2,69 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <utility>
 
+#include "storage/internal/direct_io.h"
+
 namespace stoker::storage::internal {
 
 namespace {
 
 void Close(OpenFile& file) {
-  if (const int fd = file.fd.exchange(-1); fd >= 0) {
+  for (OpenFile::Handle& handle : file.handles) {
+    const int fd = handle.fd.exchange(-1);
+    if (fd < 0) {
+      continue;
+    }
+    if (const std::byte* const mapped = std::exchange(handle.mapped, nullptr);
+        mapped != nullptr) {
+      ::munmap(const_cast<std::byte*>(mapped), handle.size);
+    }
     ::close(fd);
   }
 }
 
+// Returns 0 or errno.
+int Map(OpenFile::Handle& handle, int fd) {
+  if (handle.size == 0) {
+    return 0;
+  }
+  void* const start =
+      ::mmap(nullptr, handle.size, PROT_READ, MAP_SHARED, fd, 0);
+  if (start == MAP_FAILED) {
+    return errno;
+  }
+  handle.mapped = static_cast<const std::byte*>(start);
+  return 0;
+}
+
 // `file.opening` is held. Owns `fd`.
-core::Status AdoptLocked(OpenFile& file, int fd) {
+core::Status AdoptLocked(OpenFile& file, Way way, int fd) {
   struct stat info{};
   int failure = ::fstat(fd, &info) == 0 ? 0 : errno;
   if (failure == 0 && S_ISDIR(info.st_mode)) {
     failure = EISDIR;
   }
+  OpenFile::Handle& handle = file.handle(way);
+  if (failure == 0) {
+    handle.size = static_cast<std::uint64_t>(info.st_size);
+    failure = way == Way::kMapped ? Map(handle, fd) : 0;
+  }
   if (failure != 0) {
     ::close(fd);
-    return OpenError(file, failure);
+    return OpenError(file, way, failure);
   }
-  file.size = static_cast<std::uint64_t>(info.st_size);
-  file.fd.store(fd, std::memory_order_release);
+  handle.fd.store(fd, std::memory_order_release);
   return {};
+}
+
+std::string_view OpenVerb(Way way) {
+  return way == Way::kMapped ? "open and map" : "open";
 }
 
 }  // namespace
@@ -48,36 +81,49 @@ ObjectId OpenFiles::Resolve(std::string_view name) {
 
 void OpenFiles::Release(ObjectId object) { table_.Give(object, Close); }
 
-core::Status OpenFiles::Open(OpenFile& file) {
-  if (file.fd.load(std::memory_order_acquire) >= 0) {
+core::Status OpenFiles::Open(OpenFile& file, Way way) {
+  const std::atomic<int>& open = file.handle(way).fd;
+  if (open.load(std::memory_order_acquire) >= 0) {
     return {};
   }
   const std::scoped_lock lock(file.opening);
-  if (file.fd.load(std::memory_order_relaxed) >= 0) {
+  if (open.load(std::memory_order_relaxed) >= 0) {
     return {};
   }
   int fd = -1;
   do {
-    fd = ::open(file.path.c_str(), O_RDONLY | O_CLOEXEC);
+    fd = ::open(file.path.c_str(), OpenFlags(way));
   } while (fd < 0 && errno == EINTR);
-  return fd < 0 ? OpenError(file, errno) : AdoptLocked(file, fd);
+  return fd < 0 ? OpenError(file, way, errno) : AdoptLocked(file, way, fd);
 }
 
-core::Status OpenFiles::Adopt(OpenFile& file, int fd) {
+core::Status OpenFiles::Adopt(OpenFile& file, Way way, int fd) {
   const std::scoped_lock lock(file.opening);
-  if (file.fd.load(std::memory_order_relaxed) >= 0) {
+  if (file.handle(way).fd.load(std::memory_order_relaxed) >= 0) {
     ::close(fd);
     return {};
   }
-  return AdoptLocked(file, fd);
+  return AdoptLocked(file, way, fd);
 }
 
-core::Status OpenError(const OpenFile& file, int os_error) {
-  return core::Status::FromErrno(os_error, "open " + file.path);
+int OpenFlags(Way way) {
+  return O_RDONLY | O_CLOEXEC | (way == Way::kDirect ? O_DIRECT : 0);
 }
 
-core::Status ReadError(const OpenFile& file, std::uint64_t offset,
+core::Status OpenError(const OpenFile& file, Way way, int os_error) {
+  if (way == Way::kDirect && os_error == EINVAL) {
+    return DirectRefused("open", file.path, os_error);
+  }
+  return core::Status::FromErrno(
+      os_error, fmt::format("{} {}", OpenVerb(way), file.path));
+}
+
+core::Status ReadError(const OpenFile& file, Way way, std::uint64_t offset,
                        int os_error) {
+  if (way == Way::kDirect && os_error == EINVAL) {
+    return DirectRefused(fmt::format("read at offset {} of", offset), file.path,
+                         os_error);
+  }
   return core::Status::FromErrno(
       os_error, fmt::format("read {} at offset {}", file.path, offset));
 }

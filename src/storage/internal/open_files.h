@@ -1,8 +1,10 @@
 #pragma once
 
-// Descriptors of the files under a root folder, by ObjectId.
+// Descriptors and mappings of the files under a root folder, by ObjectId.
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -14,12 +16,23 @@
 
 namespace stoker::storage::internal {
 
-// One resolved file. `size` is valid once `fd` is not negative.
+// How a queue gets at the bytes of files.
+enum class Way : std::uint8_t { kBuffered, kDirect, kMapped };
+
+// One resolved file, with a handle for each way it is read.
 struct OpenFile {
+  // All but `fd` is valid once that is not negative.
+  struct Handle {
+    std::atomic<int> fd{-1};
+    std::uint64_t size = 0;             // bytes, when it was opened
+    const std::byte* mapped = nullptr;  // kMapped: `size` bytes; null: none
+  };
+
   std::string path;
-  std::atomic<int> fd{-1};
-  std::uint64_t size = 0;  // bytes, when it was opened
-  std::mutex opening;      // guards the change of fd from closed to open
+  std::array<Handle, 3> handles;
+  std::mutex opening;  // guards the change of a handle from closed to open
+
+  Handle& handle(Way way) { return handles[static_cast<std::size_t>(way)]; }
 };
 
 // Safe for concurrent use.
@@ -35,20 +48,25 @@ class OpenFiles {
   void Release(ObjectId object);  // closes
   OpenFile& Get(ObjectId object) { return table_.Get(object); }
 
-  // Opens `file` unless it is open.
-  static core::Status Open(OpenFile& file);
-  // Takes over `fd`, freshly opened on file.path; closed again if another
-  // thread was first, or if it is a folder.
-  static core::Status Adopt(OpenFile& file, int fd);
+  // Opens `file` unless it is open that way.
+  static core::Status Open(OpenFile& file, Way way);
+  // Takes over `fd`, freshly opened on file.path with OpenFlags(way); closed
+  // again if another thread was first, or if it is a folder. Maps the file for
+  // kMapped.
+  static core::Status Adopt(OpenFile& file, Way way, int fd);
 
  private:
   std::string root_;
   ObjectTable<OpenFile> table_;
 };
 
-// "open <path>: No such file or directory" and the like.
-core::Status OpenError(const OpenFile& file, int os_error);
-core::Status ReadError(const OpenFile& file, std::uint64_t offset,
+// Of open(2), for reading.
+int OpenFlags(Way way);
+
+// "open <path>: No such file or directory" and the like; where O_DIRECT was
+// refused, with the file system and the remedy.
+core::Status OpenError(const OpenFile& file, Way way, int os_error);
+core::Status ReadError(const OpenFile& file, Way way, std::uint64_t offset,
                        int os_error);
 
 }  // namespace stoker::storage::internal

@@ -168,9 +168,10 @@ void UringRing::PrepareRead(int fd, std::span<std::byte> buffer,
   ++impl_->unfinished;
 }
 
-void UringRing::PrepareOpen(const char* path, std::uint64_t user_data) {
+void UringRing::PrepareOpen(const char* path, int flags,
+                            std::uint64_t user_data) {
   io_uring_sqe* const entry = impl_->NextEntry();
-  ::io_uring_prep_openat(entry, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+  ::io_uring_prep_openat(entry, AT_FDCWD, path, flags, 0);
   ::io_uring_sqe_set_data64(entry, user_data);
   ++impl_->unfinished;
 }

@@ -36,9 +36,9 @@ class UringRing {
   // At most 1 GiB of `buffer` is asked for. `user_data` is not UINT64_MAX.
   void PrepareRead(int fd, std::span<std::byte> buffer, std::uint64_t offset,
                    std::uint64_t user_data);
-  // Opens for reading; the result is the descriptor. `path` ends with a zero
-  // and stays valid until the completion.
-  void PrepareOpen(const char* path, std::uint64_t user_data);
+  // Opens with the flags of open(2); the result is the descriptor. `path` ends
+  // with a zero and stays valid until the completion.
+  void PrepareOpen(const char* path, int flags, std::uint64_t user_data);
   // Hands all that is prepared to the kernel. An error: unusable from now on.
   core::Status Submit();
   // Fills `out` from the front with what has finished, without waiting.
