@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,8 +24,6 @@
 #include "reporting/json.h"
 #include "run/console.h"
 
-extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX
-
 namespace stoker::cli {
 
 namespace {
@@ -34,6 +32,12 @@ using core::Code;
 using core::Status;
 
 constexpr std::string_view kErrorPrefix = "stoker: error: ";
+// How the error of a rank ends that another one, or mpirun, told to stop.
+constexpr std::string_view kToldToStop = "asked to stop";
+// How Open MPI tells of a rank, and of a host, that is gone.
+constexpr std::string_view kLostRank = "mpirun noticed that process rank ";
+constexpr std::string_view kLostHost = "Remote daemon: ";
+constexpr std::string_view kOnNode = " on node ";
 constexpr core::Nanos kKillAfter = std::chrono::seconds(10);
 
 // The message of a JSON line of ours that tells an error; "" of any other.
@@ -81,7 +85,11 @@ class Stream {
       ::close(std::exchange(write_end_, -1));
     }
   }
+  // What went wrong as a rank says, as mpirun says, and as those say that were
+  // told to stop; "" for nothing.
   const std::string& first_error() const { return first_error_; }
+  const std::string& first_loss() const { return first_loss_; }
+  const std::string& first_stop() const { return first_stop_; }
 
   // What is there to read; closes at the end.
   void Drain() {
@@ -144,13 +152,31 @@ class Stream {
       return;
     }
     const std::size_t at = line_.find(kErrorPrefix);
-    if (first_error_.empty() && at != std::string::npos) {
-      first_error_ = line_.substr(at + kErrorPrefix.size());
-    }
+    NoteCause(at == std::string::npos ? std::string()
+                                      : line_.substr(at + kErrorPrefix.size()));
     if (copy_ != nullptr) {
       std::fputs((line_ + "\n").c_str(), copy_);
     }
     line_.clear();
+  }
+
+  // `error`: what the line says went wrong; "" if it is none of ours.
+  void NoteCause(const std::string& error) {
+    if (!error.empty()) {
+      std::string& first =
+          error.ends_with(kToldToStop) ? first_stop_ : first_error_;
+      if (first.empty()) {
+        first = error;
+      }
+    } else if (first_loss_.empty()) {
+      const std::size_t host = line_.find(kLostHost);
+      const std::size_t node = line_.find(kOnNode);
+      if (line_.starts_with(kLostRank)) {
+        first_loss_ = line_;
+      } else if (host != std::string::npos && node != std::string::npos) {
+        first_loss_ = "mpirun lost host " + line_.substr(node + kOnNode.size());
+      }
+    }
   }
 
   // mpirun speaks on the same streams, in words of its own.
@@ -159,9 +185,7 @@ class Stream {
     const bool ours =
         parsed.ok() &&
         std::holds_alternative<reporting::Json::Object>(parsed.value().value());
-    if (ours && first_error_.empty()) {
-      first_error_ = ErrorOf(parsed.value());
-    }
+    NoteCause(ours ? ErrorOf(parsed.value()) : std::string());
     std::string whole;
     if (ours) {
       whole = line_ + "\n";
@@ -192,17 +216,35 @@ class Stream {
   int write_end_ = -1;
   std::string line_;
   std::string first_error_;
+  std::string first_loss_;
+  std::string first_stop_;
 };
 
+// In the child, where only what is safe after a fork may be called. Tells what
+// went wrong through `report`; an exec closes it without a word.
+[[noreturn]] void BecomeProgram(char* const* argv, int out, int err, int report,
+                                pid_t launcher) {
+  // A launcher that is killed takes mpirun along, which ends its ranks.
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (::getppid() != launcher) {
+    ::_exit(kExitFailure);
+  }
+  // A process group of its own: Ctrl-C reaches us, and we pass it on once.
+  ::setpgid(0, 0);
+  // mpirun would swallow our input to give it to rank 0, which reads none.
+  const int nothing = ::open("/dev/null", O_RDONLY);
+  if (nothing >= 0 && ::dup2(nothing, STDIN_FILENO) >= 0 &&
+      ::dup2(out, STDOUT_FILENO) >= 0 && ::dup2(err, STDERR_FILENO) >= 0) {
+    ::execvp(argv[0], argv);
+  }
+  const int error = errno;
+  [[maybe_unused]] const ssize_t told = ::write(report, &error, sizeof error);
+  ::_exit(kExitFailure);
+}
+
+// Not posix_spawn: it cannot tie the child's life to ours.
 core::Result<pid_t> Spawn(const std::vector<std::string>& words,
                           const Stream& out, const Stream& err) {
-  posix_spawn_file_actions_t actions{};
-  ::posix_spawn_file_actions_init(&actions);
-  // mpirun would swallow our input to give it to rank 0, which reads none.
-  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null",
-                                     O_RDONLY, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, out.write_end(), STDOUT_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, err.write_end(), STDERR_FILENO);
   std::vector<std::string> copies = words;
   std::vector<char*> argv;
   argv.reserve(copies.size() + 1);
@@ -210,30 +252,46 @@ core::Result<pid_t> Spawn(const std::vector<std::string>& words,
     argv.push_back(word.data());
   }
   argv.push_back(nullptr);
-  // A process group of its own: Ctrl-C reaches us, and we pass it on once.
-  posix_spawnattr_t attributes{};
-  ::posix_spawnattr_init(&attributes);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-  ::posix_spawnattr_setpgroup(&attributes, 0);
-  pid_t pid = 0;
-  const int error = ::posix_spawnp(&pid, argv[0], &actions, &attributes,
-                                   argv.data(), environ);
-  ::posix_spawnattr_destroy(&attributes);
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) {
-    return Status::FromErrno(error, "start '" + words.front() + "'")
-        .WithContext(
-            "launch the ranks (is Open MPI installed? --mpi-bin, "
-            "MPI_RUN_BIN name the launcher)");
+  std::array<int, 2> report{};
+  if (::pipe2(report.data(), O_CLOEXEC) != 0) {
+    return Status::FromErrno(errno, "make a pipe for the launcher");
   }
-  return pid;
+  const pid_t self = ::getpid();
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    BecomeProgram(argv.data(), out.write_end(), err.write_end(), report[1],
+                  self);
+  }
+  int error = pid < 0 ? errno : 0;
+  ::close(report[1]);
+  while (pid > 0 && ::read(report[0], &error, sizeof error) < 0 &&
+         errno == EINTR) {
+  }
+  ::close(report[0]);
+  if (error == 0) {
+    return pid;
+  }
+  if (pid > 0) {
+    ::waitpid(pid, nullptr, 0);
+  }
+  return Status::FromErrno(error, "start '" + words.front() + "'")
+      .WithContext(
+          "launch the ranks (is Open MPI installed? --mpi-bin, "
+          "MPI_RUN_BIN name the launcher)");
 }
 
 ChildResult ResultOf(int status, const Stream& out, const Stream& err,
                      const core::CancelFlag& cancel) {
   ChildResult result;
-  result.first_error =
-      err.first_error().empty() ? out.first_error() : err.first_error();
+  for (const std::string* cause :
+       {&err.first_error(), &out.first_error(), &err.first_loss(),
+        &out.first_loss(), &err.first_stop(), &out.first_stop()}) {
+    if (result.first_error.empty()) {
+      result.first_error = *cause;
+    }
+  }
+  result.is_cause =
+      !result.first_error.empty() && !result.first_error.ends_with(kToldToStop);
   if (WIFEXITED(status)) {
     const int code = WEXITSTATUS(status);
     result.status = fmt::format("ended with status {}", code);

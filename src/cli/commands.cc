@@ -25,6 +25,8 @@ usage: stoker <family> <verb> [options]
   training configview  the effective configuration and where it comes from
   list workloads|backends|formats|loaders
                        what there is
+  history show         earlier invocations of training commands
+  history rerun ID     one of them again, in the folder it was given in
 
   stoker --version
   stoker <family> --help, stoker <family> <verb> --help
@@ -36,8 +38,8 @@ First run:
       --num-accelerators 1 --data-dir data --params dataset.num_files_train=28
 
 Exit status: 0 done (also when the utilisation is below its floor: that is a
-result), 1 rules broken under --closed or --open, 2 bad arguments, 3 file
-missing, 4 permission, 5 configuration, 6 failure, 7 timeout, 130 interrupted.
+result), 1 rules broken under --closed or --open, 2 bad arguments (an unknown
+model or accelerator too), 3 file missing, 4 permission, 5 configuration, 6 failure, 7 timeout, 130 interrupted.
 )";
 
 }  // namespace
@@ -62,7 +64,11 @@ int RunCommand(const std::string& program, std::span<const std::string> words) {
   if (family == "list") {
     return ListCommand(words.subspan(1));
   }
-  constexpr std::array<std::string_view, 2> kFamilies{"training", "list"};
+  if (family == "history") {
+    return HistoryCommand(program, words.subspan(1));
+  }
+  constexpr std::array<std::string_view, 3> kFamilies{"training", "list",
+                                                      "history"};
   const std::string_view nearest = core::Nearest(family, kFamilies);
   fmt::print(stderr, "stoker: error: unknown command '{}'{}; see --help\n",
              family,

@@ -16,5 +16,7 @@ int RunCommand(const std::string& program, std::span<const std::string> words);
 int TrainingCommand(const std::string& program,
                     std::span<const std::string> words);
 int ListCommand(std::span<const std::string> words);
+int HistoryCommand(const std::string& program,
+                   std::span<const std::string> words);
 
 }  // namespace stoker::cli

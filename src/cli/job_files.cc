@@ -135,6 +135,7 @@ core::Status WriteJobMetadata(const TrainingJob& job,
   metadata.yaml_params = FileKeysJson(job);
   metadata.combined_params = KeysJson(job.config);
   metadata.executed_command = outcome.executed_command;
+  metadata.warm_up = outcome.warm_up;
   return reporting::WriteMetadata(metadata);
 }
 

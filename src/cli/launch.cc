@@ -15,7 +15,7 @@ using core::Status;
 
 struct HostSlots {
   std::string host;
-  std::int64_t slots = 0;
+  std::int64_t slots = 0;  // 0: not given
 };
 
 core::Result<HostSlots> ParseHost(const std::string& word) {
@@ -24,6 +24,13 @@ core::Result<HostSlots> ParseHost(const std::string& word) {
     return Status(Code::kInvalidArgument,
                   fmt::format("--hosts: '{}': an IPv6 address cannot stand "
                               "here; remedy: a host name",
+                              word));
+  }
+  if (word.empty() || word.find_first_of(" \t\n") != std::string::npos ||
+      word.starts_with('-')) {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("--hosts: '{}' is no host name; remedy: "
+                              "--hosts a,b or --hosts a b",
                               word));
   }
   if (colon == std::string::npos) {
@@ -36,6 +43,43 @@ core::Result<HostSlots> ParseHost(const std::string& word) {
                   fmt::format("--hosts: '{}' is not HOST:SLOTS", word));
   }
   return HostSlots{.host = word.substr(0, colon), .slots = slots.value()};
+}
+
+core::Result<std::vector<HostSlots>> ParseHosts(
+    const std::vector<std::string>& words) {
+  std::string mistakes;
+  const auto add = [&mistakes](std::string_view text) {
+    mistakes += mistakes.empty() ? "" : "\n  ";
+    mistakes += text;
+  };
+  std::vector<HostSlots> hosts;
+  for (const std::string& word : words) {
+    core::Result<HostSlots> host = ParseHost(word);
+    if (!host.ok()) {
+      add(host.status().message());
+      continue;
+    }
+    if (std::ranges::find(hosts, host.value().host, &HostSlots::host) !=
+        hosts.end()) {
+      add(
+          fmt::format("--hosts: '{}' stands there twice; remedy: name it once, "
+                      "with the sum of its slots",
+                      host.value().host));
+    }
+    hosts.push_back(std::move(host).value());
+  }
+  if (words.empty()) {
+    add("--hosts: no host is named");
+  }
+  const auto with_slots = std::ranges::count_if(
+      hosts, [](const HostSlots& host) { return host.slots > 0; });
+  if (with_slots != 0 && with_slots != std::ssize(hosts)) {
+    add("--hosts: where one host has :SLOTS, all need it");
+  }
+  if (!mistakes.empty()) {
+    return Status(Code::kInvalidArgument, mistakes);
+  }
+  return hosts;
 }
 
 std::string JoinSlots(const std::vector<HostSlots>& hosts) {
@@ -52,31 +96,25 @@ std::string JoinSlots(const std::vector<HostSlots>& hosts) {
 std::vector<std::string> SplitHosts(const std::vector<std::string>& words) {
   std::vector<std::string> hosts;
   for (const std::string& word : words) {
-    for (const std::string_view host : core::Split(word, ',')) {
-      if (!host.empty()) {
-        hosts.emplace_back(host);
-      }
+    for (std::string_view host : core::Split(word, ',')) {
+      const std::size_t first = host.find_first_not_of(' ');
+      host.remove_prefix(std::min(first, host.size()));
+      host = host.substr(0, host.find_last_not_of(' ') + 1);
+      hosts.emplace_back(host);
     }
   }
   return hosts;
 }
 
+Status CheckHosts(const std::vector<std::string>& hosts) {
+  return ParseHosts(hosts).status();
+}
+
 core::Result<std::string> AssignSlots(const std::vector<std::string>& hosts,
-                                      std::int64_t ranks) {
-  if (hosts.empty()) {
-    return Status(Code::kInvalidArgument, "--hosts: no host is named");
-  }
-  std::vector<HostSlots> assigned;
-  std::int64_t total = 0;
-  std::int64_t with_slots = 0;
-  for (const std::string& word : hosts) {
-    STOKER_ASSIGN(HostSlots host, ParseHost(word));
-    total += host.slots;
-    with_slots += host.slots > 0 ? 1 : 0;
-    assigned.push_back(std::move(host));
-  }
-  const auto count = static_cast<std::int64_t>(assigned.size());
-  if (with_slots == 0) {
+                                      std::int64_t ranks, bool oversubscribe) {
+  STOKER_ASSIGN(std::vector<HostSlots> assigned, ParseHosts(hosts));
+  if (assigned.front().slots == 0) {
+    const auto count = std::ssize(assigned);
     for (std::int64_t i = 0; i < count; ++i) {
       assigned[static_cast<std::size_t>(i)].slots =
           ranks / count + (i < ranks % count ? 1 : 0);
@@ -85,17 +123,29 @@ core::Result<std::string> AssignSlots(const std::vector<std::string>& hosts,
                   [](const HostSlots& host) { return host.slots == 0; });
     return JoinSlots(assigned);
   }
-  if (with_slots != count) {
-    return Status(Code::kInvalidArgument,
-                  "--hosts: where one host has :SLOTS, all need it");
+  std::int64_t total = 0;
+  for (const HostSlots& host : assigned) {
+    total += host.slots;
   }
-  if (total < ranks) {
+  if (total < ranks && !oversubscribe) {
     return Status(Code::kInvalidArgument,
                   fmt::format("--hosts: {} slots for {} ranks; remedy: more "
-                              "slots or hosts, or fewer accelerators",
+                              "slots or hosts, fewer ranks, or --oversubscribe",
                               total, ranks));
   }
   return JoinSlots(assigned);
+}
+
+std::vector<std::string> ExportedNames(const char* const* environment) {
+  std::vector<std::string> names;
+  for (; *environment != nullptr; ++environment) {
+    const std::string_view entry(*environment);
+    if (entry.starts_with("STOKER_") && entry.find('=') != entry.npos) {
+      names.emplace_back(entry.substr(0, entry.find('=')));
+    }
+  }
+  std::ranges::sort(names);
+  return names;
 }
 
 core::Result<std::vector<std::string>> SplitWords(std::string_view text) {

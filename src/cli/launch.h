@@ -13,14 +13,20 @@
 
 namespace stoker::cli {
 
-// "a", "b:2" …; where any host has slots all must, and they must suffice;
-// otherwise `ranks` are divided, the first hosts getting one more. The result
-// is "a:3,b:2".
-core::Result<std::string> AssignSlots(const std::vector<std::string>& hosts,
-                                      std::int64_t ranks);
-
-// One host word may hold several, comma-separated.
+// One host word may hold several, comma-separated; blanks around a name are
+// dropped, empty names are kept for CheckHosts to refuse.
 std::vector<std::string> SplitHosts(const std::vector<std::string>& words);
+
+// "a", "b:2" …: each name once and not empty, slots from 1 on, and where one
+// host has slots all have. kInvalidArgument lists every mistake.
+core::Status CheckHosts(const std::vector<std::string>& hosts);
+
+// "a:3,b:2" for mpirun. Slots given must suffice for `ranks` unless
+// `oversubscribe`; without any the ranks are divided, the first hosts getting
+// one more. Errors of CheckHosts too.
+core::Result<std::string> AssignSlots(const std::vector<std::string>& hosts,
+                                      std::int64_t ranks,
+                                      bool oversubscribe = false);
 
 // Splits as a shell does words: blanks, quotes, backslash. No expansion.
 core::Result<std::vector<std::string>> SplitWords(std::string_view text);
@@ -40,6 +46,10 @@ struct LaunchPlan {
   std::vector<std::string> program;     // what each rank runs
 };
 
+// Names of the variables of `environment` ("NAME=value", null-terminated) that
+// ranks on other hosts need: all that begin with STOKER_, sorted.
+std::vector<std::string> ExportedNames(const char* const* environment);
+
 // The words of the command.
 std::vector<std::string> MpiCommand(const LaunchPlan& plan);
 
@@ -55,14 +65,18 @@ struct ChildResult {
   int exit_code = 0;   // ours: 0 … 7, 130; any other status became 6
   std::string status;  // "ended with status 137", "killed by signal 9"
   // First "stoker: error: " line of the child, without that, or the message of
-  // its first JSON line that is an error; "" for none.
+  // its first JSON line that is an error. Ranks that were only told to stop
+  // speak last, after what mpirun knows of a lost rank or host. "" for none.
   std::string first_error;
+  bool is_cause = false;  // it is more than "asked to stop"
 };
 
 // Runs the command without a shell. Its output goes to ours as it comes and to
 // the files, progress lines left out there. Once `cancel` is set the child gets
-// SIGTERM, and SIGKILL ten seconds later. Errors: the program cannot be
-// started (kNotFound with the remedy), files cannot be written.
+// SIGTERM, and SIGKILL ten seconds later; it gets SIGTERM too should this
+// process die. Call from the main thread, with no other thread about. Errors:
+// the program cannot be started (kNotFound with the remedy), files cannot be
+// written.
 core::Result<ChildResult> RunChild(const std::vector<std::string>& words,
                                    const ChildOutput& output,
                                    const core::CancelFlag& cancel);

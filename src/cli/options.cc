@@ -25,8 +25,9 @@ constexpr CommandSet kMpi = kDatasize | kDatagen | kRun;
 constexpr std::array kOptions = {
     Option{"hosts", "-s", ValueKind::kList, "HOST[:SLOTS]...", "127.0.0.1",
            kMpi, 0,
-           "client hosts; one word may hold several, comma-separated; with "
-           ":SLOTS on one, all need it"},
+           "client hosts, each once; one word may hold several, "
+           "comma-separated; with :SLOTS (ranks it takes) on one, all need "
+           "it"},
     Option{"model", "-m", ValueKind::kText, "NAME", "", kTraining, 0,
            "workload model: unet3d, resnet50, cosmoflow, retinanet"},
     Option{"workload", "", ValueKind::kText, "FILE", "", kTraining, 0,
@@ -66,17 +67,21 @@ constexpr std::array kOptions = {
            "it",
            true},
     Option{"mpi-params", "", ValueKind::kList, "WORDS...", "", kMpi, 0,
-           "more options for the launcher, e.g. --mpi-params=\"--bind-to "
-           "none\"; repeatable"},
+           "more options for the launcher, e.g. --mpi-params \"--bind-to "
+           "core\"; repeatable"},
     Option{"oversubscribe", "", ValueKind::kFlag, "", "", kMpi, 0,
-           "allow more ranks than slots on a host"},
+           "allow more ranks than the slots of --hosts"},
     Option{"allow-run-as-root", "", ValueKind::kFlag, "", "", kMpi, 0,
            "let mpirun run as root"},
     Option{"dlio-bin-path", "-dp", ValueKind::kText, "DIR", "", kMpi, 0,
            "folder of the stoker program on the hosts; this program's own if "
            "absent"},
     Option{"loops", "", ValueKind::kInteger, "N", "1", kRun | kDatagen, 0,
-           "repeat the command, each time with a result folder of its own"},
+           "repeat the command, each time with a result folder of its own; "
+           "several runs end with a table of what they reached"},
+    Option{"warm-up", "", ValueKind::kFlag, "", "", kRun, 0,
+           "one more run in front, marked in its record and left out of the "
+           "table"},
     Option{"open", "", ValueKind::kFlag, "", "", kMpi, 0,
            "refuse what not even the OPEN division allows"},
     Option{"closed", "", ValueKind::kFlag, "", "", kMpi, 0,
@@ -118,6 +123,13 @@ constexpr std::array kOptions = {
            "as --stream-log-level VERBOSE"},
     Option{"debug", "", ValueKind::kFlag, "", "", kTraining, 0,
            "as --stream-log-level DEBUG"},
+};
+
+constexpr std::array kHistoryOptions = {
+    Option{"limit", "-n", ValueKind::kInteger, "N", "", kHistory, 0,
+           "the last N invocations only"},
+    Option{"id", "-i", ValueKind::kInteger, "ID", "", kHistory, 0,
+           "one invocation, in full"},
 };
 
 const Option* Find(std::span<const Option> options, CommandSet command,
@@ -210,6 +222,8 @@ po::options_description Describe(std::span<const Option> options,
 
 std::span<const Option> TrainingOptions() { return kOptions; }
 
+std::span<const Option> HistoryOptions() { return kHistoryOptions; }
+
 bool Arguments::Flag(std::string_view name) const { return Given(name); }
 
 void Arguments::Set(std::string_view name, std::vector<std::string> values) {
@@ -219,9 +233,23 @@ void Arguments::Set(std::string_view name, std::vector<std::string> values) {
 namespace {
 
 std::string_view FallbackOf(std::string_view name) {
-  const auto found = std::ranges::find(kOptions, name, &Option::name);
-  STOKER_CHECK(found != kOptions.end());
-  return found->fallback;
+  for (const std::span<const Option> table :
+       {TrainingOptions(), HistoryOptions()}) {
+    const auto found = std::ranges::find(table, name, &Option::name);
+    if (found != table.end()) {
+      return found->fallback;
+    }
+  }
+  STOKER_CHECK(false);
+  return {};
+}
+
+// "--mpi-params '--bind-to none'": as in the reference a word with a blank in
+// it is a value, whatever it begins with.
+bool IsDashedValue(const std::vector<std::string>& before,
+                   const std::string& word) {
+  return word.starts_with('-') && !before.empty() &&
+         before.back() == "--mpi-params" && word.find(' ') != std::string::npos;
 }
 
 }  // namespace
@@ -257,6 +285,10 @@ core::Result<Arguments> ParseArguments(std::span<const Option> options,
     if (IsSignedOverride(word)) {
       // Parsed with the rest, so that overrides keep their order.
       plain.push_back(fmt::format("--override={}", word));
+      continue;
+    }
+    if (IsDashedValue(plain, word)) {
+      plain.back() += "=" + word;
       continue;
     }
     plain.push_back(LongForm(options, command, word));

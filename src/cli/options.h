@@ -20,6 +20,7 @@ inline constexpr CommandSet kDatasize = 1U << 0;
 inline constexpr CommandSet kDatagen = 1U << 1;
 inline constexpr CommandSet kRun = 1U << 2;
 inline constexpr CommandSet kConfigview = 1U << 3;
+inline constexpr CommandSet kHistory = 1U << 16;
 inline constexpr CommandSet kTraining =
     kDatasize | kDatagen | kRun | kConfigview;
 
@@ -39,6 +40,8 @@ struct Option {
 
 // The options of the training commands.
 std::span<const Option> TrainingOptions();
+// … and of `history show`.
+std::span<const Option> HistoryOptions();
 
 // The values of one command line.
 class Arguments {

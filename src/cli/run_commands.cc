@@ -2,21 +2,20 @@
 // launch mpirun on this program; started by mpirun they are a rank.
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
-#include <array>
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
-#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "cli/exit_codes.h"
 #include "cli/internal/job_files.h"
+#include "cli/internal/launch_command.h"
 #include "cli/internal/training_job.h"
 #include "cli/launch.h"
+#include "cli/loops.h"
 #include "cli/signals.h"
 #include "core/text.h"
 #include "core/version.h"
@@ -34,11 +33,6 @@ namespace {
 using core::Status;
 using Instant = std::chrono::steady_clock::time_point;
 
-// The launcher tells its ranks the width of the terminal: their own stdout
-// always looks like one.
-constexpr const char* kProgressVariable = "STOKER_PROGRESS_COLUMNS";
-// … and the result folder it made.
-constexpr const char* kFolderVariable = "STOKER_RESULT_FOLDER";
 // A rank ends by itself this long after Ctrl-C, the launcher somewhat later.
 constexpr unsigned kRankGraceSeconds = 8;
 constexpr unsigned kLauncherGraceSeconds = 15;
@@ -57,15 +51,10 @@ std::string LaunchedFolder() {
 
 bool UnderOwnLauncher() { return !LaunchedFolder().empty(); }
 
-// Columns of the terminal on stdout, 0 if it is none.
-int TerminalColumns() {
-  winsize size{};
-  if (::isatty(STDOUT_FILENO) == 0 ||
-      ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) {
-    return 0;
-  }
-  constexpr int kUsual = 80;
-  return size.ws_col > 0 ? size.ws_col : kUsual;
+bool ToldToWarmUp() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): read before any thread starts
+  const char* told = std::getenv(kWarmUpVariable);
+  return told != nullptr && std::string_view(told) == "1";
 }
 
 // As told by the launcher; 0 under a foreign mpirun.
@@ -147,7 +136,7 @@ Status Generate(const TrainingJob& job, const run::RankContext& context) {
 }
 
 Status Train(const TrainingJob& job, const run::RankContext& context,
-             const std::string& folder) {
+             const std::string& folder, bool warm_up) {
   STOKER_ASSIGN(const core::Nanos io_timeout, IoTimeout(job));
   return run::RunTraining(context, {.config = &job.config,
                                     .model = job.model,
@@ -156,20 +145,15 @@ Status Train(const TrainingJob& job, const run::RankContext& context,
                                     .folder = folder,
                                     .io_timeout = io_timeout,
                                     .check = !job.arguments.Flag("no-check"),
+                                    .warm_up = warm_up,
                                     .tool = std::string(core::kVersion),
                                     .command_line = job.command_line()});
-}
-
-run::Event ResultsEvent(const std::string& folder,
-                        std::string_view what = "results") {
-  return {.name = "results",
-          .text = fmt::format("{}: {}", what, folder),
-          .fields = {{"results", folder}}};
 }
 
 struct RankState {
   reporting::ResultFolder folder;
   bool leads = false;
+  bool warm_up = false;
 };
 
 Status RankBody(const TrainingJob& job, const run::RankContext& context,
@@ -189,6 +173,9 @@ Status RankBody(const TrainingJob& job, const run::RankContext& context,
     for (const std::string& warning : job.config.warnings) {
       context.console->Warn(warning);
     }
+    if (state.warm_up) {
+      context.console->Info("warm-up run: it is not counted");
+    }
     STOKER_TRY(WriteJobConfig(job, state.folder.path));
   }
   const config::WorkflowConfig& workflow = job.config.workload.workflow;
@@ -196,7 +183,7 @@ Status RankBody(const TrainingJob& job, const run::RankContext& context,
     STOKER_TRY(Generate(job, context));
   }
   if (job.command == "run" && workflow.train) {
-    STOKER_TRY(Train(job, context, state.folder.path));
+    STOKER_TRY(Train(job, context, state.folder.path, state.warm_up));
   }
   return {};
 }
@@ -219,17 +206,26 @@ class RankJob {
       : job_(job), admission_(admission) {}
 
   Status Run(const run::RankContext& context) {
-    // The launcher repeats the whole; its ranks run once.
-    const std::int64_t loops =
-        UnderOwnLauncher() ? 1 : job_.arguments.Integer("loops");
     Say(admission_, *context.console);
-    for (std::int64_t loop = 0; loop < loops; ++loop) {
+    // The launcher repeats the whole; its ranks run once.
+    const std::vector<bool> loops =
+        UnderOwnLauncher() ? std::vector<bool>{ToldToWarmUp()}
+                           : WarmUps(job_.arguments.Integer("loops"),
+                                     job_.arguments.Flag("warm-up"));
+    std::vector<LoopResult> results;
+    for (const bool warm_up : loops) {
       started_ = std::chrono::steady_clock::now();
+      state_.warm_up = warm_up;
       STOKER_TRY(RankBody(job_, context, state_));
       STOKER_TRY(WriteMetadata());
       if (!UnderOwnLauncher()) {
         context.console->Info(ResultsEvent(state_.folder.path));
+        results.push_back(ReadLoop(state_.folder.path, kExitSuccess, warm_up));
       }
+    }
+    if (job_.command == "run" && results.size() > 1) {
+      context.console->Info(
+          run::Event{.name = "loops", .text = LoopTable(results)});
     }
     return {};
   }
@@ -237,6 +233,9 @@ class RankJob {
   void Failed(const Status& failure) const {
     LeaveTraces(job_, state_, failure);
     static_cast<void>(WriteMetadata());
+    if (job_.history != nullptr) {
+      job_.history->Ended(ExitCodeOf(failure));
+    }
   }
 
  private:
@@ -249,7 +248,8 @@ class RankJob {
                                    .started = started_,
                                    .verification = admission_.verification,
                                    .executed_command = job_.command_line(),
-                                   .captured = true});
+                                   .captured = true,
+                                   .warm_up = state_.warm_up});
   }
 
   const TrainingJob& job_;
@@ -273,129 +273,6 @@ int RunAsRank(const TrainingJob& job, const core::CancelFlag& cancel,
        .on_failure = [&](const Status& failure) { rank.Failed(failure); },
        .exit_code = ExitCodeOf});
   return status.ok() ? kExitSuccess : Fail(status, job.log_format());
-}
-
-// --- As the launcher
-// ----------------------------------------------------------
-
-std::string LauncherProgram(const TrainingJob& job) {
-  const std::string name = job.arguments.Text("mpi-bin");
-  const char* variable = name == "mpirun" ? "MPI_RUN_BIN" : "MPI_EXEC_BIN";
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): read before any thread starts
-  const char* named = std::getenv(variable);
-  return named != nullptr ? named : name;
-}
-
-std::string RankProgram(const TrainingJob& job) {
-  if (job.arguments.Given("dlio-bin-path")) {
-    return (std::filesystem::path(job.arguments.Text("dlio-bin-path")) /
-            "stoker")
-        .string();
-  }
-  std::error_code error;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-  return error ? job.program : self.string();
-}
-
-core::Result<std::vector<std::string>> LaunchCommand(const TrainingJob& job) {
-  LaunchPlan plan;
-  plan.mpi_bin = LauncherProgram(job);
-  plan.ranks = job.ranks();
-  STOKER_ASSIGN(plan.host_slots, AssignSlots(job.hosts(), job.ranks()));
-  plan.oversubscribe = job.arguments.Flag("oversubscribe");
-  plan.allow_run_as_root = job.arguments.Flag("allow-run-as-root");
-  for (const std::string& text : job.arguments.List("mpi-params")) {
-    STOKER_ASSIGN(const std::vector<std::string> words, SplitWords(text));
-    plan.mpi_params.insert(plan.mpi_params.end(), words.begin(), words.end());
-  }
-  plan.exported = {kProgressVariable, kFolderVariable};
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): read before any thread starts
-  if (std::getenv("STOKER_WORKLOADS") != nullptr) {
-    plan.exported.emplace_back("STOKER_WORKLOADS");
-  }
-  plan.program = {RankProgram(job), "training", job.command};
-  for (const std::string& word : job.words) {
-    if (word != "--what-if") {
-      plan.program.push_back(word);
-    }
-  }
-  return MpiCommand(plan);
-}
-
-// Open MPI refuses root with a status that says nothing.
-std::string_view RootHint(const TrainingJob& job) {
-  return ::geteuid() == 0 && !job.arguments.Flag("allow-run-as-root")
-             ? "; if it refuses to run as root: --allow-run-as-root"
-             : "";
-}
-
-int LaunchOnce(const TrainingJob& job, const core::CancelFlag& cancel,
-               const run::Admission& admission) {
-  const Instant started = std::chrono::steady_clock::now();
-  core::Result<reporting::ResultFolder> folder = MakeJobFolder(job);
-  if (!folder.ok()) {
-    return Fail(folder.status(), job.log_format());
-  }
-  std::error_code error;
-  const std::string run_dir =
-      std::filesystem::absolute(folder.value().path, error).string();
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread yet
-  ::setenv(kFolderVariable, run_dir.c_str(), 1);
-  const auto command = LaunchCommand(job);
-  if (!command.ok()) {
-    return Fail(command.status(), job.log_format());
-  }
-  const auto capture = [&](std::string_view stream) {
-    return fmt::format("{}/{}", run_dir,
-                       reporting::CaptureFile("training", job.command, stream));
-  };
-  const core::Result<ChildResult> child =
-      RunChild(command.value(),
-               {.stdout_file = capture("stdout"),
-                .stderr_file = capture("stderr"),
-                .format = job.log_format()},
-               cancel);
-  const Status metadata =
-      WriteJobMetadata(job, {.folder = folder.value(),
-                             .started = started,
-                             .verification = admission.verification,
-                             .executed_command = QuoteWords(command.value()),
-                             .captured = true});
-  if (!child.ok()) {
-    return Fail(child.status(), job.log_format());
-  }
-  const ChildResult& result = child.value();
-  if (result.exit_code != kExitSuccess) {
-    const std::string cause = !result.first_error.empty() ? result.first_error
-                              : cancel.IsSet()
-                                  ? std::string("the run was stopped")
-                                  : fmt::format("{} {}{}", command.value()[0],
-                                                result.status, RootHint(job));
-    static_cast<void>(reporting::MarkAborted(
-        fmt::format("{}/{}", run_dir, reporting::kRecordFile), cause,
-        WallNow()));
-    run::Console console({.format = job.log_format()});
-    console.Info(ResultsEvent(folder.value().path, "results so far"));
-    console.Error(cause);
-    return result.exit_code;
-  }
-  if (!metadata.ok()) {
-    return Fail(metadata, job.log_format());
-  }
-  run::Console({.level = job.log_level(), .format = job.log_format()})
-      .Info(ResultsEvent(folder.value().path));
-  return kExitSuccess;
-}
-
-bool IsLocalOnly(const TrainingJob& job) {
-  const std::vector<std::string> hosts = job.hosts();
-  return hosts.size() == 1 &&
-         (hosts[0] == "127.0.0.1" || hosts[0] == "localhost");
-}
-
-bool NeedsLaunch(const TrainingJob& job) {
-  return !run::StartedAsRank() && job.arguments.Text("exec-type") == "mpi" &&
-         (job.ranks() > 1 || !IsLocalOnly(job));
 }
 
 std::string WithoutLastBreak(std::string text) {
@@ -493,15 +370,7 @@ int RunOnRanks(const TrainingJob& job) {
     return Fail(possible, job.log_format());
   }
   CancelOnSignals(cancel, kLauncherGraceSeconds);
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread yet
-  ::setenv(kProgressVariable, std::to_string(TerminalColumns()).c_str(), 1);
-  for (std::int64_t loop = 0; loop < job.arguments.Integer("loops"); ++loop) {
-    const int exit_code = LaunchOnce(job, cancel, admission);
-    if (exit_code != kExitSuccess) {
-      return exit_code;
-    }
-  }
-  return kExitSuccess;
+  return Launch(job, cancel, admission);
 }
 
 }  // namespace

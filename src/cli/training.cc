@@ -13,6 +13,7 @@
 
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
+#include "cli/history.h"
 #include "cli/internal/training_job.h"
 #include "cli/options.h"
 #include "core/text.h"
@@ -105,16 +106,22 @@ int RunVerb(const Verb& verb, const std::string& program,
     return Fail(checked, kExitArguments, format);
   }
   const Status named =
-      internal::CheckWorkloadArguments(verb.name, arguments.value());
+      internal::CheckWorkloadArguments(program, verb.name, arguments.value());
   if (!named.ok()) {
     return Fail(named, kExitArguments, format);
   }
+  const bool what_if =
+      verb.name != "configview" && arguments.value().Flag("what-if");
+  std::vector<std::string> all{"training", std::string(verb.name)};
+  all.insert(all.end(), words.begin(), words.end());
+  const HistoryNote note = what_if ? HistoryNote() : HistoryNote(all, format);
   core::Result<internal::TrainingJob> job = internal::MakeJob(
       program, verb.name, words, std::move(arguments).value());
   if (!job.ok()) {
-    return Fail(job.status(), format);
+    return note.Ended(Fail(job.status(), format));
   }
-  return verb.run(job.value());
+  job.value().history = &note;
+  return note.Ended(verb.run(job.value()));
 }
 
 }  // namespace

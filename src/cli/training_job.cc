@@ -180,8 +180,12 @@ Status MergeSiteFile(CommandSet command, Arguments& arguments) {
   return mistakes.empty() ? Status() : Status(Code::kInvalidArgument, mistakes);
 }
 
-Status CheckWorkloadArguments(std::string_view command,
+Status CheckWorkloadArguments(std::string_view program,
+                              std::string_view command,
                               const Arguments& arguments) {
+  if (command != "configview") {
+    STOKER_TRY(CheckHosts(SplitHosts(arguments.List("hosts"))));
+  }
   if (arguments.Given("workload")) {
     return {};
   }
@@ -194,7 +198,14 @@ Status CheckWorkloadArguments(std::string_view command,
     return {Code::kInvalidArgument,
             "--accelerator-type is required with --model, e.g. h100"};
   }
-  return {};
+  // A folder that is missing is no fault of these words: MakeJob will tell.
+  const core::Result<std::string> folder = WorkloadFolder(std::string(program));
+  return folder.ok() ? FindWorkload(folder.value(), arguments.Text("model"),
+                                    command == "datagen"
+                                        ? "datagen"
+                                        : arguments.Text("accelerator-type"))
+                           .status()
+                     : Status();
 }
 
 core::Result<TrainingJob> MakeJob(const std::string& program,

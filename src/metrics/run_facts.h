@@ -59,6 +59,7 @@ struct RunFacts {
   bool compat_v2_0 = false;
   std::int64_t seed = 0;
   bool content_checks = false;
+  bool warm_up = false;  // made before the runs that count
   std::string tool_version;
   std::string command_line;
 };

@@ -71,6 +71,7 @@ Json MetadataJson(const CommandMetadata& metadata) {
   json.Add("combined_params", metadata.combined_params);
   json.Add("executed_command", metadata.executed_command);
   json.Add("benchmark_type", metadata.benchmark_type);
+  json.Add("warm_up", metadata.warm_up);
   return json;
 }
 

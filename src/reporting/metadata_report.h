@@ -43,6 +43,7 @@ struct CommandMetadata {
   Json combined_params = Json::MakeObject();
   std::string executed_command;
   std::string benchmark_type = "training";
+  bool warm_up = false;  // a run in front of those that count
 };
 
 // Field order as the reference's; `cluster_information` holds hosts, memory

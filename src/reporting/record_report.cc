@@ -63,6 +63,7 @@ Json FactsJson(const RunFacts& facts) {
   json.Add("compat_v2_0", facts.compat_v2_0);
   json.Add("seed", facts.seed);
   json.Add("content_checks", facts.content_checks);
+  json.Add("warm_up", facts.warm_up);
   return json;
 }
 
@@ -234,7 +235,7 @@ std::vector<metrics::HostFacts> RecordedHosts(const std::string& path) {
 }
 
 core::Status MarkAborted(const std::string& path, std::string_view cause,
-                         metrics::WallTime now) {
+                         metrics::WallTime now, bool knows_better) {
   STOKER_ASSIGN(const std::string text, ReadFile(path));
   core::Result<Json> parsed = ParseJson(text);
   if (!parsed.ok()) return parsed.status().WithContext(path);
@@ -247,10 +248,14 @@ core::Status MarkAborted(const std::string& path, std::string_view cause,
         core::Code::kCorruption,
         fmt::format("{}: not a run record: it has no \"state\"", path));
   }
-  if (*name != StateName(RunState::kRunning)) return {};
-  record.Set("state", StateName(RunState::kAborted));
+  const bool running = *name == StateName(RunState::kRunning);
+  const bool aborted = *name == StateName(RunState::kAborted);
+  if (!running && !(aborted && knows_better)) return {};
   record.Set("cause", cause);
-  record.Set("end", ZonedTime(now));
+  if (running) {
+    record.Set("state", StateName(RunState::kAborted));
+    record.Set("end", ZonedTime(now));
+  }
   return WriteFile(path, DumpJson(record, 2) + '\n');
 }
 

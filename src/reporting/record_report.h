@@ -27,10 +27,11 @@ core::Status WriteRecord(const std::string& path,
                          const metrics::RunRecord& record);
 
 // Turns a record that still says "running" into "aborted" with `cause` and the
-// time of the end; leaves any other alone. For whoever survives: any rank, or
-// the launcher. kNotFound if there is no record; kCorruption if it is none.
+// time of the end; leaves any other alone, but for the cause of an aborted one
+// if the caller `knows_better`. For whoever survives: any rank, or the
+// launcher. kNotFound if there is no record; kCorruption if it is none.
 core::Status MarkAborted(const std::string& path, std::string_view cause,
-                         metrics::WallTime now);
+                         metrics::WallTime now, bool knows_better = false);
 
 // The hosts of a record, without their tables and ranks; none if there is no
 // whole record at `path`.

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -9,6 +10,8 @@
 #include "generators/generate.h"
 #include "generators/payload.h"
 #include "generators/verify.h"
+#include "run/internal/host_checks.h"
+#include "run/internal/preflight.h"
 #include "run/internal/share_progress.h"
 #include "run/phases.h"
 #include "run/plan.h"
@@ -69,6 +72,7 @@ class Datagen {
     auto opened = storage::OpenBackend(request_.data_uri);
     STOKER_TRY(comm::Agree(*context_.comm, opened.status()));
     backend_ = std::move(opened).value();
+    STOKER_TRY(CompareHosts());
     switch (request_.action) {
       case DatagenAction::kGenerate:
         return Generate();
@@ -97,10 +101,35 @@ class Datagen {
     };
   }
 
+  Status CompareHosts() {
+    const internal::HostIdentity mine = internal::ReadHostIdentity(
+        *request_.config, {{"--data-dir", request_.data_uri},
+                           {"--content", request_.content},
+                           {"--distinct", std::to_string(request_.distinct)}});
+    return comm::Agree(*context_.comm, internal::CompareHosts(context_, mine));
+  }
+
+  // That the place has room, and is one.
+  Status CheckPlace(const generators::GeneratePlan& plan) {
+    Status room;
+    if (Leads(context_)) {
+      const auto contents = [&](std::uint64_t total) {
+        return request_.distinct == 0 ? total
+                                      : std::min(total, request_.distinct);
+      };
+      room = internal::CheckObjectRoom(
+          *backend_, contents(plan.train.total) + contents(plan.valid.total));
+    }
+    STOKER_TRY(comm::Agree(*context_.comm, room));
+    return comm::Agree(*context_.comm,
+                       internal::CheckSharedPlace(context_, *backend_));
+  }
+
   Status Generate() {
     const core::Result<generators::GeneratePlan> planned = PlanOf(request_);
     STOKER_TRY(comm::Agree(*context_.comm, planned.status()));
     const generators::GeneratePlan& plan = planned.value();
+    STOKER_TRY(CheckPlace(plan));
     context_.console->Info(
         fmt::format("datagen: {} files of {} samples to {} with {} processes",
                     core::FormatCount(plan.names()), plan.samples_per_file,

@@ -25,9 +25,9 @@ Status CheckRanks(const comm::Communicator& comm, std::int64_t wanted) {
   }
   return {Code::kInvalidArgument,
           fmt::format("{} rank(s) were started, the command asks for {}; "
-                      "remedy: mpirun -n {}, or without mpirun (stoker starts "
-                      "it by itself)",
-                      comm.size(), wanted, wanted)};
+                      "remedy: mpirun -n {}, srun --mpi=pmix -n {}, or "
+                      "neither (stoker starts mpirun by itself)",
+                      comm.size(), wanted, wanted, wanted)};
 }
 
 // Of agreed errors rank 0 speaks for all; an error of another rank's own, or of

@@ -204,6 +204,7 @@ class Training final : private emulator::LoopObserver {
     facts_.compat_v2_0 = request_.config->compat.v2_0;
     facts_.seed = seed_;
     facts_.content_checks = request_.check && real_data_;
+    facts_.warm_up = request_.warm_up;
     facts_.tool_version = request_.tool;
     facts_.command_line = request_.command_line;
   }
@@ -433,6 +434,7 @@ Status RunTraining(const RankContext& context, const TrainRequest& request) {
       MakePlan(*request.config,
                {.ranks = static_cast<std::uint32_t>(context.comm->size())});
   STOKER_TRY(comm::Agree(*context.comm, plan.status()));
+  STOKER_TRY(internal::CheckBeforeRun(context, request, plan.value()));
   return Training(context, request, std::move(plan).value()).Run();
 }
 

@@ -38,6 +38,14 @@ core::Result<std::uint64_t> RunOne(ReadQueue& queue, const ReadOp& op) {
 
 }  // namespace
 
+core::Result<std::uint64_t> ObjectSize(Backend& backend, std::string_view name,
+                                       core::Clock& clock) {
+  const Resolved object(backend, name);
+  STOKER_ASSIGN(const std::unique_ptr<ReadQueue> queue,
+                backend.NewReadQueue({.depth = 1}, clock));
+  return RunOne(*queue, {.kind = ReadOp::Kind::kSize, .object = object.id()});
+}
+
 core::Result<std::string> ReadObject(Backend& backend, std::string_view name,
                                      core::Clock& clock, std::uint64_t limit) {
   const Resolved object(backend, name);

@@ -85,6 +85,9 @@ class Backend {
   virtual core::Status RemoveFolder(std::string_view /*prefix*/) { return {}; }
   // Free space for new objects; UINT64_MAX where unlimited.
   virtual core::Result<std::uint64_t> FreeBytes() = 0;
+  // How many more objects there can be (inodes of a file system); UINT64_MAX
+  // where unlimited or unknown.
+  virtual core::Result<std::uint64_t> FreeObjects() { return UINT64_MAX; }
 };
 
 // Convenience on top of the seam: whole small objects (manifests, tests).
@@ -92,6 +95,9 @@ class Backend {
 core::Result<std::string> ReadObject(Backend& backend, std::string_view name,
                                      core::Clock& clock,
                                      std::uint64_t limit = 64ULL << 20);
+// The object's size in bytes; kNotFound if there is none.
+core::Result<std::uint64_t> ObjectSize(Backend& backend, std::string_view name,
+                                       core::Clock& clock);
 core::Status WriteObject(Backend& backend, std::string_view name,
                          std::string_view content, core::Clock& clock,
                          const WriteOptions& options = {});

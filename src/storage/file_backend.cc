@@ -69,6 +69,9 @@ class FileBackend final : public Backend {
   core::Result<std::uint64_t> FreeBytes() override {
     return internal::FreeBytesAt(internal::NearestExisting(settings_.root));
   }
+  core::Result<std::uint64_t> FreeObjects() override {
+    return internal::FreeInodesAt(internal::NearestExisting(settings_.root));
+  }
 
  private:
   std::string Path(std::string_view name) const {

@@ -27,6 +27,7 @@ struct Said {
 
 Said Say(const std::vector<std::string>& words) {
   ::setenv("STOKER_WORKLOADS", STOKER_SOURCE_DIR "/workloads", 1);
+  ::setenv("STOKER_HISTORY", "", 1);
   ::testing::internal::CaptureStdout();
   ::testing::internal::CaptureStderr();
   Said said;
@@ -94,6 +95,35 @@ TEST(RunCommand, MissingModelIsABadArgument) {
   EXPECT_EQ(Say({"training", "run", "-na", "1"}).exit_code, kExitArguments);
   EXPECT_EQ(Say({"training", "run", "-na", "1", "-m", "unet3d"}).exit_code,
             kExitArguments);
+}
+
+TEST(RunCommand, UnknownModelIsABadArgumentMissingFileIsNot) {
+  const Said model =
+      Say({"training", "run", "-na", "1", "-m", "unet4d", "-g", "h100"});
+  const Said accelerator =
+      Say({"training", "run", "-na", "1", "-m", "unet3d", "-g", "h10"});
+  const Said file =
+      Say({"training", "run", "-na", "1", "--workload", "/nowhere.yaml"});
+
+  EXPECT_EQ(model.exit_code, kExitArguments);
+  EXPECT_THAT(model.err, HasSubstr("did you mean 'unet3d_h100'"));
+  EXPECT_EQ(accelerator.exit_code, kExitArguments);
+  EXPECT_EQ(file.exit_code, kExitNotFound);
+}
+
+TEST(RunCommand, HostsAreCheckedByEveryVerbThatTakesThem) {
+  for (const std::vector<std::string>& verb :
+       {std::vector<std::string>{"run", "-na", "1", "-g", "h100"},
+        std::vector<std::string>{"datagen", "-np", "1"},
+        std::vector<std::string>{"datasize", "-ma", "1", "-cm", "1", "-g",
+                                 "h100"}}) {
+    std::vector<std::string> words{"training"};
+    words.insert(words.end(), verb.begin(), verb.end());
+    words.insert(words.end(), {"-m", "unet3d", "--hosts", "a,b", "a"});
+    const Said said = Say(words);
+    EXPECT_EQ(said.exit_code, kExitArguments);
+    EXPECT_THAT(said.err, HasSubstr("'a' stands there twice"));
+  }
 }
 
 TEST(RunCommand, ListsTellTheNames) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -19,6 +20,7 @@
 namespace stoker::cli {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::internal::CaptureStderr;
@@ -62,9 +64,57 @@ TEST(AssignSlots, SlotsAreNumbersFromOneOn) {
   EXPECT_THAT(Slots({}, 1), HasSubstr("no host"));
 }
 
+TEST(AssignSlots, FewerSlotsThanRanksNeedOversubscribe) {
+  EXPECT_THAT(Slots({"a:1", "b:1"}, 5), HasSubstr("--oversubscribe"));
+  EXPECT_EQ(AssignSlots({"a:1", "b:1"}, 5, true).value(), "a:1,b:1");
+}
+
+TEST(AssignSlots, UnevenSlotsStay) {
+  EXPECT_EQ(Slots({"a:5", "b:4"}, 9), "a:5,b:4");
+}
+
+TEST(CheckHosts, EachHostStandsThereOnce) {
+  for (const Words& hosts : {Words{"a", "b", "a"}, Words{"a:1", "a:2"}}) {
+    const core::Status status = CheckHosts(hosts);
+    EXPECT_EQ(status.code(), core::Code::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr("'a' stands there twice; remedy"));
+  }
+  EXPECT_TRUE(CheckHosts({"a", "b", "10.0.0.1"}).ok());
+}
+
+TEST(CheckHosts, NamesAreNotEmptyNorOptions) {
+  for (const std::string host : {"", "-x", "a b", "::1", "fe80::1:2"}) {
+    const core::Status status = CheckHosts({"n1", host});
+    EXPECT_EQ(status.code(), core::Code::kInvalidArgument) << host;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("'" + host + "'"));
+  }
+}
+
+TEST(CheckHosts, EveryMistakeIsNamed) {
+  const core::Status status = CheckHosts({"a", "", "a", "b:x", "c:2"});
+
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr("''"), HasSubstr("'a' stands"),
+                    HasSubstr("'b:x'"), HasSubstr("all need it")));
+}
+
 TEST(SplitHosts, WordsMayHoldSeveralHosts) {
-  EXPECT_THAT(SplitHosts({"a,b:2", "c", ",d,"}),
-              ElementsAre("a", "b:2", "c", "d"));
+  EXPECT_THAT(SplitHosts({"a,b:2", "c", "d, e"}),
+              ElementsAre("a", "b:2", "c", "d", "e"));
+}
+
+TEST(SplitHosts, EmptyNamesAreKeptToBeRefused) {
+  EXPECT_THAT(SplitHosts({"a,,b", "c,"}), ElementsAre("a", "", "b", "c", ""));
+}
+
+TEST(ExportedNames, AreOursOnly) {
+  const std::array<const char*, 6> environment{"STOKER_B=2", "PATH=/bin",
+                                               "STOKER_A=",  "XSTOKER_C=1",
+                                               "STOKER_D",   nullptr};
+
+  EXPECT_THAT(ExportedNames(environment.data()),
+              ElementsAre("STOKER_A", "STOKER_B"));
 }
 
 TEST(SplitWords, SplitsAsAShellDoes) {
@@ -178,6 +228,28 @@ TEST_F(RunChildTest, FirstErrorIsRemembered) {
 
   EXPECT_EQ(result.first_error, "the cause");
   EXPECT_EQ(result.exit_code, 3);
+}
+
+TEST_F(RunChildTest, RanksToldToStopAreNotTheCause) {
+  const ChildResult rank =
+      Run("echo 'stoker: error: barrier: the run was asked to stop' >&2; echo "
+          "'stoker: error: rank 2: read x: gone' >&2; exit 6");
+  const ChildResult lost_rank =
+      Run("echo 'stoker: error: barrier: the run was asked to stop' >&2; echo "
+          "'mpirun noticed that process rank 5 with PID 7 on node n2 exited on "
+          "signal 9 (Killed).' >&2; exit 6");
+  const ChildResult lost_host =
+      Run("echo '  Remote daemon: [[1,0],1] on node n3' >&2; echo 'stoker: "
+          "error: x: asked to stop' >&2; exit 6");
+  const ChildResult stopped = Run("echo 'stoker: error: asked to stop' >&2");
+
+  EXPECT_EQ(rank.first_error, "rank 2: read x: gone");
+  EXPECT_THAT(lost_rank.first_error, HasSubstr("rank 5"));
+  EXPECT_THAT(lost_rank.first_error, HasSubstr("n2"));
+  EXPECT_EQ(lost_host.first_error, "mpirun lost host n3");
+  EXPECT_TRUE(lost_host.is_cause);
+  EXPECT_EQ(stopped.first_error, "asked to stop");
+  EXPECT_FALSE(stopped.is_cause);
 }
 
 TEST_F(RunChildTest, AsJsonLinesOfTheRanksGoThroughAndOthersAreWrapped) {

@@ -121,6 +121,34 @@ TEST(ParseArguments, OptionsOfOtherCommandsAreUnknown) {
   EXPECT_THAT(ParseError(kDatagen, {"-na", "2"}), HasSubstr("-na"));
 }
 
+// As in the reference: a word with a blank in it is a value.
+TEST(ParseArguments, OptionsForTheLauncherMayFollowABlank) {
+  const Arguments arguments =
+      Parse(kRun, {"--mpi-params", "-q -x A", "--mpi-params", "--bind-to none",
+                   "--mpi-params=-v", "--oversubscribe", "++a.b=c"});
+
+  EXPECT_THAT(arguments.List("mpi-params"),
+              ElementsAre("-q -x A", "--bind-to none", "-v"));
+  EXPECT_TRUE(arguments.Flag("oversubscribe"));
+  EXPECT_THAT(arguments.overrides(), ElementsAre("++a.b=c"));
+  EXPECT_THAT(ParseError(kRun, {"--data-dir", "-x y"}), HasSubstr("-x y"));
+}
+
+TEST(ParseArguments, RunsToWarmUpBelongToRun) {
+  EXPECT_TRUE(Parse(kRun, {"--loops", "2", "--warm-up"}).Flag("warm-up"));
+  EXPECT_THAT(ParseError(kDatagen, {"--warm-up"}), HasSubstr("--warm-up"));
+}
+
+TEST(ParseArguments, HistoryHasATableOfItsOwn) {
+  const std::vector<std::string> words{"-n", "5", "--id", "3"};
+  const auto arguments = ParseArguments(HistoryOptions(), kHistory, words);
+
+  ASSERT_TRUE(arguments.ok());
+  EXPECT_EQ(arguments.value().Integer("limit"), 5);
+  EXPECT_EQ(arguments.value().Integer("id"), 3);
+  EXPECT_THAT(ParseError(kRun, {"--limit", "5"}), HasSubstr("--limit"));
+}
+
 TEST(ParseArguments, MissingValuesAreAnError) {
   EXPECT_THAT(ParseError(kRun, {"--data-dir"}), HasSubstr("data-dir"));
 }

@@ -104,7 +104,8 @@ TEST_F(TrainingJobTest, UnknownWorkloadsNameWhatThereIs) {
 
 TEST_F(TrainingJobTest, ModelAndAcceleratorAreAskedFor) {
   const auto error = [](std::string_view command, const Arguments& arguments) {
-    return std::string(CheckWorkloadArguments(command, arguments).message());
+    return std::string(
+        CheckWorkloadArguments("stoker", command, arguments).message());
   };
 
   EXPECT_THAT(error("run", Parse(kRun, {})), HasSubstr("--model"));

@@ -5,126 +5,20 @@ usage: run_integration_test.py STOKER [unittest arguments]
 """
 
 import csv
-import json
 import os
 import pathlib
 import resource
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
-import time
-import unittest
 
 import yaml
 
-STOKER = ""  # the program, from the command line
-# From an event to the end of the last process.
-LIMIT_SECONDS = 10.0
-# From the start of a command to what it is expected to do.
-PATIENCE_SECONDS = 60.0
-
-ENVIRONMENT = dict(
-    os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
-    OMPI_MCA_rmaps_base_oversubscribe="1",
-    OMPI_MCA_hwloc_base_binding_policy="none",
-    STOKER_WORKLOADS=str(
-        pathlib.Path(__file__).resolve().parents[2] / "workloads"))
-
-# The three workloads, so small that a run takes a second.
-UNET3D = ["dataset.num_files_train=28", "dataset.record_length_bytes=300000",
-          "dataset.record_length_bytes_stdev=60000",
-          "dataset.record_length_bytes_resize=2048"]
-RESNET50 = ["dataset.num_files_train=4", "dataset.num_samples_per_file=32",
-            "dataset.record_length_bytes=11466.07",
-            "dataset.record_length_bytes_resize=2048"]
-COSMOFLOW = ["dataset.num_files_train=64",
-             "dataset.record_length_bytes=28284",
-             "dataset.record_length_bytes_stdev=713"]
-TRAIN = ["train.computation_time=0.01", "train.epochs=2"]
+import harness
+from harness import (COSMOFLOW, ENVIRONMENT, RESNET50, TRAIN, UNET3D,
+                     LongRunCase, load_json, processes)
 
 
-def no_constant(text):
-    raise ValueError(f"{text} is not JSON")
-
-
-def load_json(path):
-    return json.loads(path.read_text(), parse_constant=no_constant)
-
-
-def wait_for(what, condition):
-    end = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < end:
-        result = condition()
-        if result:
-            return result
-        time.sleep(0.02)
-    raise AssertionError(f"waited in vain: {what}")
-
-
-def processes(marker):
-    """pid -> rank (None for a process that is none) of the processes with
-    `marker` in their command line."""
-    found = {}
-    for folder in pathlib.Path("/proc").iterdir():
-        if not folder.name.isdigit() or int(folder.name) == os.getpid():
-            continue
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            environment = (folder / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if not any(marker.encode() in word for word in words):
-            continue
-        rank = [int(entry.split(b"=")[1]) for entry in environment
-                if entry.startswith(b"OMPI_COMM_WORLD_RANK=")]
-        found[int(folder.name)] = rank[0] if rank else None
-    return found
-
-
-class RunTest(unittest.TestCase):
-    maxDiff = None
-
-    def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="stoker-run-"))
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self.results = self.folder / "results"
-        self.data = self.folder / "data"
-
-    # --- Commands -----------------------------------------------------------
-
-    def words(self, verb, *words, ranks=None, params=(), data=None):
-        command = [STOKER, "training", verb, *words, "-rd", str(self.results),
-                   "-dd", str(data or self.data)]
-        if ranks is not None:
-            command += ["-np" if verb == "datagen" else "-na", str(ranks)]
-        if params:
-            command += ["--params", *params]
-        return command
-
-    def finish(self, command, expect=0, **options):
-        done = subprocess.run(
-            command, env=ENVIRONMENT, cwd=self.folder, text=True,
-            stdin=subprocess.DEVNULL, capture_output=True, timeout=120,
-            **options)
-        said = f"{command}\n{done.stdout}\n{done.stderr}"
-        if expect is not None:
-            self.assertEqual(done.returncode, expect, said)
-        return done
-
-    def datagen(self, model, params, ranks=2, **options):
-        return self.finish(self.words("datagen", "-m", model, ranks=ranks,
-                                      params=params, **options))
-
-    def run_folders(self, verb="run"):
-        return sorted(self.results.glob(f"training/*/{verb}/*"))
-
-    def run_folder(self):
-        folders = self.run_folders()
-        self.assertEqual(len(folders), 1, folders)
-        return folders[0]
-
+class RunTest(LongRunCase):
     # --- What a complete result is ------------------------------------------
 
     def check_result(self, folder, ranks, epochs, steps):
@@ -486,73 +380,6 @@ class RunTest(unittest.TestCase):
 
     # --- Runs that go wrong on the way --------------------------------------
 
-    def start_long_run(self, mpirun=False, ranks=3):
-        """A run of minutes, once its first epoch is over."""
-        params = UNET3D + ["reader.batch_size=1", "train.epochs=1000",
-                           "train.computation_time=0.02"]
-        self.datagen("unet3d", UNET3D)
-        command = self.words("run", "-m", "unet3d", "-g", "h100", ranks=ranks,
-                             params=params)
-        if mpirun:
-            command = ["mpirun", "-n", str(ranks)] + command
-        job = subprocess.Popen(
-            command, env=ENVIRONMENT, cwd=self.folder, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE)
-        self.addCleanup(self.end, job)
-
-        def running():
-            self.assertIsNone(job.poll(), "ended early")
-            files = list(self.results.glob("training/*/run/*/steps.csv"))
-            return files and files[0].read_text().count("\n") > ranks
-        wait_for("the first epoch", running)
-        return job
-
-    def end(self, job):
-        for pid in processes(str(self.results)):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        job.wait()
-        job.stderr.close()
-
-    def check_end(self, job, *parts):
-        """All processes end in time, and the record says why. Returns what was
-        said on stderr and the exit code."""
-        start = time.monotonic()
-        try:
-            _, said = job.communicate(timeout=PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.fail(f"still running: {processes(str(self.results))}")
-        while processes(str(self.results)):
-            self.assertLess(time.monotonic() - start, PATIENCE_SECONDS)
-            time.sleep(0.02)
-        self.assertLess(time.monotonic() - start, LIMIT_SECONDS, said)
-        self.assertNotEqual(job.returncode, 0, said)
-        record = load_json(self.run_folder() / "record.json")
-        self.assertEqual(record["state"], "aborted", said)
-        self.assertTrue(record["cause"], said)
-        for part in parts:
-            self.assertIn(part, said)
-            self.assertIn(part, record["cause"])
-        self.assertFalse((self.run_folder() / "summary.json").exists())
-        return said, job.returncode
-
-    def last_cause(self, said):
-        lines = [line for line in said.splitlines()
-                 if line.startswith("stoker: error: ")]
-        self.assertTrue(lines, said)
-        # Only where to find the results may follow.
-        self.assertIn(lines[-1], said.splitlines()[-2:])
-        return lines[-1]
-
-    def pid_of_rank(self, rank):
-        pids = [pid for pid, its in processes(str(self.results)).items()
-                if its == rank]
-        self.assertEqual(len(pids), 1)
-        return pids[0]
-
     def test_killed_rank_ends_a_launched_run(self):
         job = self.start_long_run()
         os.kill(self.pid_of_rank(1), signal.SIGKILL)
@@ -640,5 +467,4 @@ class RunTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    STOKER = str(pathlib.Path(sys.argv.pop(1)).resolve())
-    unittest.main(verbosity=2)
+    harness.main()

@@ -47,7 +47,7 @@ TEST(MetadataJson, FieldsAreTheReferencesInItsOrder) {
                 "base_command", "base_path", "base_command_path", "config_path",
                 "per_host_mem_kB", "total_mem_kB", "cluster_information",
                 "config_file", "params_dict", "yaml_params", "combined_params",
-                "executed_command", "benchmark_type"));
+                "executed_command", "benchmark_type", "warm_up"));
 }
 
 TEST(MetadataJson, ClusterHoldsRealData) {

@@ -124,6 +124,23 @@ TEST(MarkAborted, FirstCauseStays) {
   EXPECT_EQ(Text(Load(path).Find("cause")), "\"first\"");
 }
 
+TEST(MarkAborted, WhoKnowsBetterCorrectsTheCauseButNotTheEnd) {
+  testing::UseTestZone();
+  const testing::TempDir folder;
+  const std::string path = folder.str() + "/record.json";
+  ASSERT_TRUE(WriteRecord(path, RunningRecord()).ok());
+  ASSERT_TRUE(MarkAborted(path, "first", testing::SyntheticAnchor().wall).ok());
+  const std::string end = Text(Load(path).Find("end"));
+  ASSERT_TRUE(MarkAborted(path, "better", {}, true).ok());
+  EXPECT_EQ(Text(Load(path).Find("cause")), "\"better\"");
+  EXPECT_EQ(Text(Load(path).Find("end")), end);
+
+  ASSERT_TRUE(WriteRecord(path, testing::SyntheticRun(false)).ok());
+  const std::string before = testing::Slurp(path);
+  ASSERT_TRUE(MarkAborted(path, "too late", {}, true).ok());
+  EXPECT_EQ(testing::Slurp(path), before);
+}
+
 TEST(MarkAborted, CompleteRecordIsLeftAlone) {
   const testing::TempDir folder;
   const std::string path = folder.str() + "/record.json";

@@ -348,9 +348,18 @@ TEST_F(FileWrites, FoldersAreMadeAndListable) {
   EXPECT_TRUE(fs::is_directory(dir_.path() / "valid"));
 }
 
+TEST_F(FileWrites, SizesOfObjectsCanBeAsked) {
+  ASSERT_TRUE(WriteObject(*backend_, "a/b", "text", clock_).ok());
+
+  EXPECT_EQ(ObjectSize(*backend_, "a/b", clock_).value(), 4U);
+  EXPECT_EQ(ObjectSize(*backend_, "a/c", clock_).status().code(),
+            core::Code::kNotFound);
+}
+
 TEST_F(FileWrites, TheRootNeedNotExistYet) {
   const auto backend = Open("file://" + dir_.str() + "/not/yet");
   EXPECT_TRUE(backend->FreeBytes().ok());
+  EXPECT_GT(backend->FreeObjects().value(), 0U);
   EXPECT_EQ(backend->capabilities().max_links,
             backend_->capabilities().max_links);
   ASSERT_TRUE(WriteObject(*backend, "a", "text", clock_).ok());

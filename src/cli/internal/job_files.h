@@ -21,6 +21,7 @@ struct JobOutcome {
   std::string verification{};      // "closed", "open", "invalid", ""
   std::string executed_command{};  // "" if none was
   bool captured = false;           // stdout and stderr are in files
+  bool warm_up = false;            // not to be counted
 };
 
 // <program>_<time>_metadata.json; may be written again.

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/history.h"
 #include "cli/options.h"
 #include "config/load.h"
 #include "core/status.h"
@@ -28,6 +29,8 @@ struct TrainingJob {
   std::string accelerator;    // "h100"; "" for datagen
   config::LoadedConfig config;
   std::string data_uri;
+  // Of this invocation, for who ends the process; not owned, may be null.
+  const HistoryNote* history = nullptr;
 
   std::int64_t ranks() const;
   std::vector<std::string> hosts() const;
@@ -40,9 +43,11 @@ struct TrainingJob {
 // Adds the values of --config-file, which win over the command line's.
 core::Status MergeSiteFile(CommandSet command, Arguments& arguments);
 
-// That the arguments name a workload: --workload, or --model with what the
-// command needs beside it.
-core::Status CheckWorkloadArguments(std::string_view command,
+// That the arguments name hosts, and a workload: --workload, or a --model that
+// there is, with what the command needs beside it. Any failure is a bad
+// argument (exit status 2).
+core::Status CheckWorkloadArguments(std::string_view program,
+                                    std::string_view command,
                                     const Arguments& arguments);
 
 // Finds and loads the workload. The arguments have been checked.

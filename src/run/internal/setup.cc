@@ -13,6 +13,8 @@
 #include "core/units.h"
 #include "dataset/manifest.h"
 #include "reporting/json.h"
+#include "run/internal/host_checks.h"
+#include "run/internal/preflight.h"
 
 namespace stoker::run::internal {
 
@@ -179,7 +181,25 @@ core::Result<Dataset> FindDataset(const RankContext& context,
   }
   STOKER_TRY(comm::Agree(*context.comm, status));
   STOKER_TRY(context.comm->Broadcast(message, 0));
-  return Decode(comm::ToText(message), plan);
+  STOKER_ASSIGN(Dataset dataset, Decode(comm::ToText(message), plan));
+  STOKER_TRY(
+      comm::Agree(*context.comm, CompareDatasets(context, backend, dataset)));
+  return dataset;
+}
+
+Status CheckBeforeRun(const RankContext& context, const TrainRequest& request,
+                      const RunPlan& plan) {
+  const HostIdentity mine = ReadHostIdentity(
+      *request.config,
+      {{"--data-dir", request.data_uri},
+       {"--no-check", request.check ? "false" : "true"},
+       {"--io-timeout",
+        core::FormatSeconds(core::Seconds(request.io_timeout))}});
+  STOKER_TRY(comm::Agree(*context.comm, CompareHosts(context, mine)));
+  const auto ranks = static_cast<std::uint64_t>(context.comm->size());
+  return comm::Agree(
+      *context.comm,
+      CheckResultsRoom(request.folder, NeedOfResults(plan, ranks)));
 }
 
 emulator::LoaderData LoaderDataOf(storage::Backend& backend,

@@ -24,7 +24,8 @@ struct Dataset {
   dataset::Shapes shapes;  // train files, then valid files
 };
 
-// Collective: rank 0 looks, all are told. Errors are agreed upon.
+// Collective: rank 0 looks, all are told, and each host sees whether it finds
+// the same. Errors are agreed upon.
 core::Result<Dataset> FindDataset(const RankContext& context,
                                   storage::Backend& backend,
                                   const config::LoadedConfig& config,
@@ -33,6 +34,11 @@ core::Result<Dataset> FindDataset(const RankContext& context,
 emulator::LoaderData LoaderDataOf(storage::Backend& backend,
                                   const RunPlan& plan, const Dataset& dataset,
                                   bool valid);
+
+// Collective: that all hosts run the same program with the same configuration,
+// and have room for the results. Errors are agreed upon.
+core::Status CheckBeforeRun(const RankContext& context,
+                            const TrainRequest& request, const RunPlan& plan);
 
 // Whether this host has memory for what its ranks are about to take, and files
 // enough may be open. kInvalidArgument with figures and remedy.

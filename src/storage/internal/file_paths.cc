@@ -86,6 +86,15 @@ core::Result<std::uint64_t> FreeBytesAt(const std::string& path) {
   return std::uint64_t{info.f_bavail} * std::uint64_t{info.f_frsize};
 }
 
+core::Result<std::uint64_t> FreeInodesAt(const std::string& path) {
+  struct statvfs info{};
+  if (::statvfs(path.c_str(), &info) != 0) {
+    return core::Status::FromErrno(errno, "ask for the free inodes of " + path);
+  }
+  // File systems without a fixed number of inodes say that they have none.
+  return info.f_files == 0 ? UINT64_MAX : std::uint64_t{info.f_favail};
+}
+
 std::string FileSystemOf(std::string_view path) {
   std::error_code error;
   const std::filesystem::path canonical =

@@ -35,6 +35,8 @@ std::string NearestExisting(std::string_view path);
 core::Status SyncFolder(const std::string& path);
 // Free space for unprivileged users in the file system of `path`, bytes.
 core::Result<std::uint64_t> FreeBytesAt(const std::string& path);
+// Free inodes there; UINT64_MAX where the file system does not count them.
+core::Result<std::uint64_t> FreeInodesAt(const std::string& path);
 // The file system of `path`, for messages: "tmpfs on /dev/shm".
 std::string FileSystemOf(std::string_view path);
 

@@ -49,6 +49,9 @@ class WrapperBackend : public Backend {
   core::Result<std::uint64_t> FreeBytes() override {
     return inner_->FreeBytes();
   }
+  core::Result<std::uint64_t> FreeObjects() override {
+    return inner_->FreeObjects();
+  }
 
  protected:
   Backend& inner() { return *inner_; }

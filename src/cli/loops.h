@@ -1,0 +1,34 @@
+#pragma once
+
+// Several runs of one command: which of them count, and the table of what they
+// reached.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace stoker::cli {
+
+struct LoopResult {
+  std::string folder{};
+  int exit_status = 0;
+  bool warm_up = false;  // not counted
+  // Of summary.json; none for a run that left none.
+  std::optional<double> au_percent{};
+  std::optional<double> gib_per_second{};
+};
+
+// The loops of a command: `loops` that count, one in front where `warm_up`.
+std::vector<bool> WarmUps(std::int64_t loops, bool warm_up);
+
+// With the figures of the folder's summary, if there is one.
+LoopResult ReadLoop(const std::string& folder, int exit_status, bool warm_up);
+
+// A line per run; mean, least, largest and coefficient of variation (sample
+// standard deviation over mean; of two runs or more) of the counted runs that
+// have figures. No break behind the last line. "" for fewer than two runs.
+std::string LoopTable(std::span<const LoopResult> loops);
+
+}  // namespace stoker::cli

@@ -1,0 +1,88 @@
+#include "cli/loops.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "tests/support/temp_dir.h"
+
+namespace stoker::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+LoopResult Loop(double au, double gib, bool warm_up = false) {
+  return {.folder = "results/x",
+          .warm_up = warm_up,
+          .au_percent = au,
+          .gib_per_second = gib};
+}
+
+TEST(WarmUps, TheRunToWarmUpComesInFrontOfThoseAskedFor) {
+  EXPECT_THAT(WarmUps(2, false), ElementsAre(false, false));
+  EXPECT_THAT(WarmUps(2, true), ElementsAre(true, false, false));
+}
+
+TEST(ReadLoop, TakesTheFiguresOfTheSummary) {
+  const stoker::testing::TempDir dir;
+  std::ofstream(dir.path() / "summary.json")
+      << R"({"metric": {"train_au_mean_percentage": 91.5,
+             "train_io_exact_mean_GiB_per_second": 2}})";
+  const LoopResult loop = ReadLoop(dir.str(), 0, true);
+
+  EXPECT_EQ(loop.au_percent, 91.5);
+  EXPECT_EQ(loop.gib_per_second, 2);
+  EXPECT_TRUE(loop.warm_up);
+}
+
+TEST(ReadLoop, RunsWithoutASummaryHaveNoFigures) {
+  const stoker::testing::TempDir dir;
+  const LoopResult loop = ReadLoop(dir.str(), 6, false);
+
+  EXPECT_FALSE(loop.au_percent.has_value());
+  EXPECT_EQ(loop.exit_status, 6);
+}
+
+// AU 90, 92, 97: mean 93, deviations -3, -1, 4, squares 26, over two 13, root
+// 3.60555, over 93: 3.877 %. GiB/s 1, 2, 3: mean 2, root of 1, 50 %.
+TEST(LoopTable, SpreadIsOfTheCountedRuns) {
+  const std::string table = LoopTable(std::vector<LoopResult>{
+      Loop(10, 9, true), Loop(90, 1), Loop(92, 2), Loop(97, 3)});
+
+  EXPECT_EQ(table,
+            "  run            AU %      GiB/s  results\n"
+            "  warm-up       10.00      9.000  results/x\n"
+            "  1             90.00      1.000  results/x\n"
+            "  2             92.00      2.000  results/x\n"
+            "  3             97.00      3.000  results/x\n"
+            "  mean          93.00      2.000\n"
+            "  min           90.00      1.000\n"
+            "  max           97.00      3.000\n"
+            "  CV %           3.88      50.00");
+}
+
+TEST(LoopTable, FailedRunsAreNamedAndNotCounted) {
+  LoopResult failed = Loop(50, 1);
+  failed.exit_status = 6;
+  const std::string table = LoopTable(std::vector<LoopResult>{
+      failed, {.folder = "y", .exit_status = 7}, Loop(90, 2)});
+
+  EXPECT_THAT(table, HasSubstr("results/x (exit status 6)"));
+  EXPECT_THAT(table, HasSubstr("2                 -          -  y (exit "
+                               "status 7)"));
+  EXPECT_THAT(table, HasSubstr("mean          90.00      2.000"));
+  // One value does not vary.
+  EXPECT_THAT(table, HasSubstr("CV %              -          -"));
+}
+
+TEST(LoopTable, OneRunNeedsNone) {
+  EXPECT_THAT(LoopTable(std::vector<LoopResult>{Loop(90, 2)}), IsEmpty());
+}
+
+}  // namespace
+}  // namespace stoker::cli
