@@ -4,10 +4,19 @@
 
 namespace stoker::emulator {
 
-ComputeTime Accelerator::Compute() {
+ComputeTime Accelerator::Compute(const std::function<void()>& settled) {
   const core::Nanos wanted = source_.Next();
   const core::TimePoint start = clock_.Now();
   const core::TimePoint deadline = start + wanted;
+  if (settled) {
+    constexpr core::Nanos kMost = std::chrono::milliseconds(2);
+    constexpr core::Nanos kLeast = std::chrono::microseconds(200);
+    const core::Nanos rest = std::min(kMost, wanted / 100);
+    if (rest >= kLeast) {
+      clock_.SleepUntil(start + rest);
+    }
+    settled();
+  }
   core::TimePoint now = start;
   // Long sleeps look at the cancel flag in between.
   constexpr core::Nanos kSlice =

@@ -171,7 +171,9 @@ class Loop {
               "the loader ran out of batches before the last step"};
     }
     record.load = parts_.clock->Now() - loading;
-    const ComputeTime compute = accelerator.Compute();
+    const ComputeTime compute =
+        options_.settle ? accelerator.Compute([&loader] { loader.GoOn(); })
+                        : accelerator.Compute();
     if (parts_.cancel->IsSet()) {
       return {core::Code::kCancelled, "the run was stopped"};
     }

@@ -25,6 +25,10 @@ struct LoopOptions {
   std::uint32_t epochs_between_evals = 1;
   // All ranks meet once the loaders stand, before epoch 1.
   bool start_barrier = true;
+  // Pumps go on once the accelerators are asleep: ranks that share cores would
+  // hold each other up at the start of a step (LoaderOptions::settle is to be
+  // set as well).
+  bool settle = false;
   core::Nanos barrier_timeout = std::chrono::hours(1);
 };
 

@@ -86,6 +86,9 @@ struct LoaderOptions {
   bool check = true;      // verify the checksums the format carries
   // Read past the epoch's end and throw it away, as the reference does.
   bool read_past_end = false;
+  // Where the next batch is whole already, what taking one allows is begun only
+  // by GoOn (or the next call of Next).
+  bool settle = false;
   core::Nanos io_timeout = std::chrono::seconds(60);
   // Sees every physical read (tests, traces); null: nobody.
   storage::ReadObserver* observer = nullptr;
@@ -100,6 +103,8 @@ class Loader {
   // Blocks until the next batch is whole; empty after the epoch's last.
   // Releases the batch before it. kCancelled once the cancel flag is set.
   virtual core::Result<std::optional<Batch>> Next() = 0;
+  // With LoaderOptions::settle: begins what the last Next allowed.
+  virtual void GoOn() {}
   // Stops reading ahead, discards what is in flight and returns what was done
   // since StartEpoch.
   virtual core::Result<metrics::LoaderCounters> FinishEpoch() = 0;

@@ -24,6 +24,8 @@ struct RankContext {
   core::Clock* clock = nullptr;
   const core::CancelFlag* cancel = nullptr;
   Console* console = nullptr;
+  // The ranks of this host have more threads than it has cores.
+  bool shares_cores = false;
 };
 
 // True on the rank that speaks and writes for all.

@@ -251,6 +251,7 @@ emulator::LoaderOptions CommonLoaderOptions(const config::LoadedConfig& config,
   options.read_past_end =
       config.compat.v2_0 && plan.model == emulator::LoaderModel::kDlioV2;
   options.io_timeout = seat.io_timeout;
+  options.settle = seat.settle;
   return options;
 }
 

@@ -50,6 +50,7 @@ struct RankSeat {
   std::uint32_t rank = 0;
   std::uint32_t seed = 123;  // of shuffles; the same on every rank
   core::Nanos io_timeout = std::chrono::seconds(60);
+  bool settle = false;  // LoaderOptions::settle
   bool check = true;
 };
 emulator::LoaderOptions TrainLoaderOptions(const config::LoadedConfig& config,

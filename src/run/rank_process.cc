@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "comm/mpi_communicator.h"
@@ -28,6 +29,13 @@ Status CheckRanks(const comm::Communicator& comm, std::int64_t wanted) {
                       "remedy: mpirun -n {}, srun --mpi=pmix -n {}, or "
                       "neither (stoker starts mpirun by itself)",
                       comm.size(), wanted, wanted, wanted)};
+}
+
+// A rank has an accelerator and a pump.
+bool SharesCores(const comm::Communicator& comm) {
+  const unsigned cores = std::thread::hardware_concurrency();
+  return comm.local_size() > 1 &&
+         2 * static_cast<unsigned>(comm.local_size()) > cores;
 }
 
 // Of agreed errors rank 0 speaks for all; an error of another rank's own, or of
@@ -59,7 +67,8 @@ Status RunRankProcess(const RankProcessOptions& options,
   const RankContext context{.comm = comm.get(),
                             .clock = &clock,
                             .cancel = &cancel,
-                            .console = &console};
+                            .console = &console,
+                            .shares_cores = SharesCores(*comm)};
   Status status = CheckRanks(*comm, options.ranks);
   if (status.ok()) {
     status = hooks.body(context);

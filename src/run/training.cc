@@ -104,6 +104,7 @@ class Training final : private emulator::LoopObserver {
     return {.rank = rank(),
             .seed = seed_,
             .io_timeout = request_.io_timeout,
+            .settle = context_.shares_cores,
             .check = request_.check};
   }
   emulator::LoaderOptions LoaderOptionsOf(bool valid) const {
@@ -251,7 +252,8 @@ class Training final : private emulator::LoopObserver {
             .eval_after_epoch = static_cast<std::uint32_t>(
                 workload_.evaluation.eval_after_epoch),
             .epochs_between_evals = static_cast<std::uint32_t>(
-                workload_.evaluation.epochs_between_evals)};
+                workload_.evaluation.epochs_between_evals),
+            .settle = context_.shares_cores};
   }
 
   // Rank 0 names the host of a slow rank.

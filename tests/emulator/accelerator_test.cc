@@ -7,6 +7,7 @@
 namespace stoker::emulator {
 namespace {
 
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
@@ -29,6 +30,19 @@ TEST_F(AcceleratorTest, TakesTheTimeAskedForWithoutOvershoot) {
   EXPECT_EQ(time.taken, milliseconds(323));
   EXPECT_EQ(time.overshoot, core::Nanos{});
   EXPECT_EQ(clock_.Now().time_since_epoch(), milliseconds(323));
+}
+
+TEST_F(AcceleratorTest, SettlesAfterAHundredthOfTheTimeTwoMillisecondsAtMost) {
+  const auto settled_at = [this](double time) {
+    const core::TimePoint start = clock_.Now();
+    core::TimePoint at{};
+    EXPECT_EQ(Computing(time).Compute([&] { at = clock_.Now(); }).taken,
+              core::FromSeconds(time));
+    return at - start;
+  };
+  EXPECT_EQ(settled_at(0.05), microseconds(500));
+  EXPECT_EQ(settled_at(0.323), microseconds(2000));
+  EXPECT_EQ(settled_at(0.0035), microseconds(0));  // 35 us are too few
 }
 
 TEST_F(AcceleratorTest, TakesNoTimeWithoutComputation) {

@@ -114,6 +114,46 @@ TEST_F(TorchShape, FourLanesDispatchBatchKPlusFourWhenKIsTaken) {
             (std::vector<std::int64_t>{0, 0, 0, 0, 7, 107, 207, 307}));
 }
 
+TEST_F(TorchShape, GoesOnWhenToldWhereTheNextBatchIsWhole) {
+  // Four of six batches are whole at 7. Taking one at 50 allows the fifth,
+  // begun by GoOn at 60; taking one at 90 the last, begun by the Next of 100.
+  Scene scene = TorchScene(6, 4, 2);
+  scene.options.settle = true;
+  Stage stage(scene, kMilliseconds, clock_);
+  const auto loader = stage.Make();
+  ASSERT_TRUE(loader->StartEpoch(1).ok());
+  const auto at = [this](int millis) {
+    clock_.SleepUntil(core::TimePoint(milliseconds(millis)));
+  };
+  at(50);
+  ASSERT_TRUE(loader->Next().ok());
+  at(60);
+  loader->GoOn();
+  at(90);
+  ASSERT_TRUE(loader->Next().ok());
+  at(100);
+  ASSERT_TRUE(loader->Next().ok());
+  at(120);
+  loader->GoOn();
+  at(140);
+  EXPECT_EQ(OpenedAtMillis(stage.backend().opened()),
+            (std::vector<std::int64_t>{0, 0, 0, 0, 60, 100}));
+}
+
+TEST_F(TorchShape, DoesNotHoldBackWhatAcceleratorsWaitFor) {
+  // One lane, two batches ahead, 7 ms each: at 10 batch 1 is in the making.
+  Scene scene = TorchScene(8, 1, 2);
+  scene.options.settle = true;
+  Stage stage(scene, kMilliseconds, clock_);
+  const auto loader = stage.Make();
+  ASSERT_TRUE(loader->StartEpoch(1).ok());
+  clock_.SleepUntil(core::TimePoint(milliseconds(10)));
+  ASSERT_TRUE(loader->Next().ok());
+  clock_.SleepUntil(core::TimePoint(milliseconds(20)));
+  EXPECT_EQ(OpenedAtMillis(stage.backend().opened()),
+            (std::vector<std::int64_t>{0, 7, 14}));
+}
+
 TEST_F(TorchShape, OneLaneHasTwoBatchesAhead) {
   // The lane is busy with batch 1 from 7 to 14, then may begin batch 2;
   // batch 3 is dispatched when batch 1 is taken at 107.

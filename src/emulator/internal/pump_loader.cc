@@ -239,6 +239,7 @@ core::Result<std::optional<Batch>> PumpLoader::Next() {
   if (taken_ == options_.steps) {
     return std::optional<Batch>{};
   }
+  GoOn();
   if (ahead_.on_demand) {
     allowed_.store(taken_ + 1, std::memory_order_release);
     Poke();
@@ -258,14 +259,23 @@ core::Result<std::optional<Batch>> PumpLoader::Next() {
     batch.bytes = ready.bytes;
     schedule_->HashBatch(epoch_, taken_, hash_);
     ready.ready = false;
+    held_back_ = options_.settle && ready_[(taken_ + 1) % ready_.size()].ready;
   }
   ++taken_;
   taken_bytes_ += batch.bytes;
   if (!ahead_.on_demand) {
     allowed_.store(taken_ + ahead_.batches, std::memory_order_release);
-    Poke();
+    if (!held_back_) {
+      Poke();
+    }
   }
   return std::optional<Batch>(batch);
+}
+
+void PumpLoader::GoOn() {
+  if (std::exchange(held_back_, false)) {
+    Poke();
+  }
 }
 
 core::Result<metrics::LoaderCounters> PumpLoader::FinishEpoch() {

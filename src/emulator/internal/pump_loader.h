@@ -27,6 +27,7 @@ class PumpLoader final : public Loader, private BatchSink {
 
   core::Status StartEpoch(std::uint32_t epoch) override;
   core::Result<std::optional<Batch>> Next() override;
+  void GoOn() override;
   core::Result<metrics::LoaderCounters> FinishEpoch() override;
   std::uint64_t op_stream_hash() const override { return hash_.value(); }
   std::uint64_t pool_bytes() const override;
@@ -95,6 +96,7 @@ class PumpLoader final : public Loader, private BatchSink {
   std::uint32_t epoch_ = 0;
   std::uint64_t taken_ = 0;
   std::uint64_t taken_bytes_ = 0;
+  bool held_back_ = false;  // the pumps do not know of the last Next
   dataset::OpStreamHash hash_;
 
   std::atomic<std::uint64_t> allowed_{0};
