@@ -112,5 +112,30 @@ class FirstStepTest(unittest.TestCase):
             rows.stoker.Run.seconds_to_first_step.fget(run), 2.75)
 
 
+class DatagenTest(unittest.TestCase):
+
+    def test_rate_is_that_of_the_writing_phase(self):
+        lines = ('{"event": "message", "text": "x"}\n'
+                 '{"event": "datagen_done", "bytes": 3000, "seconds": 2.0}\n')
+        self.assertEqual(rows.stoker.bytes_per_second(lines), 1500)
+
+    def test_output_without_an_end_is_a_failure(self):
+        with self.assertRaises(rows.stoker.Failed):
+            rows.stoker.bytes_per_second('{"event": "message"}\n')
+
+    def test_row_is_ours_over_the_ceiling(self):
+        class Bench:
+            runs, memory, log = 1, tempfile.gettempdir(), None
+            program = types.SimpleNamespace(generate=lambda *_: 1.5e9)
+        result = rows.Result()
+        write_fresh, rows.fio.write_fresh = (rows.fio.write_fresh,
+                                             lambda *_: 2e9)
+        try:
+            rows.datagen("unet3d", 2, (1, 1))(Bench, result)
+        finally:
+            rows.fio.write_fresh = write_fresh
+        self.assertEqual(result.values, [0.75])
+
+
 if __name__ == "__main__":
     unittest.main()

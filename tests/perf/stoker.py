@@ -92,16 +92,17 @@ class Stoker:
                    launched, memory)
 
     def generate(self, model, processes, data_dir, params, options=()):
-        """Returns bytes written and seconds from the first to the last."""
+        """Returns the bytes per second of the writing alone; 0 where the whole
+        dataset was there."""
         words = [self.program, "training", "datagen", "--model", model,
                  "--num-processes", str(processes), "--data-dir",
                  str(data_dir), "--results-dir", str(self.folder / "results"),
-                 "--oversubscribe", *self.root, *options, "--params", *params]
-        started = time.monotonic()
+                 "--oversubscribe", "--log-format", "json", *self.root,
+                 *options, "--params", *params]
         with self._started(words) as process:
             output = process.communicate()[0]
         self._check(words, process.returncode, output)
-        return time.monotonic() - started
+        return bytes_per_second(output)
 
     @contextlib.contextmanager
     def _started(self, words):
@@ -122,6 +123,14 @@ class Stoker:
         if status != 0:
             raise Failed(f"{' '.join(words)}\nended with {status}:\n"
                          f"{output[-2000:]}")
+
+
+def bytes_per_second(json_lines):
+    for line in json_lines.splitlines():
+        event = json.loads(line)
+        if event["event"] == "datagen_done":
+            return event["bytes"] / event["seconds"] if event["bytes"] else 0
+    raise Failed("datagen told no end:\n" + json_lines[-2000:])
 
 
 class MemoryWatcher:
