@@ -1,23 +1,17 @@
 #include "emulator/epoch.h"
 
 #include <sys/resource.h>
-#include <time.h>
 
 #include <algorithm>
 #include <string>
 #include <utility>
 
+#include "core/cpu_time.h"
 #include "core/thread_policy.h"
 
 namespace stoker::emulator {
 
 namespace {
-
-core::Nanos CpuClock(clockid_t clock) {
-  timespec time{};
-  ::clock_gettime(clock, &time);
-  return std::chrono::seconds(time.tv_sec) + core::Nanos(time.tv_nsec);
-}
 
 core::Nanos FromTimeval(const timeval& time) {
   return std::chrono::seconds(time.tv_sec) +
@@ -29,7 +23,7 @@ metrics::CpuTime CpuTimeNow() {
   ::getrusage(RUSAGE_SELF, &usage);
   return {.user = FromTimeval(usage.ru_utime),
           .system = FromTimeval(usage.ru_stime),
-          .main = CpuClock(CLOCK_THREAD_CPUTIME_ID)};
+          .main = core::ThreadCpuTime()};
 }
 
 // What the steps of a block cost in CPU time; two system calls each.
@@ -54,8 +48,8 @@ class CpuMeter {
   };
 
   Reading Look() const {
-    return {.process = CpuClock(CLOCK_PROCESS_CPUTIME_ID),
-            .main = CpuClock(CLOCK_THREAD_CPUTIME_ID),
+    return {.process = core::ProcessCpuTime(),
+            .main = core::ThreadCpuTime(),
             .checking = loader_.checking_so_far()};
   }
 

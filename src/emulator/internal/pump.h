@@ -104,7 +104,8 @@ class Pump {
   metrics::LoaderCounters TakeCounters();
   // From any thread: ends the wait of a Collect.
   void Wake() { queue_->Wake(); }
-  // Time since Make that went into looking at what arrived. From any thread.
+  // CPU time since Make that went into looking at what arrived. From any
+  // thread.
   core::Nanos checking() const {
     return core::Nanos(checking_.load(std::memory_order_relaxed));
   }
@@ -182,6 +183,7 @@ class Pump {
   core::TimePoint next_overdue_check_{};
   std::uint64_t stirred_ = 0;  // as last looked at
   bool timed_ = false;         // there is something to look at in what arrives
+  std::uint64_t feeds_ = 0;    // that may be timed
   bool hung_ = false;          // an op never came back: its memory must stay
   std::unique_ptr<storage::ReadQueue> queue_;  // ends before the buffers
 };
