@@ -10,7 +10,7 @@ ComputeTime Accelerator::Compute(const std::function<void()>& settled) {
   const core::TimePoint deadline = start + wanted;
   if (settled) {
     constexpr core::Nanos kMost = std::chrono::milliseconds(2);
-    constexpr core::Nanos kLeast = std::chrono::microseconds(200);
+    constexpr core::Nanos kLeast = std::chrono::microseconds(30);
     const core::Nanos rest = std::min(kMost, wanted / 100);
     if (rest >= kLeast) {
       clock_.SleepUntil(start + rest);

@@ -26,7 +26,7 @@ class Accelerator {
   // Sleeps to an absolute deadline; returns early when cancelled.
   ComputeTime Compute() { return Compute({}); }
   // Calls `settled` once on the way: after 1 % of the time, 2 ms at most, or
-  // before it falls asleep where that is less than 200 us.
+  // before it falls asleep where that is less than 30 us.
   ComputeTime Compute(const std::function<void()>& settled);
 
  private:

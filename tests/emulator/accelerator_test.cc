@@ -42,7 +42,8 @@ TEST_F(AcceleratorTest, SettlesAfterAHundredthOfTheTimeTwoMillisecondsAtMost) {
   };
   EXPECT_EQ(settled_at(0.05), microseconds(500));
   EXPECT_EQ(settled_at(0.323), microseconds(2000));
-  EXPECT_EQ(settled_at(0.0035), microseconds(0));  // 35 us are too few
+  EXPECT_EQ(settled_at(0.0035), microseconds(35));
+  EXPECT_EQ(settled_at(0.0025), microseconds(0));  // 25 us are too few
 }
 
 TEST_F(AcceleratorTest, TakesNoTimeWithoutComputation) {
