@@ -16,6 +16,8 @@ namespace stoker::emulator::internal {
 
 namespace {
 
+using Index = std::uint32_t;  // of a shuffled file or sample
+
 class LaneSchedule final : public SampleSchedule {
  public:
   LaneSchedule(PipelineShape shape, const LoaderData& data,
@@ -116,11 +118,22 @@ class LaneSchedule final : public SampleSchedule {
   PipelineShape shape_;
   dataset::Share share_;
   std::vector<Work> work_;
-  std::vector<std::uint32_t> file_order_;    // empty: as they lie
-  std::vector<std::uint32_t> sample_order_;  // positions in the share
+  std::vector<Index> file_order_;    // empty: as they lie
+  std::vector<Index> sample_order_;  // positions in the share
 };
 
 }  // namespace
+
+std::uint64_t LaneTableBytes(PipelineShape shape,
+                             const LoaderOptions& options) {
+  if (shape != PipelineShape::kTfGenerator) {
+    return 0;
+  }
+  const std::uint64_t files = options.shuffle_files ? options.order.files : 0;
+  const std::uint64_t samples =
+      options.shuffle_samples ? options.steps * options.order.batch_size : 0;
+  return (files + samples) * sizeof(Index);
+}
 
 std::unique_ptr<BatchSchedule> MakeLaneSchedule(PipelineShape shape,
                                                 const LoaderData& data,
