@@ -211,7 +211,9 @@ const std::array kRows{
         "samples are always read on demand (Q8)"},
     Row{"reader.transfer_size",
         IntField{kReader<&ReaderConfig::transfer_size>, 1, 1 << 30}, "bytes",
-        "size of one read request (tfrecord)", "", true},
+        "size of one read request (dlio-v2: tfrecord, mmap_indexed_binary; "
+        "dlio-v3: all formats)",
+        "", true},
     Row{"reader.odirect", BoolField{kReader<&ReaderConfig::odirect>}, "",
         "whether files are read past the page cache (npz, npy; with the "
         "loader model lean any)"},

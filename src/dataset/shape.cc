@@ -19,6 +19,14 @@ std::uint32_t ToEdge(double length) {
   return static_cast<std::uint32_t>(std::min(length, kMax));
 }
 
+// Contents of a set whose dims are stored.
+std::uint64_t Kept(const ShapeSets& sets, std::uint64_t files,
+                   std::uint64_t used) {
+  const std::uint64_t contents =
+      sets.distinct > 0 ? std::min(sets.distinct, files) : files;
+  return std::min(contents, used);
+}
+
 }  // namespace
 
 std::uint32_t NominalEdge(const SizeModel& model) {
@@ -75,6 +83,14 @@ Dims ShapeCursor::At(std::uint64_t file) {
   return current_;
 }
 
+std::uint64_t Shapes::TableBytes(const SizeModel& model,
+                                 const ShapeSets& sets) {
+  return model.stdev > 0 ? (Kept(sets, sets.train_files, sets.train_used) +
+                            Kept(sets, sets.valid_files, sets.valid_used)) *
+                               sizeof(Dims)
+                         : 0;
+}
+
 Shapes Shapes::Make(const SizeModel& model, const ShapeSets& sets) {
   Shapes shapes;
   const std::uint32_t edge = NominalEdge(model);
@@ -84,13 +100,8 @@ Shapes Shapes::Make(const SizeModel& model, const ShapeSets& sets) {
   if (!(model.stdev > 0)) {
     return shapes;
   }
-  const auto kept = [&](std::uint64_t files, std::uint64_t used) {
-    const std::uint64_t contents =
-        sets.distinct > 0 ? std::min(sets.distinct, files) : files;
-    return std::min(contents, used);
-  };
-  shapes.train_kept_ = kept(sets.train_files, sets.train_used);
-  shapes.valid_kept_ = kept(sets.valid_files, sets.valid_used);
+  shapes.train_kept_ = Kept(sets, sets.train_files, sets.train_used);
+  shapes.valid_kept_ = Kept(sets, sets.valid_files, sets.valid_used);
   shapes.drawn_.reserve(shapes.train_kept_ + shapes.valid_kept_);
   ShapeCursor cursor(model);
   for (std::uint64_t i = 0; i < shapes.train_kept_; ++i) {

@@ -71,6 +71,10 @@ struct ShapeSets {
 class Shapes {
  public:
   static Shapes Make(const SizeModel& model, const ShapeSets& sets);
+  // Bytes that Make will take, or took.
+  static std::uint64_t TableBytes(const SizeModel& model,
+                                  const ShapeSets& sets);
+  std::uint64_t table_bytes() const { return drawn_.size() * sizeof(Dims); }
   static Shapes Make(const SizeModel& model, std::uint64_t files) {
     return Make(model, ShapeSets{.train_files = files});
   }
@@ -80,6 +84,8 @@ class Shapes {
     return drawn_.empty() ? nominal_ : drawn_[Slot(file)];
   }
   std::uint64_t files() const { return train_files_ + valid_files_; }
+  // False: all files have the same dims.
+  bool vary() const { return !drawn_.empty(); }
   // Bytes of one sample, over files [first, first + count) within files().
   std::uint64_t SumBytes(std::uint64_t first, std::uint64_t count) const;
   std::uint64_t MaxBytes(std::uint64_t first, std::uint64_t count) const;

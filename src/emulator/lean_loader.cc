@@ -2,113 +2,64 @@
 // shuffled anew each epoch, any free lane takes the rank's next one, and only
 // the bytes held ahead of the accelerator bound how many are begun.
 
-#include <string>
 #include <vector>
 
 #include "core/random.h"
 #include "dataset/permutation.h"
-#include "emulator/internal/batch_schedule.h"
 #include "emulator/internal/loader_model.h"
+#include "emulator/internal/sample_schedule.h"
 
 namespace stoker::emulator::internal {
 
 namespace {
 
-class LeanSchedule final : public BatchSchedule {
+class LeanSchedule final : public SampleSchedule {
  public:
   LeanSchedule(const LoaderData& data, const LoaderOptions& options,
                core::Clock& clock)
-      : data_(data),
-        options_(options),
-        clock_(clock),
+      : SampleSchedule(LanesOf(PipelineShape::kShuffled, data, options), data,
+                       options, clock),
         ahead_(LookAheadOf(PipelineShape::kShuffled, data, options).batches),
         // One more: the batch that is being handed over.
         slots_(ahead_ + 1),
-        work_(LanesOf(PipelineShape::kShuffled, data, options)) {
-    for (std::size_t i = 0; i < work_.size(); ++i) {
-      work_[i].preprocess = options.preprocess.Stream(i);
-    }
-  }
+        step_of_(LanesOf(PipelineShape::kShuffled, data, options)) {}
 
   void StartEpoch(std::uint32_t epoch,
                   const std::atomic<std::uint64_t>& allowed,
                   BatchSink& sink) override {
-    allowed_ = &allowed;
-    sink_ = &sink;
-    arrived_ = {};
+    Begin(allowed, sink);
     order_ = dataset::Permutation(
-        options_.order.samples(),
-        core::StreamKey(options_.seed, options_.seed_change_epoch ? epoch : 0));
+        options().order.samples(),
+        core::StreamKey(options().seed,
+                        options().seed_change_epoch ? epoch : 0));
     step_ = sample_ = taken_ = held_ = 0;
     slots_.assign(slots_.size(), Slot{});
   }
 
   bool NextVisit(std::size_t lane, Visit& visit) override {
-    const std::uint64_t allowed = allowed_->load(std::memory_order_acquire);
-    while (taken_ + ahead_ < allowed) {
+    const std::uint64_t begun = allowed();
+    while (taken_ + ahead_ < begun) {
       held_ -= slots_[taken_ % slots_.size()].begun_bytes;
       slots_[taken_ % slots_.size()] = {};
       ++taken_;
     }
-    if (step_ >= options_.steps || step_ >= allowed) {
+    if (step_ >= options().steps || step_ >= begun) {
       return false;
     }
     visit = VisitOf(step_, sample_);
-    const std::uint64_t bytes = data_.SpecOf(visit.file).sample_bytes();
+    const std::uint64_t bytes = data().SpecOf(visit.file).sample_bytes();
     // The batch that is taken next is begun whatever it holds.
-    if (step_ > taken_ && held_ + bytes > options_.byte_budget) {
+    if (step_ > taken_ && held_ + bytes > options().byte_budget) {
       return false;
     }
     held_ += bytes;
     slots_[step_ % slots_.size()].begun_bytes += bytes;
-    work_[lane].step = step_;
-    if (++sample_ == options_.order.batch_size) {
+    step_of_[lane] = step_;
+    if (++sample_ == options().order.batch_size) {
       sample_ = 0;
       ++step_;
     }
     return true;
-  }
-
-  AfterSample OnSample(const Arrival& arrival) override {
-    Work& work = work_[arrival.lane];
-    slots_[work.step % slots_.size()].bytes += arrival.bytes;
-    ++arrived_.samples;
-    arrived_.bytes += arrival.bytes;
-    if (work.preprocess.IsZero()) {
-      FinishSample(work.step);
-      return {};
-    }
-    return {.kind = AfterSample::Kind::kPauseUntil,
-            .until = clock_.Now() + work.preprocess.Next()};
-  }
-
-  void OnPauseEnd(std::size_t lane) override { FinishSample(work_[lane].step); }
-  bool MayResume(std::size_t) override { return true; }
-
-  core::Status OnFileDone(std::size_t, const Visit& visit,
-                          std::uint32_t samples) override {
-    if (samples != 1) {
-      return {core::Code::kCorruption,
-              "the file holds no sample " + std::to_string(visit.sample)};
-    }
-    return {};
-  }
-
-  void Update() override {}
-  core::TimePoint NextDue() const override { return core::kNever; }
-  Arrived arrived() const override { return arrived_; }
-
-  void HashBatch(std::uint32_t epoch, std::uint64_t step,
-                 dataset::OpStreamHash& hash) const override {
-    for (std::uint64_t k = 0; k < options_.order.batch_size; ++k) {
-      const Visit visit = VisitOf(step, k);
-      hash.Add({.epoch = epoch,
-                .rank = static_cast<std::uint32_t>(options_.rank),
-                .step = step,
-                .file = visit.file,
-                .sample = visit.sample,
-                .bytes = data_.SpecOf(visit.file).sample_bytes()});
-    }
   }
 
  private:
@@ -117,43 +68,37 @@ class LeanSchedule final : public BatchSchedule {
     std::uint64_t bytes = 0;        // arrived
     std::uint64_t samples = 0;      // whole
   };
-  struct Work {
-    std::uint64_t step = 0;  // of the lane's sample
-    TimeSource preprocess;
-  };
 
   // The batches of a step lie one behind the other in the common order, so that
   // any number of ranks with the same global batch sees the same steps.
-  Visit VisitOf(std::uint64_t step, std::uint64_t k) const {
-    const dataset::OrderSpec& order = options_.order;
+  Visit VisitOf(std::uint64_t step, std::uint64_t k) const override {
+    const dataset::OrderSpec& order = options().order;
     const std::uint64_t sample =
-        order_.At((step * order.ranks + options_.rank) * order.batch_size + k);
+        order_.At((step * order.ranks + options().rank) * order.batch_size + k);
     return {
         .file = sample / order.samples_per_file,
         .sample = static_cast<std::uint32_t>(sample % order.samples_per_file)};
   }
 
-  void FinishSample(std::uint64_t step) {
+  void TakeBytes(std::size_t lane, std::uint64_t bytes) override {
+    slots_[step_of_[lane] % slots_.size()].bytes += bytes;
+  }
+  void FinishSample(std::size_t lane) override {
+    const std::uint64_t step = step_of_[lane];
     Slot& slot = slots_[step % slots_.size()];
-    if (++slot.samples == options_.order.batch_size) {
-      sink_->Post(step, slot.bytes);
+    if (++slot.samples == options().order.batch_size) {
+      Post(step, slot.bytes);
     }
   }
 
-  LoaderData data_;
-  LoaderOptions options_;
-  core::Clock& clock_;
   dataset::Permutation order_;
   std::uint64_t ahead_;
   std::uint64_t step_ = 0;  // of the sample begun next
   std::uint64_t sample_ = 0;
-  std::uint64_t taken_ = 0;  // batches the accelerator has taken
-  std::uint64_t held_ = 0;   // bytes begun and not taken
-  std::vector<Slot> slots_;  // by step
-  std::vector<Work> work_;
-  Arrived arrived_;
-  const std::atomic<std::uint64_t>* allowed_ = nullptr;
-  BatchSink* sink_ = nullptr;
+  std::uint64_t taken_ = 0;             // batches the accelerator has taken
+  std::uint64_t held_ = 0;              // bytes begun and not taken
+  std::vector<Slot> slots_;             // by step
+  std::vector<std::uint64_t> step_of_;  // of each lane's sample
 };
 
 }  // namespace

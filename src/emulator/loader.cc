@@ -13,7 +13,8 @@ std::uint64_t PoolBytes(PipelineShape shape, const LoaderData& data,
                         const storage::ReadLimits& limits) {
   return internal::LanesOf(shape, data, options) *
              internal::LaneBufferBytes(data, options, limits) +
-         internal::TensorBytes(shape, data, options);
+         internal::TensorBytes(shape, data, options) +
+         internal::TableBytes(shape, data, options);
 }
 
 std::uint64_t OpenFiles(PipelineShape shape, const LoaderData& data,
@@ -48,6 +49,20 @@ std::unique_ptr<BatchSchedule> MakePlain(PipelineShape shape,
 }
 
 }  // namespace
+
+std::uint64_t TableBytes(PipelineShape shape, const LoaderData& data,
+                         const LoaderOptions& options) {
+  switch (shape) {
+    case PipelineShape::kTfRecord:
+      return RecordTableBytes(data, options);
+    case PipelineShape::kTorch:
+    case PipelineShape::kTfGenerator:
+      return LaneTableBytes(shape, options);
+    case PipelineShape::kShuffled:
+      break;
+  }
+  return 0;
+}
 
 std::unique_ptr<BatchSchedule> MakeSchedule(PipelineShape shape,
                                             const LoaderData& data,

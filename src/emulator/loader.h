@@ -108,12 +108,14 @@ class Loader {
   // Stops reading ahead, discards what is in flight and returns what was done
   // since StartEpoch.
   virtual core::Result<metrics::LoaderCounters> FinishEpoch() = 0;
-  // CPU time since the loader was made that went into looking at what arrived;
-  // may lag behind by what is under way. FinishEpoch tells an epoch's.
+  // Time by the clock, since the loader was made, between handing over what
+  // arrived to its check and the check's end: on a busy machine more than the
+  // CPU time it took, as threads wait for a core meanwhile. May lag behind by
+  // what is under way. FinishEpoch tells an epoch's.
   virtual core::Nanos checking_so_far() const = 0;
   // Over the batches handed out so far, all epochs.
   virtual std::uint64_t op_stream_hash() const = 0;
-  // Bytes taken before the start for request buffers and batches ahead.
+  // Bytes taken for request buffers, batches ahead and tables, as PoolBytes.
   virtual std::uint64_t pool_bytes() const = 0;
   // "uring", "threads", or "" where the back end has no choice.
   virtual std::string_view engine() const = 0;
@@ -134,9 +136,9 @@ bool AsksForSingleSamples(const formats::Format& format, LoaderModel model);
 // How the queue of a loader gets at the bytes.
 storage::Access AccessOf(const LoaderData& data, const LoaderOptions& options);
 
-// Bytes the loader will take, before it is made. `limits` are those of a queue
-// opened with AccessOf. Walks over the sizes of the set's files where requests
-// are whole files.
+// Bytes the loader will take, before it is made: request buffers, batches ahead
+// and the tables of its order. `limits` are those of a queue opened with
+// AccessOf. Walks over the set's files where their sizes vary.
 std::uint64_t PoolBytes(PipelineShape shape, const LoaderData& data,
                         const LoaderOptions& options,
                         const storage::ReadLimits& limits);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/pages.h"
 #include "emulator/loader.h"
 
 namespace stoker::emulator {
@@ -111,17 +112,9 @@ namespace internal {
 
 namespace {
 
-constexpr std::uint64_t kPage = 4096;
 // Samples in flight of one rank, at most.
 constexpr std::uint64_t kLeanLanes = 32;
 constexpr std::uint64_t kLeanBatchesAhead = 1024;
-// No request of a format that asks piece by piece is as long.
-constexpr std::uint64_t kHugeFile = 1ULL << 60;
-constexpr std::uint64_t kLongestPiece = 1ULL << 30;
-
-std::uint64_t RoundUp(std::uint64_t bytes) {
-  return (bytes + kPage - 1) / kPage * kPage;
-}
 
 LookAhead TorchLookAhead(const LoaderOptions& options) {
   const std::uint64_t threads = options.read_threads;
@@ -142,16 +135,26 @@ LookAhead LeanLookAhead(const LoaderData& data, const LoaderOptions& options) {
               std::min(1 + options.byte_budget / batch, kLeanBatchesAhead)};
 }
 
-// Of the files in use.
-std::uint64_t LargestFile(const LoaderData& data,
-                          const LoaderOptions& options) {
-  std::uint64_t largest = 0;
-  const std::uint64_t files =
+// The longest request over the files in use; an index is read in one.
+std::uint64_t LongestRequest(const LoaderData& data,
+                             const LoaderOptions& options,
+                             const formats::ReaderProgram& program) {
+  const std::size_t sidecars =
+      ReadsSidecars(data, options) ? data.format->sidecars().size() : 0;
+  std::uint64_t files =
       dataset::DistinctFiles(options.order.files, data.specs.distinct);
-  for (std::uint64_t file = 0; file < files; ++file) {
-    largest = std::max(largest, data.format->FileBytes(data.SpecOf(file)));
+  if (!data.specs.shapes->vary()) {
+    files = std::min<std::uint64_t>(files, 1);
   }
-  return largest;
+  std::uint64_t longest = 0;
+  for (std::uint64_t file = 0; file < files; ++file) {
+    const formats::FileSpec spec = data.SpecOf(file);
+    longest = std::max(longest, program.MaxRequest(spec));
+    for (std::size_t i = 0; i < sidecars; ++i) {
+      longest = std::max(longest, data.format->SidecarBytes(spec, i));
+    }
+  }
+  return longest;
 }
 
 }  // namespace
@@ -235,17 +238,14 @@ std::uint64_t LaneBufferBytes(const LoaderData& data,
                               const storage::ReadLimits& limits) {
   const formats::ReaderOptions reader = ReaderOptionsOf(options, limits);
   const auto program = data.format->NewReader(reader);
-  std::uint64_t bytes = program->MaxRequest(kHugeFile);
-  if (bytes > kLongestPiece) {
-    bytes = program->MaxRequest(LargestFile(data, options));
-  }
+  std::uint64_t bytes = LongestRequest(data, options, *program);
   // Rounding out to the alignment may add to both ends.
   const std::uint64_t align = limits.offset_align;
   const bool whole = reader.style == formats::ReaderOptions::Style::kDirect;
-  if (align > 1 && !(whole && align <= kPage)) {
+  if (align > 1 && !(whole && align <= core::kPageBytes)) {
     bytes += 2 * align;
   }
-  return RoundUp(std::max(bytes, kPage));
+  return core::PagesUp(std::max(bytes, core::kPageBytes));
 }
 
 std::uint64_t TensorBytes(PipelineShape shape, const LoaderData& data,

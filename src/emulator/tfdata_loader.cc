@@ -479,6 +479,17 @@ class RecordSchedule final : public BatchSchedule {
 
 }  // namespace
 
+std::uint64_t RecordTableBytes(const LoaderData& data,
+                               const LoaderOptions& options) {
+  const std::uint64_t lanes = LanesOf(PipelineShape::kTfRecord, data, options);
+  const std::uint64_t batches =
+      1 + LookAheadOf(PipelineShape::kTfRecord, data, options).batches;
+  const std::uint64_t records =
+      batches * options.order.batch_size + lanes * kRecordsAhead +
+      (options.shuffle_samples ? options.shuffle_size : 0);
+  return records * sizeof(Record);
+}
+
 std::unique_ptr<BatchSchedule> MakeRecordSchedule(const LoaderData& data,
                                                   const LoaderOptions& options,
                                                   core::Clock& clock) {

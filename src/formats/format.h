@@ -47,9 +47,11 @@ class PayloadSource {
 struct ReaderOptions {
   // kReference: the reference's way of asking.
   // kLarge: the whole file front to back, in reads of `request` bytes.
-  // kSample: only the bytes of the wanted sample, in reads of `request` bytes
-  //   at multiples of it; the whole file where a sample has no place that the
-  //   FileSpec tells (npz).
+  // kSample: what holds the wanted sample, in reads that end at multiples of
+  //   `request`: the pages of 4096 bytes (hdf5, indexed_binary, npy, whose
+  //   samples are all of the file) or all of these reads in whole (tfrecord).
+  //   The file as kLarge where a sample has no place that the FileSpec tells
+  //   (npz, csv, images).
   // kDirect: the whole file in one read rounded up to 4096 bytes, as the
   //   reference's O_DIRECT readers of npz and npy; no checksum is verified.
   enum class Style : std::uint8_t {
@@ -107,9 +109,9 @@ class ReaderProgram {
   // kFileDone. kCorruption names the file, the offset and what was expected
   // there.
   virtual core::Result<Next> Step(const Event& event) = 0;
-  // The largest kRead this program will ask for, so that buffers can be taken
-  // before the start. `largest_file` in bytes (used by kLarge).
-  virtual std::uint64_t MaxRequest(std::uint64_t largest_file) const = 0;
+  // No kRead of a file with this spec is longer, whichever sample is wanted, so
+  // that buffers can be taken before the start. Does not depend on Reset.
+  virtual std::uint64_t MaxRequest(const FileSpec& file) const = 0;
 };
 
 // Stateless; safe for concurrent use.

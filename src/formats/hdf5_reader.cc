@@ -74,10 +74,15 @@ void Hdf5Content::Reset(const FileSpec& file, std::uint32_t sample) {
   gathered_bytes_ = 0;
 }
 
-RangeContent::Extent Hdf5Content::sample_extent() const {
-  const Shape& shape = plan_.shape;
-  const std::uint64_t bytes = shape.stored_bytes() / shape.samples;
-  const std::uint64_t begin = plan_.data + sample_ * bytes;
+std::uint64_t Hdf5Content::FileBytes(const FileSpec& file) const {
+  return hdf5::Plan(file).file_bytes;
+}
+
+RangeContent::Extent Hdf5Content::ExtentOf(const FileSpec& file,
+                                           std::uint32_t sample) const {
+  const hdf5::Plan plan(file);
+  const std::uint64_t bytes = plan.shape.stored_bytes() / plan.shape.samples;
+  const std::uint64_t begin = plan.data + sample * bytes;
   return {begin, begin + bytes};
 }
 
@@ -215,9 +220,10 @@ void Hdf5ReferenceReader::Reset(const FileSpec& file, std::uint32_t sample,
   }
 }
 
-std::uint64_t Hdf5ReferenceReader::MaxRequest(
-    std::uint64_t largest_file) const {
-  return std::max(hdf5::kNodeBytes, largest_file);
+// A chunk is never larger than its sample. Room for a sample is left with
+// chunks, too: files of others may have none.
+std::uint64_t Hdf5ReferenceReader::MaxRequest(const FileSpec& file) const {
+  return std::max({kSieve, hdf5::kNodeBytes, file.sample_bytes()});
 }
 
 core::Result<ReaderProgram::Next> Hdf5ReferenceReader::Step(
@@ -246,12 +252,14 @@ core::Result<ReaderProgram::Next> Hdf5ReferenceReader::Ask(
         fmt::format("expected {} bytes at offset {}, but the file has {}",
                     length, offset, size_));
   }
-  if (length > MaxRequest(plan_.file_bytes)) {
+  if (length > MaxRequest(file_)) {
     return core::Status(
         core::Code::kCorruption,
-        fmt::format("at offset {}: a read of {} bytes, but the whole file "
-                    "should have {}",
-                    offset, length, plan_.file_bytes));
+        fmt::format("at offset {}: a read of {} bytes, but samples should have "
+                    "{} ({} x {}); remedy: dataset.record_length_bytes as in "
+                    "the dataset",
+                    offset, length, file_.sample_bytes(), file_.rows,
+                    file_.columns));
   }
   stage_ = stage;
   at_ = offset;

@@ -26,8 +26,8 @@ class Hdf5Content final : public RangeContent {
   // Null: no comparison. Not owned.
   explicit Hdf5Content(PayloadSource* expect) : comparer_(expect) {}
   void Reset(const FileSpec& file, std::uint32_t sample) override;
-  std::uint64_t planned_bytes() const override { return plan_.file_bytes; }
-  Extent sample_extent() const override;
+  std::uint64_t FileBytes(const FileSpec& file) const override;
+  Extent ExtentOf(const FileSpec& file, std::uint32_t sample) const override;
   core::Status TakeSize(std::uint64_t size) override;
   core::Status Take(std::uint64_t offset,
                     std::span<const std::byte> bytes) override;
@@ -66,7 +66,7 @@ class Hdf5ReferenceReader final : public ReaderProgram {
   void Reset(const FileSpec& file, std::uint32_t sample,
              std::string_view name) override;
   core::Result<Next> Step(const Event& event) override;
-  std::uint64_t MaxRequest(std::uint64_t largest_file) const override;
+  std::uint64_t MaxRequest(const FileSpec& file) const override;
 
  private:
   enum class Stage : std::uint8_t {

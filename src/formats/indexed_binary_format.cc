@@ -17,25 +17,24 @@ class IndexedContent final : public RangeContent {
  public:
   explicit IndexedContent(PayloadSource* expect) : comparer_(expect) {}
 
-  void Reset(const FileSpec& file, std::uint32_t sample) override {
+  void Reset(const FileSpec& file, std::uint32_t /*sample*/) override {
     file_ = file;
-    sample_ = sample;
   }
-  std::uint64_t planned_bytes() const override {
-    return file_.sample_bytes() * file_.samples;
+  std::uint64_t FileBytes(const FileSpec& file) const override {
+    return file.sample_bytes() * file.samples;
   }
-  Extent sample_extent() const override {
-    const std::uint64_t begin = file_.sample_bytes() * sample_;
-    return {begin, begin + file_.sample_bytes()};
+  Extent ExtentOf(const FileSpec& file, std::uint32_t sample) const override {
+    const std::uint64_t begin = file.sample_bytes() * sample;
+    return {begin, begin + file.sample_bytes()};
   }
   core::Status TakeSize(std::uint64_t size) override {
-    if (size == planned_bytes()) {
+    if (size == FileBytes(file_)) {
       return {};
     }
     return {core::Code::kCorruption,
             fmt::format("expected a file of {} bytes ({} samples of {}), "
                         "found {}",
-                        planned_bytes(), file_.samples, file_.sample_bytes(),
+                        FileBytes(file_), file_.samples, file_.sample_bytes(),
                         size)};
   }
   core::Status Take(std::uint64_t offset,
@@ -45,16 +44,15 @@ class IndexedContent final : public RangeContent {
  private:
   PayloadComparer comparer_;
   FileSpec file_;
-  std::uint32_t sample_ = 0;
 };
 
 core::Status IndexedContent::Take(std::uint64_t offset,
                                   std::span<const std::byte> bytes) {
-  if (!comparer_.active() || offset >= planned_bytes()) {
+  if (!comparer_.active() || offset >= FileBytes(file_)) {
     return {};
   }
   bytes = bytes.first(
-      std::min<std::uint64_t>(bytes.size(), planned_bytes() - offset));
+      std::min<std::uint64_t>(bytes.size(), FileBytes(file_) - offset));
   while (!bytes.empty()) {
     const std::uint64_t within = offset % file_.sample_bytes();
     const std::span<const std::byte> piece = bytes.first(

@@ -18,12 +18,14 @@ void NpyContent::Reset(const FileSpec& file, std::uint32_t sample) {
   file_ = file;
   sample_ = sample;
   layout_ = {};
-  layout_.member_bytes = planned_bytes();
+  layout_.member_bytes = FileBytes(file);
   next_ = 0;
   gathered_ = 0;
 }
 
-std::uint64_t NpyContent::planned_bytes() const { return NpyFileBytes(file_); }
+std::uint64_t NpyContent::FileBytes(const FileSpec& file) const {
+  return NpyFileBytes(file);
+}
 
 core::Status NpyContent::TakeSize(std::uint64_t size) {
   if (size < kPrefixBytes) {
@@ -117,8 +119,10 @@ void NpyReferenceReader::Reset(const FileSpec& file, std::uint32_t sample,
   stage_ = Stage::kPrefix;
 }
 
-std::uint64_t NpyReferenceReader::MaxRequest(std::uint64_t largest_file) const {
-  return std::max(unit_, largest_file);
+std::uint64_t NpyReferenceReader::MaxRequest(const FileSpec& file) const {
+  // The first block is never part of the long read.
+  const std::uint64_t size = NpyFileBytes(file);
+  return std::max(unit_, (size - std::min(size, block_)) / block_ * block_);
 }
 
 std::uint64_t NpyReferenceReader::header_bytes() const {

@@ -25,8 +25,11 @@ class NpyContent final : public RangeContent {
   // Null: no comparison. Not owned.
   explicit NpyContent(PayloadSource* expect) : comparer_(expect) {}
   void Reset(const FileSpec& file, std::uint32_t sample) override;
-  std::uint64_t planned_bytes() const override;
-  Extent sample_extent() const override { return {0, planned_bytes()}; }
+  std::uint64_t FileBytes(const FileSpec& file) const override;
+  Extent ExtentOf(const FileSpec& file,
+                  std::uint32_t /*sample*/) const override {
+    return {0, FileBytes(file)};
+  }
   core::Status TakeSize(std::uint64_t size) override;
   // What was seen before is skipped.
   core::Status Take(std::uint64_t offset,
@@ -60,7 +63,7 @@ class NpyReferenceReader final : public ReaderProgram {
   void Reset(const FileSpec& file, std::uint32_t sample,
              std::string_view name) override;
   core::Result<Next> Step(const Event& event) override;
-  std::uint64_t MaxRequest(std::uint64_t largest_file) const override;
+  std::uint64_t MaxRequest(const FileSpec& file) const override;
 
  private:
   enum class Stage : std::uint8_t {

@@ -141,7 +141,7 @@ void NpzReferenceReader::Reset(const FileSpec& file, std::uint32_t sample,
   unzipped_ = delivered_ = 0;
 }
 
-std::uint64_t NpzReferenceReader::MaxRequest(std::uint64_t) const {
+std::uint64_t NpzReferenceReader::MaxRequest(const FileSpec&) const {
   return std::max<std::uint64_t>(options_.unit, kNumpyChunk);
 }
 

@@ -55,7 +55,7 @@ class NpzReferenceReader final : public ReaderProgram {
   void Reset(const FileSpec& file, std::uint32_t sample,
              std::string_view name) override;
   core::Result<Next> Step(const Event& event) override;
-  std::uint64_t MaxRequest(std::uint64_t largest_file) const override;
+  std::uint64_t MaxRequest(const FileSpec& file) const override;
 
  private:
   // The read of the file object that is under way, or was the last.

@@ -6,19 +6,12 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/pages.h"
 
 namespace stoker::formats {
-namespace {
 
-constexpr std::uint64_t kPage = 4096;  // what O_DIRECT needs at most
-
-std::uint64_t PagesDown(std::uint64_t offset) { return offset / kPage * kPage; }
-
-std::uint64_t PagesUp(std::uint64_t offset) {
-  return PagesDown(offset + kPage - 1);
-}
-
-}  // namespace
+using core::PagesDown;
+using core::PagesUp;
 
 core::Status CheckNotLarger(std::uint64_t found, std::uint64_t planned) {
   if (found <= planned) {
@@ -26,6 +19,17 @@ core::Status CheckNotLarger(std::uint64_t found, std::uint64_t planned) {
   }
   return {core::Code::kCorruption,
           fmt::format("expected a file of {} bytes, found {}", planned, found)};
+}
+
+core::Status CheckOneRead(std::uint64_t found, std::uint64_t size,
+                          bool direct) {
+  if (found == size) {
+    return {};
+  }
+  return {core::Code::kCorruption,
+          fmt::format("expected {} bytes at offset 0 from one {}read, as the "
+                      "file's size says, but it ends after {}",
+                      size, direct ? "direct " : "", found)};
 }
 
 core::Status EndsEarly(std::uint64_t offset, std::uint64_t wanted,
@@ -47,17 +51,26 @@ RangeReader::RangeReader(const ReaderOptions& options, RangeRule rule,
 void RangeReader::Reset(const FileSpec& file, std::uint32_t sample,
                         std::string_view name) {
   name_ = name;
+  file_ = file;
   sample_ = sample;
-  sample_bytes_ = file.sample_bytes();
   content_->Reset(file, sample);
 }
 
-std::uint64_t RangeReader::MaxRequest(std::uint64_t largest_file) const {
-  if (rule_ == RangeRule::kFileAtOnce ||
-      (rule_ == RangeRule::kSamplePages && request_ == 0)) {
-    return PagesUp(largest_file);
+std::uint64_t RangeReader::MaxRequest(const FileSpec& file) const {
+  if (rule_ == RangeRule::kFileAtOnce) {
+    return PagesUp(content_->FileBytes(file));
   }
-  return request_ == 0 ? largest_file : request_;
+  if (rule_ == RangeRule::kFile) {
+    // A larger file than planned is read, too, in requests.
+    return request_ == 0 ? content_->FileBytes(file) : request_;
+  }
+  const RangeContent::Extent extent = content_->ExtentOf(file, 0);
+  std::uint64_t bytes = extent.end - extent.begin;
+  if (rule_ == RangeRule::kSamplePages) {
+    // Wherever in a page it begins.
+    bytes = PagesUp(bytes + core::kPageBytes - 1);
+  }
+  return request_ == 0 ? bytes : std::min(bytes, request_);
 }
 
 bool RangeReader::reads_file() const {
@@ -87,11 +100,11 @@ core::Result<ReaderProgram::Next> RangeReader::Step(const Event& event) {
 
 core::Result<ReaderProgram::Next> RangeReader::TakeSize(std::uint64_t size) {
   if (blind_) {
-    return BeginFile(content_->planned_bytes());
+    return BeginFile(content_->FileBytes(file_));
   }
   core::Status status = content_->TakeSize(size);
   if (status.ok() && (request_ == 0 || rule_ == RangeRule::kFileAtOnce)) {
-    status = CheckNotLarger(size, content_->planned_bytes());
+    status = CheckNotLarger(size, content_->FileBytes(file_));
   }
   if (!status.ok()) {
     return status.WithContext(name_);
@@ -108,7 +121,7 @@ ReaderProgram::Next RangeReader::BeginFile(std::uint64_t size) {
 }
 
 ReaderProgram::Next RangeReader::BeginSample() {
-  const RangeContent::Extent extent = content_->sample_extent();
+  const RangeContent::Extent extent = content_->ExtentOf(file_, sample_);
   const bool pages = rule_ == RangeRule::kSamplePages;
   at_ = pages ? PagesDown(extent.begin) : extent.begin;
   needed_end_ = extent.end;
@@ -127,12 +140,8 @@ ReaderProgram::Next RangeReader::Ask() {
 }
 
 core::Status RangeReader::TakeBytes(std::span<const std::byte> bytes) {
-  if (rule_ == RangeRule::kFileAtOnce && bytes.size() != needed_end_) {
-    return {core::Code::kIoError,
-            fmt::format("one direct read of {} bytes gave {}, but the file "
-                        "has {}; the reference's direct reader needs the whole "
-                        "file from one read",
-                        asked_, bytes.size(), needed_end_)};
+  if (rule_ == RangeRule::kFileAtOnce) {
+    STOKER_TRY(CheckOneRead(bytes.size(), needed_end_, /*direct=*/true));
   }
   const std::uint64_t needed =
       std::min(asked_, needed_end_ - std::min(needed_end_, at_));
@@ -143,7 +152,7 @@ core::Status RangeReader::TakeBytes(std::span<const std::byte> bytes) {
 }
 
 core::Result<ReaderProgram::Next> RangeReader::Deliver() {
-  std::uint64_t payload = sample_bytes_;
+  std::uint64_t payload = file_.sample_bytes();
   if (!blind_) {
     const core::Result<std::uint64_t> finished = content_->Finish();
     if (!finished.ok()) {

@@ -23,7 +23,7 @@ enum class RangeRule : std::uint8_t {
 };
 
 // Looks at the bytes of one visit. Where storage has no real data only Reset,
-// planned_bytes and sample_extent are called.
+// FileBytes and ExtentOf are called.
 class RangeContent {
  public:
   struct Extent {
@@ -33,10 +33,11 @@ class RangeContent {
 
   virtual ~RangeContent() = default;
   virtual void Reset(const FileSpec& file, std::uint32_t sample) = 0;
-  // Bytes of the file, by its spec.
-  virtual std::uint64_t planned_bytes() const = 0;
-  // What must be read for the sample alone, by the spec. Never empty.
-  virtual Extent sample_extent() const = 0;
+  // Bytes of a file with this spec. Neither this nor the next depends on Reset.
+  virtual std::uint64_t FileBytes(const FileSpec& file) const = 0;
+  // What must be read for a sample alone: never empty, and equally long for all
+  // samples of a file.
+  virtual Extent ExtentOf(const FileSpec& file, std::uint32_t sample) const = 0;
   // The whole file will be read, and has `size` bytes.
   virtual core::Status TakeSize(std::uint64_t size) = 0;
   // `bytes` of the file at `offset`, where the last ones ended.
@@ -56,7 +57,7 @@ class RangeReader final : public ReaderProgram {
   void Reset(const FileSpec& file, std::uint32_t sample,
              std::string_view name) override;
   core::Result<Next> Step(const Event& event) override;
-  std::uint64_t MaxRequest(std::uint64_t largest_file) const override;
+  std::uint64_t MaxRequest(const FileSpec& file) const override;
 
  private:
   bool reads_file() const;
@@ -72,9 +73,9 @@ class RangeReader final : public ReaderProgram {
   std::uint64_t request_;
   std::unique_ptr<RangeContent> content_;
   std::string_view name_;
+  FileSpec file_;
   std::uint32_t sample_ = 0;
-  std::uint64_t sample_bytes_ = 0;  // by the spec
-  std::uint64_t at_ = 0;            // of the request under way
+  std::uint64_t at_ = 0;  // of the request under way
   std::uint64_t asked_ = 0;
   std::uint64_t needed_end_ = 0;  // bytes up to here must be there
   std::uint64_t end_ = 0;         // and up to here are asked for
@@ -87,6 +88,10 @@ std::unique_ptr<ReaderProgram> NewRangeReader(
 // kCorruption where a file has more bytes than its spec says; requests as large
 // as that file would not fit the buffers.
 core::Status CheckNotLarger(std::uint64_t found, std::uint64_t planned);
+
+// kCorruption where one read of a whole file, whose size was asked for, gave
+// another number of bytes.
+core::Status CheckOneRead(std::uint64_t found, std::uint64_t size, bool direct);
 
 // kCorruption: `found` bytes arrived at `offset` where `wanted` must be.
 core::Status EndsEarly(std::uint64_t offset, std::uint64_t wanted,

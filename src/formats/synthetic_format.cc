@@ -21,7 +21,7 @@ class SyntheticReader final : public ReaderProgram {
     }
     return Next{.kind = Next::Kind::kFileDone};
   }
-  std::uint64_t MaxRequest(std::uint64_t) const override { return 0; }
+  std::uint64_t MaxRequest(const FileSpec&) const override { return 0; }
 
  private:
   std::uint64_t bytes_ = 0;

@@ -30,8 +30,11 @@ bool TfrecordReader::one_read() const {
   return options_.request == 0 && !one_record();
 }
 
-std::uint64_t TfrecordReader::MaxRequest(std::uint64_t largest_file) const {
-  return options_.request > 0 ? options_.request : largest_file;
+std::uint64_t TfrecordReader::MaxRequest(const FileSpec& file) const {
+  if (options_.request > 0) {
+    return options_.request;
+  }
+  return TfrecordBytes(file) * (one_record() ? 1 : file.samples);
 }
 
 void TfrecordReader::Reset(const FileSpec& file, std::uint32_t sample,

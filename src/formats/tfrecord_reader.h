@@ -31,7 +31,7 @@ class TfrecordReader final : public ReaderProgram {
   void Reset(const FileSpec& file, std::uint32_t sample,
              std::string_view name) override;
   core::Result<Next> Step(const Event& event) override;
-  std::uint64_t MaxRequest(std::uint64_t largest_file) const override;
+  std::uint64_t MaxRequest(const FileSpec& file) const override;
 
  private:
   // The part of a record that comes next.

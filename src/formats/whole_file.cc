@@ -1,23 +1,12 @@
 #include "formats/whole_file.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
+#include "core/pages.h"
 #include "formats/range_reader.h"
 
 namespace stoker::formats {
-namespace {
-
-constexpr std::uint64_t kDirectAlign = 4096;
-
-std::uint64_t RoundUp(std::uint64_t bytes) {
-  return (bytes + kDirectAlign - 1) / kDirectAlign * kDirectAlign;
-}
-
-}  // namespace
-
 WholeFileReader::WholeFileReader(const ReaderOptions& options,
                                  const Format& format,
                                  std::uint64_t reference_max,
@@ -43,17 +32,17 @@ void WholeFileReader::Reset(const FileSpec& file, std::uint32_t sample,
   begun_ = content_->Begin(file, sample, planned_);
 }
 
-std::uint64_t WholeFileReader::MaxRequest(std::uint64_t largest_file) const {
+std::uint64_t WholeFileReader::MaxRequest(const FileSpec& file) const {
   switch (options_.style) {
     case Style::kReference:
       return reference_max_;
     case Style::kDirect:
-      return RoundUp(largest_file);
+      return core::PagesUp(format_.FileBytes(file));
     case Style::kLarge:
     case Style::kSample:
       break;
   }
-  return options_.request > 0 ? options_.request : largest_file;
+  return options_.request > 0 ? options_.request : format_.FileBytes(file);
 }
 
 bool WholeFileReader::needs_size() const {
@@ -120,25 +109,19 @@ core::Result<ReaderProgram::Next> WholeFileReader::TakeSize(
   if (size_ == 0) {
     return End(0);
   }
-  return Read(0, options_.style == Style::kDirect ? RoundUp(size_) : size_);
+  return Read(0,
+              options_.style == Style::kDirect ? core::PagesUp(size_) : size_);
 }
 
 core::Result<ReaderProgram::Next> WholeFileReader::TakeWhole(
     std::span<const std::byte> bytes) {
-  const std::uint64_t arrived = Arrived(bytes);
-  const bool direct = options_.style == Style::kDirect;
-  if (arrived < size_ || (direct && arrived != size_)) {
-    return core::Status(
-        core::Code::kCorruption,
-        fmt::format("{}: expected {} bytes at offset 0 from one {}read, as the "
-                    "file's size says, but it ends after {}",
-                    name_, size_, direct ? "direct " : "", arrived));
+  core::Status status =
+      CheckOneRead(Arrived(bytes), size_, options_.style == Style::kDirect);
+  if (status.ok() && !options_.blind) {
+    status = content_->Take(0, bytes);
   }
-  if (!options_.blind) {
-    const core::Status status = content_->Take(0, bytes);
-    if (!status.ok()) {
-      return status.WithContext(name_);
-    }
+  if (!status.ok()) {
+    return status.WithContext(name_);
   }
   return End(size_);
 }

@@ -14,13 +14,6 @@ dataset::SpecSource SpecSourceOf(const GeneratePlan& plan) {
           .chunk_edge = plan.chunk_edge};
 }
 
-formats::FileSpec SpecOf(const GeneratePlan& plan,
-                         const dataset::Shapes& shapes, std::uint64_t index) {
-  dataset::SpecSource source = SpecSourceOf(plan);
-  source.shapes = &shapes;
-  return dataset::FileSpecOf(source, index);
-}
-
 std::uint64_t StoredBytes(const formats::Format& format,
                           const formats::FileSpec& spec) {
   std::uint64_t bytes = format.FileBytes(spec);

@@ -39,11 +39,6 @@ struct GeneratePlan {
 // `shapes` null.
 dataset::SpecSource SpecSourceOf(const GeneratePlan& plan);
 
-// FileSpec of a file (generation index: train files, then eval files) under
-// `content.distinct`. `shapes` covers both sets.
-formats::FileSpec SpecOf(const GeneratePlan& plan,
-                         const dataset::Shapes& shapes, std::uint64_t index);
-
 // What Generate will write as the manifest, hash included. Goes over all
 // contents where sizes vary, but stores nothing.
 dataset::Manifest ManifestOf(const GeneratePlan& plan);

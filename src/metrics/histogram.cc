@@ -49,15 +49,6 @@ void Histogram::Add(std::int64_t value) {
   ++count_;
 }
 
-void Histogram::Merge(const Histogram& other) {
-  if (other.count_ == 0) return;
-  for (std::size_t i = 0; i < kBuckets; ++i) counts_[i] += other.counts_[i];
-  smallest_ =
-      count_ == 0 ? other.smallest_ : std::min(smallest_, other.smallest_);
-  largest_ = std::max(largest_, other.largest_);
-  count_ += other.count_;
-}
-
 std::int64_t Histogram::Quantile(double fraction) const {
   if (count_ == 0) return 0;
   const double wanted = std::ceil(fraction * static_cast<double>(count_));

@@ -10,7 +10,7 @@ namespace stoker::metrics {
 
 // Log-linear: each power of two is divided into 64 buckets, values below 128
 // have one each. Takes 29 KiB whatever is added; a quantile is off by 0.8 % of
-// its value at most. Histograms merge without loss. Not thread-safe.
+// its value at most. Not thread-safe.
 class Histogram {
  public:
   struct Bucket {
@@ -23,7 +23,6 @@ class Histogram {
 
   // Below 0 counts as 0.
   void Add(std::int64_t value);
-  void Merge(const Histogram& other);
 
   std::uint64_t count() const { return count_; }
   // Exact; 0 of nothing.

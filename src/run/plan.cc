@@ -84,11 +84,6 @@ Status CheckReader(const config::ReaderConfig& reader, const RunPlan& plan) {
         "have one); remedy: leave it off, or reader.loader_model=lean",
         plan.format->name()));
   }
-  if (lean && !plan.format->Supports(Style::kSample)) {
-    return Invalid(fmt::format(
-        "reader.loader_model=lean: single samples of {} cannot be asked for",
-        plan.format->name()));
-  }
   constexpr std::int64_t kBlock = 4096;
   if (reader.request_bytes % kBlock != 0) {
     return Invalid(
@@ -334,19 +329,21 @@ dataset::SizeModel LargestOf(const dataset::SizeModel& sizes,
 }  // namespace
 
 core::Result<std::uint64_t> LoaderBytesPerRank(
-    const config::LoadedConfig& config) {
+    const config::LoadedConfig& config, std::uint64_t ranks) {
   const WorkloadConfig& workload = config.workload;
   RunPlan plan;
   STOKER_ASSIGN(plan.format, formats::FindFormat(workload.dataset.format));
   STOKER_ASSIGN(plan.model,
                 emulator::FindLoaderModel(workload.reader.loader_model));
   plan.shape = ShapeOf(workload, plan.model, *plan.format);
-  plan.train.batch_size =
-      static_cast<std::uint64_t>(workload.reader.batch_size);
+  plan.train = OrderOf(
+      workload.dataset.num_files_train, workload.dataset.num_samples_per_file,
+      workload.reader.batch_size, static_cast<std::uint32_t>(ranks));
+  plan.steps = dataset::StepsPerEpoch(plan.train, -1);
   plan.sizes = {.record_length = workload.dataset.record_length_bytes,
                 .stdev = workload.dataset.record_length_bytes_stdev,
                 .resize = workload.dataset.record_length_bytes_resize};
-  // Buffers of whole files are as long as the largest, which stands for all.
+  // The largest file stands for all.
   const dataset::Shapes shapes = dataset::Shapes::Make(
       LargestOf(plan.sizes, workload.dataset.num_files_train), 1);
   emulator::LoaderData data;
@@ -358,11 +355,12 @@ core::Result<std::uint64_t> LoaderBytesPerRank(
                 .nominal_edge = dataset::NominalEdge(plan.sizes),
                 .record_bytes = dataset::RecordBytes(plan.sizes),
                 .chunk_edge = ChunkEdgeOf(workload.dataset)};
-  plan.train.files = shapes.files();
   data.returned_bytes = dataset::ReturnedBytes(plan.sizes);
   return emulator::PoolBytes(plan.shape, data,
                              TrainLoaderOptions(config, plan, {}),
-                             storage::ReadLimits{});
+                             storage::ReadLimits{}) +
+         dataset::Shapes::TableBytes(plan.sizes,
+                                     {.train_files = plan.train.files});
 }
 
 emulator::TimeSource MakeTimeSource(const config::LoadedConfig& config,

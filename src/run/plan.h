@@ -60,10 +60,11 @@ emulator::LoaderOptions EvalLoaderOptions(const config::LoadedConfig& config,
                                           const RunPlan& plan,
                                           const RankSeat& seat);
 
-// Memory a rank's training loader will take on local files, whatever the
-// dataset's size; with reader.odirect the largest of its files counts.
+// Memory one of `ranks` takes for training on local files: its loader's, and
+// the sizes of the files where they vary. Requests count as if all files were
+// as large as the largest.
 core::Result<std::uint64_t> LoaderBytesPerRank(
-    const config::LoadedConfig& config);
+    const config::LoadedConfig& config, std::uint64_t ranks);
 
 // Draws of `spec` for a rank; `purpose` keeps a rank's streams apart. With
 // --compat v2.0 all ranks draw alike where the reference's do.

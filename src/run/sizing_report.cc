@@ -20,14 +20,16 @@ core::Result<std::string> DescribeDemand(const config::LoadedConfig& config,
   const config::WorkloadConfig& workload = config.workload;
   const rules::HostDemand demand =
       rules::DemandPerHost(workload, accelerators, hosts);
-  STOKER_ASSIGN(const std::uint64_t loader_bytes, LoaderBytesPerRank(config));
+  STOKER_ASSIGN(
+      const std::uint64_t loader_bytes,
+      LoaderBytesPerRank(config, static_cast<std::uint64_t>(accelerators)));
   return fmt::format(
       "Each host ({} accelerators) will ask of its storage:\n"
       "  {:.2f} GiB/s while no accelerator waits, {:.2f} GiB/s at the "
       "utilisation floor of {:.0f} %\n"
       "  {:.1f} samples/s, {:.1f} files opened per second\n"
-      "  {:.2f} GiB of memory for batches read ahead (the page cache comes on "
-      "top)\n",
+      "  {:.2f} GiB of memory for request buffers, batches read ahead and "
+      "tables (the page cache comes on top)\n",
       demand.accelerators, Gib(demand.bytes_per_second),
       Gib(demand.floor_bytes_per_second), workload.metric.au * 100,
       demand.samples_per_second, demand.opens_per_second,

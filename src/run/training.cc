@@ -235,12 +235,14 @@ class Training final : private emulator::LoopObserver {
     return log_->Warning(Wall(), text);
   }
 
+  // Memory this rank has taken for reading.
+  std::uint64_t PoolBytes() const {
+    return dataset_.shapes.table_bytes() + train_loader_->pool_bytes() +
+           (eval_loader_ != nullptr ? eval_loader_->pool_bytes() : 0);
+  }
+
   void Announce() {
-    std::uint64_t pool = train_loader_->pool_bytes();
-    if (eval_loader_ != nullptr) {
-      pool += eval_loader_->pool_bytes();
-    }
-    context_.console->Info(internal::StartEvent(facts_, pool));
+    context_.console->Info(internal::StartEvent(facts_, PoolBytes()));
     context_.console->RestartProgress();
   }
 
@@ -366,11 +368,10 @@ class Training final : private emulator::LoopObserver {
     metrics::RankFacts rank_facts;
     rank_facts.rank = rank();
     rank_facts.op_stream_hash = train_loader_->op_stream_hash();
-    rank_facts.pool_bytes = train_loader_->pool_bytes();
+    rank_facts.pool_bytes = PoolBytes();
     if (eval_loader_ != nullptr) {
       rank_facts.op_stream_hash = core::StreamKey(
           rank_facts.op_stream_hash, eval_loader_->op_stream_hash());
-      rank_facts.pool_bytes += eval_loader_->pool_bytes();
     }
     rank_facts.engine = train_loader_->engine();
     rank_facts.anchor = anchor_;

@@ -150,6 +150,19 @@ TEST(Shapes, WithDistinctAreThoseOfTheContents) {
   EXPECT_EQ(linked.SumBytes(0, 20), 5 * all.SumBytes(0, 4));
 }
 
+TEST(Shapes, TakeEightBytesForEachContentInUseWhereSizesVary) {
+  const ShapeSets sets{
+      .train_files = 20, .valid_files = 10, .distinct = 4, .train_used = 3};
+  // 3 of the train set, 4 of the other.
+  EXPECT_EQ(Shapes::TableBytes(kCosmoflow, sets), 7U * 8);
+  EXPECT_EQ(Shapes::Make(kCosmoflow, sets).table_bytes(), 7U * 8);
+  EXPECT_TRUE(Shapes::Make(kCosmoflow, sets).vary());
+  const SizeModel alike{.record_length = 1000};
+  EXPECT_EQ(Shapes::TableBytes(alike, sets), 0U);
+  EXPECT_EQ(Shapes::Make(alike, sets).table_bytes(), 0U);
+  EXPECT_FALSE(Shapes::Make(alike, sets).vary());
+}
+
 TEST(RecordBytes, AreTheWholePartWhereAllFilesAreAlike) {
   EXPECT_EQ(RecordBytes({.record_length = 114660.07}), 114660U);
   EXPECT_EQ(RecordBytes({.record_length = 1000, .stdev = 1}), 0U);

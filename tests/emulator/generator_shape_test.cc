@@ -83,6 +83,20 @@ TEST_F(GeneratorShape, TheSeedStaysWhereItDoesNotChangeByEpoch) {
   }
 }
 
+TEST_F(GeneratorShape, ListsOfShuffledFilesAndSamplesCountAsMemory) {
+  // 10 files of the set and the rank's 5 samples, 4 bytes each.
+  Scene scene = GeneratorScene(10, 2);
+  scene.ranks = 2;
+  const std::uint64_t plain =
+      Stage(scene, "null:", clock_).Make()->pool_bytes();
+  scene.options.shuffle_files = true;
+  scene.options.shuffle_samples = true;
+  Stage stage(scene, "null:", clock_);
+  EXPECT_EQ(stage.Make()->pool_bytes(), plain + 4 * (10 + 5));
+  EXPECT_EQ(PoolBytes(scene.shape, stage.Data(), stage.Options(), {}),
+            plain + 4 * (10 + 5));
+}
+
 TEST_F(GeneratorShape, ShuffledRanksShareOutTheFiles) {
   Files all;
   for (std::uint64_t rank = 0; rank < 2; ++rank) {

@@ -191,6 +191,22 @@ TEST_F(RecordPipeline, ARankWithoutAWholeBatchIsRefused) {
               ::testing::HasSubstr("rank 1 has 2 records"));
 }
 
+TEST_F(RecordPipeline, ListsOfRecordsCountAsMemory) {
+  // Six lanes with a request buffer and 3 records each; 3 batches of 4 ahead
+  // and one more; 24 bytes a record, 100 a tensor.
+  Scene scene = RecordScene(20, 100, 2);
+  scene.batch = 4;
+  const std::uint64_t buffer = (kFramed + 4095) / 4096 * 4096;
+  const std::uint64_t plain = 6 * buffer + 4 * 4 * 100 + (4 * 4 + 6 * 3) * 24;
+  EXPECT_EQ(Stage(scene, "null:", clock_).Make()->pool_bytes(), plain);
+  scene.options.shuffle_samples = true;
+  scene.options.shuffle_size = 1000;
+  Stage stage(scene, "null:", clock_);
+  EXPECT_EQ(stage.Make()->pool_bytes(), plain + 1000 * 24);
+  EXPECT_EQ(PoolBytes(scene.shape, stage.Data(), stage.Options(), {}),
+            plain + 1000 * 24);
+}
+
 TEST_F(RecordPipeline, SlowestReadAndBytesAreThoseOfTheEpoch) {
   Scene scene = RecordScene(2, 2, 1);
   Stage stage(scene, "fault:?nth=0&delay=3ms,null:", clock_);

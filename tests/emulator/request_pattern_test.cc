@@ -52,6 +52,23 @@ void ExpectRequests(const Scene& scene, const std::vector<Seen>& expected) {
   }
 }
 
+TEST(IndexedBinaryRequests, AreEachIndexInOneAndEachSampleInOne) {
+  // 600 samples of 4096 bytes: an index of 4800 is longer than a sample.
+  auto format = formats::FindFormat("indexed_binary");
+  ASSERT_TRUE(format.ok());
+  Scene scene{.files = 1,
+              .samples_per_file = 600,
+              .batch = 600,
+              .sizes = {.record_length = 4096},
+              .format = format.value()};
+  std::vector<Seen> expected{Size(4800), Read(0, 4800, 4800), Size(4800),
+                             Read(0, 4800, 4800)};
+  for (std::uint64_t sample = 0; sample < 600; ++sample) {
+    expected.push_back(Read(sample * 4096, 4096, 4096));
+  }
+  ExpectRequests(scene, expected);
+}
+
 TEST(NpzRequests, AreThoseOfNumpy) {
   // 775 × 775 bytes in a file of 601,123, with a buffer of 4096 bytes (the
   // block size that the folder for temporary files is taken to have).

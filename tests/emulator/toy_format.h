@@ -61,9 +61,9 @@ class ToyReader final : public formats::ReaderProgram {
     return Next{.kind = Next::Kind::kRead, .offset = next_, .length = asked_};
   }
 
-  std::uint64_t MaxRequest(std::uint64_t largest_file) const override {
+  std::uint64_t MaxRequest(const formats::FileSpec& file) const override {
     return options_.style == formats::ReaderOptions::Style::kDirect
-               ? (largest_file + 4095) / 4096 * 4096
+               ? (file.samples * file.sample_bytes() + 4095) / 4096 * 4096
                : options_.request;
   }
 

@@ -140,7 +140,7 @@ inline Trace Visit(formats::ReaderProgram& program,
       case Next::Kind::kRead: {
         const std::uint64_t offset = next.value().offset;
         const std::uint64_t length = next.value().length;
-        STOKER_CHECK(size == 0 || length <= program.MaxRequest(size));
+        STOKER_CHECK(length <= program.MaxRequest(spec));
         const std::uint64_t got =
             std::min(length, size - std::min(size, offset));
         File fresh(got);

@@ -83,7 +83,9 @@ TEST(NpzContent, DirectStyleIsTheSizeAndOneReadRoundedUpToPages) {
   EXPECT_EQ(trace.size_queries, 1);
   EXPECT_EQ(trace.reads_before_size, 0U);
   EXPECT_EQ(trace.reads, (std::vector<Read>{{0, 4096, file.size()}}));
-  EXPECT_EQ(format.NewReader({.style = Style::kDirect})->MaxRequest(4097),
+  // 4097 bytes: 490, 8 for the one sample, and 3599 = 59 * 61.
+  EXPECT_EQ(format.NewReader({.style = Style::kDirect})
+                ->MaxRequest({.rows = 59, .columns = 61}),
             8192U);
 }
 

@@ -60,10 +60,25 @@ TEST(RangeReader, RequestsFitTheBuffersPromised) {
       const auto reader =
           kFormat.NewReader({.style = style, .request = request});
       for (const Read& read : Reads(style, request, 4)) {
-        EXPECT_LE(read.asked, reader->MaxRequest(50'000));
+        EXPECT_LE(read.asked, reader->MaxRequest(kSpec));
       }
     }
   }
+}
+
+TEST(RangeReader, ARequestForOneOfManySamplesIsNoLongerThanTheSample) {
+  constexpr std::uint64_t kMiB = 1U << 20;
+  const FileSpec spec{.samples = 1000, .rows = 1024, .columns = 1024};
+  const IndexedBinaryFormat mapped(/*mapped=*/true);
+  const Hdf5Format hdf5;
+  EXPECT_EQ(kFormat.NewReader({})->MaxRequest(spec), kMiB);
+  EXPECT_EQ(mapped.NewReader({})->MaxRequest(spec), 256U << 10);
+  EXPECT_EQ(hdf5.NewReader({})->MaxRequest(spec), kMiB);
+  // A sample of whole pages may begin within one.
+  const ReaderOptions whole{.style = Style::kSample, .request = 0};
+  EXPECT_EQ(kFormat.NewReader(whole)->MaxRequest(spec), kMiB + 4096);
+  const ReaderOptions pieces{.style = Style::kSample, .request = 2U << 20};
+  EXPECT_EQ(hdf5.NewReader(pieces)->MaxRequest(spec), kMiB + 4096);
 }
 
 TEST(RangeReader, WithoutDataTheRequestsAreTheSame) {

@@ -54,16 +54,18 @@ TEST(ManifestOf, CountsTheNamesOfEveryContent) {
                  3 * shapes.at(2).bytes()));
 }
 
-TEST(SpecOf, RepeatsShapesWithDistinct) {
+TEST(SpecSourceOf, RepeatsShapesWithDistinct) {
   GeneratePlan plan = SmallPlan();
   plan.sizes.stdev = 10;
   plan.content.distinct = 3;
   const dataset::Shapes shapes = ShapesOf(plan);
-  EXPECT_EQ(SpecOf(plan, shapes, 8).index, 2U);
-  EXPECT_EQ(SpecOf(plan, shapes, 8).rows, shapes.at(2).rows);
-  EXPECT_EQ(SpecOf(plan, shapes, 14).index, 11U);
-  EXPECT_EQ(SpecOf(plan, shapes, 14).samples, 2U);
-  EXPECT_EQ(SpecOf(plan, shapes, 14).nominal_edge, 4U);
+  dataset::SpecSource source = SpecSourceOf(plan);
+  source.shapes = &shapes;
+  EXPECT_EQ(FileSpecOf(source, 8).index, 2U);
+  EXPECT_EQ(FileSpecOf(source, 8).rows, shapes.at(2).rows);
+  EXPECT_EQ(FileSpecOf(source, 14).index, 11U);
+  EXPECT_EQ(FileSpecOf(source, 14).samples, 2U);
+  EXPECT_EQ(FileSpecOf(source, 14).nominal_edge, 4U);
 }
 
 }  // namespace

@@ -79,39 +79,6 @@ TEST(Histogram, BucketsAreAscendingWithoutGapsBetweenNeighbours) {
   EXPECT_GE(next, 5000);
 }
 
-TEST(Histogram, MergedIsAsIfAllHadBeenAddedToOne) {
-  Histogram first;
-  Histogram second;
-  Histogram both;
-  std::mt19937_64 random(11);
-  for (int i = 0; i < 1000; ++i) {
-    const auto value = static_cast<std::int64_t>(random() >> 20);
-    (i % 3 == 0 ? first : second).Add(value);
-    both.Add(value);
-  }
-  first.Merge(second);
-  first.Merge(Histogram());
-  EXPECT_EQ(first.count(), both.count());
-  EXPECT_EQ(first.smallest(), both.smallest());
-  EXPECT_EQ(first.largest(), both.largest());
-  const auto merged = first.Buckets();
-  const auto expected = both.Buckets();
-  ASSERT_EQ(merged.size(), expected.size());
-  for (std::size_t i = 0; i < merged.size(); ++i) {
-    EXPECT_EQ(merged[i].lowest, expected[i].lowest);
-    EXPECT_EQ(merged[i].count, expected[i].count);
-  }
-}
-
-TEST(Histogram, MergingIntoAnEmptyOneKeepsTheSmallest) {
-  Histogram empty;
-  Histogram one;
-  one.Add(1000);
-  empty.Merge(one);
-  EXPECT_EQ(empty.smallest(), 1000);
-  EXPECT_EQ(empty.Quantile(0.5), 1000);
-}
-
 TEST(Histogram, OfNothingIsZero) {
   const Histogram histogram;
   EXPECT_EQ(histogram.count(), 0U);

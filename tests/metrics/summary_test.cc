@@ -132,11 +132,27 @@ TEST(Summarise, CpuTimeIsSplitIntoReadingCheckingAndTheRest) {
   EXPECT_EQ(summary.cpu.reading, Millis(2800));
 }
 
-TEST(SplitCpu, ReadingIsNeverBelowZero) {
+TEST(SplitCpu, TheClocksTimeOfCheckingCountsAsFarAsTheProcessHadIt) {
+  // 10 ms in all, 4 of the main thread: 7 ms by the clock hold 6 at most.
   const CpuSplit split = SplitCpu(Millis(10), Millis(4), Millis(7));
   EXPECT_EQ(split.reading, Millis(0));
-  EXPECT_EQ(split.checking, Millis(7));
+  EXPECT_EQ(split.checking, Millis(6));
   EXPECT_EQ(split.rest, Millis(4));
+}
+
+TEST(SplitCpu, ThePartsAddUpToTheProcessAndNoneIsBelowZero) {
+  for (const int process : {0, 10}) {
+    for (const int main : {-1, 0, 4, 10, 11}) {
+      for (const int checking : {-1, 0, 3, 6, 7, 100}) {
+        const CpuSplit split =
+            SplitCpu(Millis(process), Millis(main), Millis(checking));
+        EXPECT_EQ(split.reading + split.checking + split.rest, Millis(process));
+        EXPECT_GE(split.reading, Millis(0));
+        EXPECT_GE(split.checking, Millis(0));
+        EXPECT_GE(split.rest, Millis(0));
+      }
+    }
+  }
 }
 
 TEST(Summarise, LongestLoadsAreTheHistograms) {

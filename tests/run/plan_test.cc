@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "tests/run/support.h"
 
@@ -349,32 +350,71 @@ TEST(DescribeTime, NamesTheDistribution) {
   EXPECT_EQ(DescribeTime({.kind = Kind::kPoisson, .lam = 4}), "poisson(lam 4)");
 }
 
+// What one of two ranks takes.
+std::uint64_t RankBytes(const std::string& workload,
+                        const std::vector<std::string>& overrides) {
+  const auto bytes = LoaderBytesPerRank(Workload(workload, overrides), 2);
+  EXPECT_TRUE(bytes.ok()) << bytes.status().ToString();
+  return bytes.ok() ? bytes.value() : 0;
+}
+
 TEST(LoaderBytesPerRank, HoldsTheLargestFileInEachLaneWithDirectReads) {
   // The largest of the first 168 samples of unet3d has 301.6 MB, as numpy draws
   // them; one lane more or less is one such buffer and a batch of tensors.
-  const auto two = LoaderBytesPerRank(Workload(
-      "unet3d_h100", {"reader.read_threads=2", "reader.odirect=true"}));
-  const auto three = LoaderBytesPerRank(Workload(
-      "unet3d_h100", {"reader.read_threads=3", "reader.odirect=true"}));
+  const std::uint64_t two = RankBytes(
+      "unet3d_h100", {"reader.read_threads=2", "reader.odirect=true"});
+  const std::uint64_t three = RankBytes(
+      "unet3d_h100", {"reader.read_threads=3", "reader.odirect=true"});
 
-  ASSERT_TRUE(two.ok() && three.ok());
-  EXPECT_NEAR(static_cast<double>(three.value() - two.value()),
-              301601979.0 + 7.0 * 1448 * 1448, 1e6);
+  EXPECT_NEAR(static_cast<double>(three - two), 301601979.0 + 7.0 * 1448 * 1448,
+              1e6);
 }
 
-TEST(LoaderBytesPerRank, GrowsWithLanesAndDoesNotDependOnTheDataset) {
-  const auto few =
-      LoaderBytesPerRank(Workload("unet3d_h100", {"reader.read_threads=2"}));
-  const auto many =
-      LoaderBytesPerRank(Workload("unet3d_h100", {"reader.read_threads=8"}));
-  const auto larger = LoaderBytesPerRank(
-      Workload("unet3d_h100",
-               {"reader.read_threads=2", "dataset.num_files_train=100000"}));
+TEST(LoaderBytesPerRank, GrowsWithLanesAndBy8BytesAFileWhereSizesVary) {
+  const std::uint64_t few = RankBytes("unet3d_h100", {"reader.read_threads=2"});
+  const std::uint64_t many =
+      RankBytes("unet3d_h100", {"reader.read_threads=8"});
+  const std::uint64_t larger =
+      RankBytes("unet3d_h100",
+                {"reader.read_threads=2", "dataset.num_files_train=100000"});
 
-  ASSERT_TRUE(few.ok() && many.ok() && larger.ok());
-  EXPECT_EQ(larger.value(), few.value());
+  EXPECT_EQ(larger, few + (100'000 - 168) * 8U);
   // A batch of 7 tensors for each further lane at least.
-  EXPECT_GT(many.value(), few.value() + 6ULL * 7 * 1448 * 1448);
+  EXPECT_GT(many, few + 6ULL * 7 * 1448 * 1448);
+}
+
+TEST(LoaderBytesPerRank, AFileOfManySamplesTakesNoMoreThanItsSample) {
+  // 1 MiB samples, 1000 a file, batch 4, one lane: one sample (mapped: a
+  // request of 256 KiB), two batches ahead and one being computed.
+  constexpr std::uint64_t kSample = 1U << 20;
+  for (const std::string format :
+       {"indexed_binary", "mmap_indexed_binary", "hdf5"}) {
+    const std::uint64_t buffer =
+        format == "mmap_indexed_binary" ? 256U << 10 : kSample;
+    EXPECT_EQ(
+        RankBytes(
+            "unet3d_h100",
+            {"dataset.format=" + format, "dataset.record_length_bytes=1048576",
+             "dataset.record_length_bytes_stdev=0",
+             "dataset.record_length_bytes_resize=1048576",
+             "dataset.num_samples_per_file=1000", "reader.batch_size=4",
+             "reader.read_threads=1", "reader.prefetch_size=2"}),
+        buffer + (2 + 1) * 4 * kSample)
+        << format;
+  }
+}
+
+TEST(LoaderBytesPerRank, CountsTheListsOfShuffledFilesAndSamples) {
+  // tensorflow over npz: 1000 files for all ranks, 1000 / 3 / 2 = 166 batches
+  // of 3 samples for each of two; 4 bytes each.
+  const std::vector<std::string> shuffled = {
+      "framework=tensorflow", "reader.data_loader=tensorflow",
+      "dataset.num_files_train=1000", "reader.batch_size=3"};
+  std::vector<std::string> plain = shuffled;
+  plain.emplace_back("reader.file_shuffle=off");
+  plain.emplace_back("reader.sample_shuffle=off");
+  EXPECT_EQ(RankBytes("unet3d_h100", shuffled),
+            RankBytes("unet3d_h100", plain) + 4 * (1000 + 166 * 3));
 }
 
 }  // namespace

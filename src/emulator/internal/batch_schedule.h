@@ -49,6 +49,14 @@ std::unique_ptr<BatchSchedule> MakeRecordSchedule(const LoaderData& data,
 std::unique_ptr<BatchSchedule> MakeLeanSchedule(const LoaderData& data,
                                                 const LoaderOptions& options,
                                                 core::Clock& clock);
+// Memory of their lists of files, samples and records: taken by the first
+// epoch's start, and for all epochs.
+std::uint64_t LaneTableBytes(PipelineShape shape, const LoaderOptions& options);
+std::uint64_t RecordTableBytes(const LoaderData& data,
+                               const LoaderOptions& options);
+// Of the schedule of `shape`; none for lean, which computes its order.
+std::uint64_t TableBytes(PipelineShape shape, const LoaderData& data,
+                         const LoaderOptions& options);
 // `inner`, each of whose lanes reads all sidecars of the rank's files once
 // before it does anything else; of all files where files are shuffled. Until
 // the first StartEpoch the lanes do no more than that.

@@ -54,8 +54,9 @@ core::Result<std::unique_ptr<Pump>> Pump::Make(std::size_t lanes,
     lane.program = data.format->NewReader(ReaderOptionsOf(options, limits));
     lane.buffer = pump->buffers_.bytes().subspan(i * each, each);
     // Room to round out at both ends.
-    const std::uint64_t request =
-        each - std::min<std::uint64_t>(each / 2, 2 * limits.offset_align);
+    const std::uint64_t room =
+        limits.offset_align > 1 ? 2 * limits.offset_align : 0;
+    const std::uint64_t request = each - std::min(each / 2, room);
     pump->sidecars_.emplace_back(*data.format, request, !limits.real_data);
   }
   return pump;

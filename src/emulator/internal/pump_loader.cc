@@ -114,6 +114,7 @@ core::Result<std::unique_ptr<Loader>> PumpLoader::Make(
   std::unique_ptr<PumpLoader> loader(new PumpLoader(options, clock, cancel));
   loader->schedule_ = MakeSchedule(shape, data, options, clock);
   loader->ahead_ = LookAheadOf(shape, data, options);
+  loader->table_bytes_ = TableBytes(shape, data, options);
   STOKER_TRY(loader->MakeCrews(LanesOf(shape, data, options), data));
   STOKER_ASSIGN(loader->tensors_,
                 core::AlignedBuffer::Make(TensorBytes(shape, data, options),
@@ -165,7 +166,7 @@ PumpLoader::~PumpLoader() {
 }
 
 std::uint64_t PumpLoader::pool_bytes() const {
-  std::uint64_t bytes = tensors_.size();
+  std::uint64_t bytes = tensors_.size() + table_bytes_;
   for (const std::unique_ptr<Crew>& crew : crews_) {
     bytes += crew->pump->buffer_bytes();
   }

@@ -90,6 +90,7 @@ class PumpLoader final : public Loader, private BatchSink {
   std::vector<std::unique_ptr<Crew>> crews_;
   // What the reference would hold of batches that are whole: taken, touched,
   // and kept, so that the memory is really gone from the page cache.
+  std::uint64_t table_bytes_ = 0;  // schedule_'s
   core::AlignedBuffer tensors_;
 
   // Consumer only.

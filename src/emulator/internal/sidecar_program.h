@@ -22,7 +22,7 @@ class SidecarProgram final : public formats::ReaderProgram {
   void Reset(const formats::FileSpec& file, std::uint32_t sample,
              std::string_view name) override;
   core::Result<Next> Step(const Event& event) override;
-  std::uint64_t MaxRequest(std::uint64_t /*largest_file*/) const override {
+  std::uint64_t MaxRequest(const formats::FileSpec& /*file*/) const override {
     return request_;
   }
 

@@ -120,19 +120,22 @@ std::string Encode(const dataset::Discovered& found) {
   return reporting::DumpJson(json, 0);
 }
 
-core::Result<Dataset> Decode(std::string_view text, const RunPlan& plan) {
+// All but the shapes.
+core::Result<Dataset> Decode(std::string_view text) {
   STOKER_ASSIGN(const Json json, reporting::ParseJson(text));
   Dataset dataset;
   STOKER_ASSIGN(dataset.train, ParseNaming(json.Find("train")));
   STOKER_ASSIGN(dataset.valid, ParseNaming(json.Find("valid")));
   STOKER_ASSIGN(dataset.distinct, CountField(json, "distinct"));
-  dataset.shapes =
-      dataset::Shapes::Make(plan.sizes, {.train_files = dataset.train.total,
-                                         .valid_files = dataset.valid.total,
-                                         .distinct = dataset.distinct,
-                                         .train_used = plan.train.files,
-                                         .valid_used = plan.eval.files});
   return dataset;
+}
+
+dataset::ShapeSets SetsOf(const Dataset& dataset, const RunPlan& plan) {
+  return {.train_files = dataset.train.total,
+          .valid_files = dataset.valid.total,
+          .distinct = dataset.distinct,
+          .train_used = plan.train.files,
+          .valid_used = plan.eval.files};
 }
 
 // A number in a file of its own; `otherwise` where there is none ("max").
@@ -163,6 +166,25 @@ std::uint64_t AvailableMemory() {
   return UINT64_MAX;
 }
 
+// `use`: what the bytes are for; `less`: what would make them fewer.
+Status CheckMemory(std::uint64_t bytes_per_rank, int ranks_on_host,
+                   std::string_view use, std::string_view less) {
+  const std::uint64_t wanted =
+      bytes_per_rank * static_cast<std::uint64_t>(ranks_on_host);
+  const std::uint64_t available = AvailableMemory();
+  if (wanted <= available) {
+    return {};
+  }
+  return {
+      Code::kInvalidArgument,
+      fmt::format("the {} ranks of this host would take {} for {} ({} "
+                  "each), {} are available; remedy: fewer accelerators "
+                  "per host, or {}",
+                  ranks_on_host, core::FormatBytes(static_cast<double>(wanted)),
+                  use, core::FormatBytes(static_cast<double>(bytes_per_rank)),
+                  core::FormatBytes(static_cast<double>(available)), less)};
+}
+
 }  // namespace
 
 core::Result<Dataset> FindDataset(const RankContext& context,
@@ -181,7 +203,14 @@ core::Result<Dataset> FindDataset(const RankContext& context,
   }
   STOKER_TRY(comm::Agree(*context.comm, status));
   STOKER_TRY(context.comm->Broadcast(message, 0));
-  STOKER_ASSIGN(Dataset dataset, Decode(comm::ToText(message), plan));
+  STOKER_ASSIGN(Dataset dataset, Decode(comm::ToText(message)));
+  const dataset::ShapeSets sets = SetsOf(dataset, plan);
+  STOKER_TRY(comm::Agree(
+      *context.comm,
+      CheckMemory(dataset::Shapes::TableBytes(plan.sizes, sets),
+                  context.comm->local_size(), "the sizes of the files",
+                  "--distinct with datagen, or fewer files")));
+  dataset.shapes = dataset::Shapes::Make(plan.sizes, sets);
   STOKER_TRY(
       comm::Agree(*context.comm, CompareDatasets(context, backend, dataset)));
   return dataset;
@@ -221,20 +250,10 @@ emulator::LoaderData LoaderDataOf(storage::Backend& backend,
 
 Status CheckHost(std::uint64_t pool_bytes_per_rank, int ranks_on_host,
                  std::uint64_t files_open_per_rank) {
-  const std::uint64_t wanted =
-      pool_bytes_per_rank * static_cast<std::uint64_t>(ranks_on_host);
-  const std::uint64_t available = AvailableMemory();
-  if (wanted > available) {
-    return {Code::kInvalidArgument,
-            fmt::format(
-                "the {} ranks of this host would take {} for request buffers "
-                "and batches read ahead ({} each), {} are available; remedy: "
-                "fewer accelerators per host, or a smaller "
-                "reader.prefetch_size or reader.computation_threads",
-                ranks_on_host, core::FormatBytes(static_cast<double>(wanted)),
-                core::FormatBytes(static_cast<double>(pool_bytes_per_rank)),
-                core::FormatBytes(static_cast<double>(available)))};
-  }
+  STOKER_TRY(CheckMemory(pool_bytes_per_rank, ranks_on_host,
+                         "request buffers, batches read ahead and tables",
+                         "a smaller reader.prefetch_size or "
+                         "reader.computation_threads"));
   // Beside the data: libraries, logs, pipes of the launcher.
   constexpr std::uint64_t kOthers = 64;
   rlimit files{};

@@ -25,7 +25,8 @@ struct Dataset {
 };
 
 // Collective: rank 0 looks, all are told, and each host sees whether it finds
-// the same. Errors are agreed upon.
+// the same. kInvalidArgument where a host has no memory for the sizes of the
+// files. Errors are agreed upon.
 core::Result<Dataset> FindDataset(const RankContext& context,
                                   storage::Backend& backend,
                                   const config::LoadedConfig& config,

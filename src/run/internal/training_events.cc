@@ -18,7 +18,7 @@ Event StartEvent(const metrics::RunFacts& facts, std::uint64_t pool_bytes) {
       "{} on {} accelerator(s), {} host(s): {} epochs of {} steps, batch {}, "
       "compute {} s per step\n"
       "reading {}{}{} with {} / {}, {} read threads{}\n"
-      "memory: {} per rank for request buffers and batches ahead",
+      "memory: {} per rank for request buffers, batches ahead and tables",
       facts.model, facts.num_accelerators, facts.num_hosts, facts.epochs,
       facts.steps_per_epoch, facts.batch_size, facts.computation_time,
       facts.storage_uri, facts.engine.empty() ? "" : ", engine ", facts.engine,
