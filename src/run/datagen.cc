@@ -102,11 +102,15 @@ class Datagen {
   }
 
   Status CompareHosts() {
-    const internal::HostIdentity mine = internal::ReadHostIdentity(
-        *request_.config, {{"--data-dir", request_.data_uri},
-                           {"--content", request_.content},
-                           {"--distinct", std::to_string(request_.distinct)}});
-    return comm::Agree(*context_.comm, internal::CompareHosts(context_, mine));
+    const auto identify = [this] {
+      return internal::ReadHostIdentity(
+          *request_.config,
+          {{"--data-dir", request_.data_uri},
+           {"--content", request_.content},
+           {"--distinct", std::to_string(request_.distinct)}});
+    };
+    return comm::Agree(*context_.comm,
+                       internal::CompareHosts(context_, identify));
   }
 
   // That the place has room, and is one.

@@ -183,13 +183,15 @@ core::Result<Dataset> FindDataset(const RankContext& context,
 
 Status CheckBeforeRun(const RankContext& context, const TrainRequest& request,
                       const RunPlan& plan) {
-  const HostIdentity mine = ReadHostIdentity(
-      *request.config,
-      {{"--data-dir", request.data_uri},
-       {"--no-check", request.check ? "false" : "true"},
-       {"--io-timeout",
-        core::FormatSeconds(core::Seconds(request.io_timeout))}});
-  STOKER_TRY(comm::Agree(*context.comm, CompareHosts(context, mine)));
+  const auto identify = [&request] {
+    return ReadHostIdentity(
+        *request.config,
+        {{"--data-dir", request.data_uri},
+         {"--no-check", request.check ? "false" : "true"},
+         {"--io-timeout",
+          core::FormatSeconds(core::Seconds(request.io_timeout))}});
+  };
+  STOKER_TRY(comm::Agree(*context.comm, CompareHosts(context, identify)));
   const auto ranks = static_cast<std::uint64_t>(context.comm->size());
   return comm::Agree(
       *context.comm,
