@@ -46,13 +46,14 @@ def load_json(path):
     return json.loads(path.read_text(), parse_constant=no_constant)
 
 
-def wait_for(what, condition):
+def wait_for(what, condition, pause=0.02):
+    """The condition's first true value; `pause`: seconds between looks."""
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
         result = condition()
         if result:
             return result
-        time.sleep(0.02)
+        time.sleep(pause)
     raise AssertionError(f"waited in vain: {what}")
 
 
