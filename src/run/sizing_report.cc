@@ -193,8 +193,9 @@ core::Result<Event> DescribePlan(const config::LoadedConfig& config,
   for (const std::string& warning : plan.warnings) {
     event.text += fmt::format("\nwarning: {}", warning);
   }
-  const double samples = static_cast<double>(plan.train.files) *
-                         static_cast<double>(plan.samples_per_file);
+  const double bytes = static_cast<double>(plan.train.files) *
+                       static_cast<double>(plan.samples_per_file) *
+                       plan.sizes.record_length;
   event.fields = {
       {"ranks", ranks},
       {"hosts", hosts},
@@ -206,7 +207,7 @@ core::Result<Event> DescribePlan(const config::LoadedConfig& config,
       {"files", plan.train.files},
       {"eval_files", plan.eval.files},
       {"samples_per_file", plan.samples_per_file},
-      {"bytes", samples * plan.sizes.record_length},
+      {"bytes", static_cast<std::uint64_t>(bytes)},
       {"storage_uri", data_uri},
       {"host_accelerators", demand.rates.accelerators},
       {"host_gib_per_s", Gib(demand.rates.bytes_per_second)},
