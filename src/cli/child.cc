@@ -16,7 +16,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 
 #include "cli/exit_codes.h"
 #include "cli/launch.h"
@@ -42,13 +41,9 @@ constexpr core::Nanos kKillAfter = std::chrono::seconds(10);
 
 // The message of a JSON line of ours that tells an error; "" of any other.
 std::string ErrorOf(const reporting::Json& line) {
-  const auto text = [&line](std::string_view key) {
-    const reporting::Json* field = line.Find(key);
-    const auto* found =
-        field == nullptr ? nullptr : std::get_if<std::string>(&field->value());
-    return found == nullptr ? std::string() : *found;
-  };
-  return text("level") == "ERROR" ? text("message") : std::string();
+  return reporting::TextField(line, "level") == "ERROR"
+             ? reporting::TextField(line, "message")
+             : std::string();
 }
 
 // One of the child's streams: passed on, copied without progress lines,

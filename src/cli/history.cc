@@ -31,6 +31,8 @@ namespace {
 using core::Code;
 using core::Status;
 using reporting::Json;
+using reporting::TextField;
+using reporting::WholeField;
 
 constexpr core::Nanos kLockPatience = std::chrono::seconds(5);
 
@@ -112,27 +114,6 @@ std::string AfterWholeLines(const std::string& text, const std::string& line) {
   return text.empty() || text.ends_with('\n') ? line : '\n' + line;
 }
 
-std::string TextField(const Json& json, std::string_view key) {
-  const Json* field = json.Find(key);
-  const auto* text =
-      field == nullptr ? nullptr : std::get_if<std::string>(&field->value());
-  return text == nullptr ? std::string() : *text;
-}
-
-std::optional<std::int64_t> WholeField(const Json& json, std::string_view key) {
-  const Json* field = json.Find(key);
-  if (field == nullptr) {
-    return std::nullopt;
-  }
-  if (const auto* number = std::get_if<std::int64_t>(&field->value())) {
-    return *number;
-  }
-  if (const auto* number = std::get_if<std::uint64_t>(&field->value())) {
-    return static_cast<std::int64_t>(*number);
-  }
-  return std::nullopt;
-}
-
 void TakeLine(const Json& json, std::vector<HistoryEntry>& entries) {
   const std::optional<std::int64_t> id = WholeField(json, "id");
   if (!id) {
@@ -156,10 +137,7 @@ void TakeLine(const Json& json, std::vector<HistoryEntry>& entries) {
       entry.words.push_back(text == nullptr ? std::string() : *text);
     }
   }
-  const Json* complete = json.Find("complete");
-  const auto* is_complete =
-      complete == nullptr ? nullptr : std::get_if<bool>(&complete->value());
-  entry.complete = is_complete == nullptr || *is_complete;
+  entry.complete = reporting::BoolField(json, "complete").value_or(true);
   entries.push_back(std::move(entry));
 }
 

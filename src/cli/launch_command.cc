@@ -189,8 +189,7 @@ int Launch(const TrainingJob& job, const core::CancelFlag& cancel,
   int worst = kExitSuccess;
   for (std::size_t i = 0; i < loops.size(); ++i) {
     if (loops.size() > 1) {
-      console.Info(fmt::format("run {} of {}{}", i + 1, loops.size(),
-                               loops[i] ? ", to warm up" : ""));
+      console.Info(LoopStartEvent(i + 1, loops.size(), loops[i]));
     }
     results.push_back(LaunchOnce(job, cancel, admission, loops[i]));
     const int status = results.back().exit_status;
@@ -201,7 +200,7 @@ int Launch(const TrainingJob& job, const core::CancelFlag& cancel,
     }
   }
   if (job.command == "run" && results.size() > 1) {
-    console.Info(run::Event{.name = "loops", .text = LoopTable(results)});
+    console.Info(LoopsEvent(results));
   }
   return worst;
 }

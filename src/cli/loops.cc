@@ -8,7 +8,7 @@
 #include <numeric>
 #include <sstream>
 #include <string_view>
-#include <variant>
+#include <utility>
 
 #include "reporting/json.h"
 #include "reporting/result_folder.h"
@@ -18,24 +18,6 @@ namespace stoker::cli {
 namespace {
 
 using reporting::Json;
-
-std::optional<double> NumberAt(const Json& summary, std::string_view key) {
-  const Json* metric = summary.Find("metric");
-  const Json* field = metric == nullptr ? nullptr : metric->Find(key);
-  if (field == nullptr) {
-    return std::nullopt;
-  }
-  if (const auto* real = std::get_if<double>(&field->value())) {
-    return *real;
-  }
-  if (const auto* whole = std::get_if<std::int64_t>(&field->value())) {
-    return static_cast<double>(*whole);
-  }
-  if (const auto* whole = std::get_if<std::uint64_t>(&field->value())) {
-    return static_cast<double>(*whole);
-  }
-  return std::nullopt;  // null: not a number
-}
 
 std::string Cell(std::optional<double> value, int digits) {
   return value ? fmt::format("{:.{}f}", *value, digits) : std::string("-");
@@ -75,6 +57,40 @@ Spread SpreadOf(const std::vector<double>& values) {
   return spread;
 }
 
+// Of the runs that count and have figures.
+struct Spreads {
+  Spread au;
+  Spread gib;
+};
+
+Spreads SpreadsOf(std::span<const LoopResult> loops) {
+  std::vector<double> au;
+  std::vector<double> gib;
+  for (const LoopResult& loop : loops) {
+    if (loop.warm_up || loop.exit_status != 0) {
+      continue;
+    }
+    if (loop.au_percent) {
+      au.push_back(*loop.au_percent);
+    }
+    if (loop.gib_per_second) {
+      gib.push_back(*loop.gib_per_second);
+    }
+  }
+  return {.au = SpreadOf(au), .gib = SpreadOf(gib)};
+}
+
+Json OrNull(std::optional<double> value) {
+  return value ? Json(*value) : Json();
+}
+
+Json SpreadJson(const Spread& spread) {
+  return Json::Object{{"mean", OrNull(spread.mean)},
+                      {"min", OrNull(spread.least)},
+                      {"max", OrNull(spread.largest)},
+                      {"cv_percent", OrNull(spread.variation_percent)}};
+}
+
 }  // namespace
 
 std::vector<bool> WarmUps(std::int64_t loops, bool warm_up) {
@@ -92,12 +108,38 @@ LoopResult ReadLoop(const std::string& folder, int exit_status, bool warm_up) {
   std::ostringstream text;
   text << file.rdbuf();
   const core::Result<Json> summary = reporting::ParseJson(text.str());
-  if (summary.ok()) {
-    result.au_percent = NumberAt(summary.value(), "train_au_mean_percentage");
+  const Json* metric = summary.ok() ? summary.value().Find("metric") : nullptr;
+  if (metric != nullptr) {
+    result.au_percent =
+        reporting::NumberField(*metric, "train_au_mean_percentage");
     result.gib_per_second =
-        NumberAt(summary.value(), "train_io_exact_mean_GiB_per_second");
+        reporting::NumberField(*metric, "train_io_exact_mean_GiB_per_second");
   }
   return result;
+}
+
+run::Event LoopStartEvent(std::size_t number, std::size_t runs, bool warm_up) {
+  return {.name = "loop_start",
+          .text = fmt::format("run {} of {}{}", number, runs,
+                              warm_up ? ", to warm up" : ""),
+          .fields = {{"run", number}, {"runs", runs}, {"warm_up", warm_up}}};
+}
+
+run::Event LoopsEvent(std::span<const LoopResult> loops) {
+  Json::Array runs;
+  for (const LoopResult& loop : loops) {
+    runs.push_back(Json::Object{{"results", loop.folder},
+                                {"exit_status", loop.exit_status},
+                                {"warm_up", loop.warm_up},
+                                {"au_percent", OrNull(loop.au_percent)},
+                                {"gib_per_s", OrNull(loop.gib_per_second)}});
+  }
+  const auto [au, gib] = SpreadsOf(loops);
+  return {.name = "loops",
+          .text = LoopTable(loops),
+          .fields = {{"runs", std::move(runs)},
+                     {"au_percent", SpreadJson(au)},
+                     {"gib_per_s", SpreadJson(gib)}}};
 }
 
 std::string LoopTable(std::span<const LoopResult> loops) {
@@ -105,8 +147,6 @@ std::string LoopTable(std::span<const LoopResult> loops) {
     return {};
   }
   std::string text = Line("run", "AU %", "GiB/s", "results");
-  std::vector<double> au;
-  std::vector<double> gib;
   int number = 0;
   for (const LoopResult& loop : loops) {
     const std::string name =
@@ -117,23 +157,13 @@ std::string LoopTable(std::span<const LoopResult> loops) {
             : fmt::format("{} (exit status {})", loop.folder, loop.exit_status);
     text += Line(name, Cell(loop.au_percent, 2), Cell(loop.gib_per_second, 3),
                  note);
-    if (loop.warm_up || loop.exit_status != 0) {
-      continue;
-    }
-    if (loop.au_percent) {
-      au.push_back(*loop.au_percent);
-    }
-    if (loop.gib_per_second) {
-      gib.push_back(*loop.gib_per_second);
-    }
   }
-  const Spread of_au = SpreadOf(au);
-  const Spread of_gib = SpreadOf(gib);
-  text += Line("mean", Cell(of_au.mean, 2), Cell(of_gib.mean, 3), "");
-  text += Line("min", Cell(of_au.least, 2), Cell(of_gib.least, 3), "");
-  text += Line("max", Cell(of_au.largest, 2), Cell(of_gib.largest, 3), "");
-  text += Line("CV %", Cell(of_au.variation_percent, 2),
-               Cell(of_gib.variation_percent, 2), "");
+  const auto [au, gib] = SpreadsOf(loops);
+  text += Line("mean", Cell(au.mean, 2), Cell(gib.mean, 3), "");
+  text += Line("min", Cell(au.least, 2), Cell(gib.least, 3), "");
+  text += Line("max", Cell(au.largest, 2), Cell(gib.largest, 3), "");
+  text += Line("CV %", Cell(au.variation_percent, 2),
+               Cell(gib.variation_percent, 2), "");
   text.pop_back();
   return text;
 }

@@ -213,7 +213,11 @@ class RankJob {
                            : WarmUps(job_.arguments.Integer("loops"),
                                      job_.arguments.Flag("warm-up"));
     std::vector<LoopResult> results;
-    for (const bool warm_up : loops) {
+    for (std::size_t i = 0; i < loops.size(); ++i) {
+      const bool warm_up = loops[i];
+      if (loops.size() > 1) {
+        context.console->Info(LoopStartEvent(i + 1, loops.size(), warm_up));
+      }
       started_ = std::chrono::steady_clock::now();
       state_.warm_up = warm_up;
       STOKER_TRY(RankBody(job_, context, state_));
@@ -224,8 +228,7 @@ class RankJob {
       }
     }
     if (job_.command == "run" && results.size() > 1) {
-      context.console->Info(
-          run::Event{.name = "loops", .text = LoopTable(results)});
+      context.console->Info(LoopsEvent(results));
     }
     return {};
   }
@@ -275,41 +278,33 @@ int RunAsRank(const TrainingJob& job, const core::CancelFlag& cancel,
   return status.ok() ? kExitSuccess : Fail(status, job.log_format());
 }
 
-std::string WithoutLastBreak(std::string text) {
-  if (text.ends_with('\n')) {
-    text.pop_back();
-  }
-  return text;
-}
-
 int WhatIf(const TrainingJob& job) {
   run::Console console({.format = job.log_format()});
-  if (job.command == "run") {
-    const core::Result<std::string> plan = run::DescribePlan(
-        job.config, job.ranks(), job.host_count(), job.data_uri);
-    if (!plan.ok()) {
-      return Fail(plan.status(), job.log_format());
-    }
-    console.Info(
-        run::Event{.name = "plan", .text = WithoutLastBreak(plan.value())});
-  } else if (!job.arguments.Flag("verify") && !job.arguments.Flag("delete")) {
-    const core::Result<std::string> plan =
-        run::DescribeDatagen(DatagenRequestOf(job), job.ranks());
-    if (!plan.ok()) {
-      return Fail(plan.status(), job.log_format());
-    }
-    console.Info(
-        run::Event{.name = "plan", .text = WithoutLastBreak(plan.value())});
-  }
+  std::string command;
   if (NeedsLaunch(job)) {
-    const auto command = LaunchCommand(job);
-    if (!command.ok()) {
-      return Fail(command.status(), kExitArguments, job.log_format());
+    const auto words = LaunchCommand(job);
+    if (!words.ok()) {
+      return Fail(words.status(), kExitArguments, job.log_format());
     }
-    console.Info(
-        run::Event{.name = "command",
-                   .text = "command: " + QuoteWords(command.value()),
-                   .fields = {{"command", QuoteWords(command.value())}}});
+    command = QuoteWords(words.value());
+  }
+  if (!job.arguments.Flag("verify") && !job.arguments.Flag("delete")) {
+    core::Result<run::Event> plan =
+        job.command == "run"
+            ? run::DescribePlan(job.config, job.ranks(), job.host_count(),
+                                job.data_uri)
+            : run::DescribeDatagen(DatagenRequestOf(job), job.ranks());
+    if (!plan.ok()) {
+      return Fail(plan.status(), job.log_format());
+    }
+    plan.value().fields.emplace_back(
+        "command", command.empty() ? job.command_line() : command);
+    console.Info(plan.value());
+  }
+  if (!command.empty()) {
+    console.Info(run::Event{.name = "command",
+                            .text = "command: " + command,
+                            .fields = {{"command", command}}});
   }
   return kExitSuccess;
 }

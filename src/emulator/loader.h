@@ -108,9 +108,8 @@ class Loader {
   // Stops reading ahead, discards what is in flight and returns what was done
   // since StartEpoch.
   virtual core::Result<metrics::LoaderCounters> FinishEpoch() = 0;
-  // Time by the clock, since the loader was made, between handing over what
-  // arrived to its check and the check's end: on a busy machine more than the
-  // CPU time it took, as threads wait for a core meanwhile. May lag behind by
+  // CPU time since the loader was made that went into looking at what arrived,
+  // estimated from one look in five. May lag behind by
   // what is under way. FinishEpoch tells an epoch's.
   virtual core::Nanos checking_so_far() const = 0;
   // Over the batches handed out so far, all epochs.

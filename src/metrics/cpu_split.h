@@ -11,14 +11,13 @@ namespace stoker::metrics {
 // Adds up to the CPU time of the process; no part is below 0.
 struct CpuSplit {
   core::Nanos reading{};   // asking for data and taking it in
-  core::Nanos checking{};  // looking at what arrived; an upper bound
+  core::Nanos checking{};  // looking at what arrived
   core::Nanos rest{};      // the accelerator's thread: loop, waits, barriers
 };
 
 // `process` is all of a rank, `main` its accelerator's thread; reading is what
-// neither that nor checking took. `checking` is time by the clock, more than
-// was computed in it where threads wait for a core: at most what the process
-// had beside the main thread counts.
+// neither that nor checking took. `checking` is an estimate: at most
+// what the process had beside the main thread counts.
 inline CpuSplit SplitCpu(core::Nanos process, core::Nanos main,
                          core::Nanos checking) {
   // The clocks are read one after the other.

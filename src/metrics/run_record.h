@@ -25,7 +25,7 @@ struct StepRecord {
   // CPU time since the step before.
   core::Nanos cpu{};       // of the process
   core::Nanos cpu_main{};  // of that, the accelerator's thread
-  core::Nanos checking{};  // time by the clock of looking at what arrived
+  core::Nanos checking{};  // of that, estimated: looking at what arrived
 };
 
 // A stretch of steps between checkpoints, or an evaluation.
@@ -47,8 +47,8 @@ struct LoaderCounters {
   // Samples whose size is not the one the configuration implies.
   std::uint64_t unexpected_sizes = 0;
   storage::ReadCounters reads;  // of the epoch
-  // Time by the clock, of all pumps, spent on looking at what arrived: layout,
-  // checksums, comparison. An upper bound of its CPU time.
+  // CPU time of all pumps, estimated from a part, that went into looking at
+  // what arrived: layout, checksums, comparison.
   core::Nanos checking{};
 };
 

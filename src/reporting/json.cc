@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/check.h"
 
@@ -55,6 +56,14 @@ Json FromTree(const Tree& tree) {
   return {};
 }
 
+template <class T>
+std::optional<T> FieldOf(const Json& object, std::string_view key) {
+  const Json* field = object.Find(key);
+  const auto* value =
+      field == nullptr ? nullptr : std::get_if<T>(&field->value());
+  return value == nullptr ? std::nullopt : std::optional<T>(*value);
+}
+
 }  // namespace
 
 Json& Json::Add(std::string key, Json value) {
@@ -93,6 +102,29 @@ core::Result<Json> ParseJson(std::string_view text) {
   if (tree.is_discarded())
     return core::Status(core::Code::kCorruption, "not valid JSON");
   return FromTree(tree);
+}
+
+std::string TextField(const Json& object, std::string_view key) {
+  return FieldOf<std::string>(object, key).value_or(std::string());
+}
+
+std::optional<bool> BoolField(const Json& object, std::string_view key) {
+  return FieldOf<bool>(object, key);
+}
+
+std::optional<std::int64_t> WholeField(const Json& object,
+                                       std::string_view key) {
+  if (const auto number = FieldOf<std::uint64_t>(object, key)) {
+    return static_cast<std::int64_t>(*number);
+  }
+  return FieldOf<std::int64_t>(object, key);
+}
+
+std::optional<double> NumberField(const Json& object, std::string_view key) {
+  if (const auto number = WholeField(object, key)) {
+    return static_cast<double>(*number);
+  }
+  return FieldOf<double>(object, key);
 }
 
 Json FromYamlText(std::string_view text) {

@@ -5,6 +5,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -61,6 +62,15 @@ std::string DumpJson(const Json& value, int indent);
 
 // kCorruption if `text` is not JSON.
 core::Result<Json> ParseJson(std::string_view text);
+
+// Fields of an object, of the kind asked for: "" or none where there is no such
+// field or it is of another kind.
+std::string TextField(const Json& object, std::string_view key);
+std::optional<bool> BoolField(const Json& object, std::string_view key);
+std::optional<std::int64_t> WholeField(const Json& object,
+                                       std::string_view key);
+// Whole numbers too.
+std::optional<double> NumberField(const Json& object, std::string_view key);
 
 // A value as a YAML scalar or list would mean it: JSON where it is JSON, the
 // inside of single quotes, else the text itself.

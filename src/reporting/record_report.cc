@@ -240,16 +240,14 @@ core::Status MarkAborted(const std::string& path, std::string_view cause,
   core::Result<Json> parsed = ParseJson(text);
   if (!parsed.ok()) return parsed.status().WithContext(path);
   Json record = std::move(parsed).value();
-  const Json* state = record.Find("state");
-  const auto* name =
-      state == nullptr ? nullptr : std::get_if<std::string>(&state->value());
-  if (name == nullptr) {
+  const std::string name = TextField(record, "state");
+  if (name.empty()) {
     return core::Status(
         core::Code::kCorruption,
         fmt::format("{}: not a run record: it has no \"state\"", path));
   }
-  const bool running = *name == StateName(RunState::kRunning);
-  const bool aborted = *name == StateName(RunState::kAborted);
+  const bool running = name == StateName(RunState::kRunning);
+  const bool aborted = name == StateName(RunState::kAborted);
   if (!running && !(aborted && knows_better)) return {};
   record.Set("cause", cause);
   if (running) {

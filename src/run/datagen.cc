@@ -102,11 +102,15 @@ class Datagen {
   }
 
   Status CompareHosts() {
-    const internal::HostIdentity mine = internal::ReadHostIdentity(
-        *request_.config, {{"--data-dir", request_.data_uri},
-                           {"--content", request_.content},
-                           {"--distinct", std::to_string(request_.distinct)}});
-    return comm::Agree(*context_.comm, internal::CompareHosts(context_, mine));
+    const auto identify = [this] {
+      return internal::ReadHostIdentity(
+          *request_.config,
+          {{"--data-dir", request_.data_uri},
+           {"--content", request_.content},
+           {"--distinct", std::to_string(request_.distinct)}});
+    };
+    return comm::Agree(*context_.comm,
+                       internal::CompareHosts(context_, identify));
   }
 
   // That the place has room, and is one.
@@ -254,22 +258,33 @@ Status RunDatagen(const RankContext& context, const DatagenRequest& request) {
   return Datagen(context, request).Run();
 }
 
-core::Result<std::string> DescribeDatagen(const DatagenRequest& request,
-                                          std::int64_t processes) {
+core::Result<Event> DescribeDatagen(const DatagenRequest& request,
+                                    std::int64_t processes) {
   STOKER_ASSIGN(generators::GeneratePlan plan, PlanOf(request));
   if (plan.content.mode == generators::kDlioMode) {
     plan.content.ranks = static_cast<std::uint64_t>(processes);
   }
   STOKER_TRY(generators::CheckContent(plan));
   const dataset::Manifest manifest = generators::ManifestOf(plan);
-  return fmt::format(
+  Event event{.name = "plan"};
+  event.text = fmt::format(
       "plan: {}\nplace: {}, written by {} processes\n"
-      "payload: {} ({} bytes), stored: {} ({} bytes)\n",
+      "payload: {} ({} bytes), stored: {} ({} bytes)",
       dataset::DescribeManifest(manifest), request.data_uri, processes,
       core::FormatBytes(static_cast<double>(manifest.payload_bytes)),
       manifest.payload_bytes,
       core::FormatBytes(static_cast<double>(manifest.stored_bytes)),
       manifest.stored_bytes);
+  event.fields = {{"ranks", processes},
+                  {"format", plan.format->name()},
+                  {"files", manifest.train.total},
+                  {"eval_files", manifest.valid.total},
+                  {"samples_per_file", manifest.samples_per_file},
+                  {"distinct_contents", manifest.content.distinct},
+                  {"bytes", manifest.payload_bytes},
+                  {"stored_bytes", manifest.stored_bytes},
+                  {"storage_uri", request.data_uri}};
+  return event;
 }
 
 }  // namespace stoker::run

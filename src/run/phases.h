@@ -50,10 +50,10 @@ struct DatagenRequest {
 core::Status RunDatagen(const RankContext& context,
                         const DatagenRequest& request);
 
-// What --what-if prints of generating: numbers and bytes. Stores nothing, but
-// goes over all contents.
-core::Result<std::string> DescribeDatagen(const DatagenRequest& request,
-                                          std::int64_t processes);
+// What --what-if tells of generating, named "plan": numbers and bytes. Stores
+// nothing, but goes over all contents.
+core::Result<Event> DescribeDatagen(const DatagenRequest& request,
+                                    std::int64_t processes);
 
 struct TrainRequest {
   const config::LoadedConfig* config = nullptr;

@@ -14,15 +14,25 @@ namespace {
 
 double Gib(double bytes) { return core::ToGiB(bytes); }
 
-core::Result<std::string> DescribeDemand(const config::LoadedConfig& config,
-                                         std::int64_t accelerators,
-                                         std::int64_t hosts) {
-  const config::WorkloadConfig& workload = config.workload;
-  const rules::HostDemand demand =
-      rules::DemandPerHost(workload, accelerators, hosts);
+// Of the fullest host.
+struct Demand {
+  rules::HostDemand rates;
+  std::uint64_t loader_bytes = 0;
+};
+
+core::Result<Demand> DemandOf(const config::LoadedConfig& config,
+                              std::int64_t accelerators, std::int64_t hosts) {
+  Demand demand{.rates =
+                    rules::DemandPerHost(config.workload, accelerators, hosts)};
   STOKER_ASSIGN(
-      const std::uint64_t loader_bytes,
+      demand.loader_bytes,
       LoaderBytesPerRank(config, static_cast<std::uint64_t>(accelerators)));
+  demand.loader_bytes *= static_cast<std::uint64_t>(demand.rates.accelerators);
+  return demand;
+}
+
+std::string DescribeDemand(const Demand& host, double au) {
+  const rules::HostDemand& demand = host.rates;
   return fmt::format(
       "Each host ({} accelerators) will ask of its storage:\n"
       "  {:.2f} GiB/s while no accelerator waits, {:.2f} GiB/s at the "
@@ -31,10 +41,8 @@ core::Result<std::string> DescribeDemand(const config::LoadedConfig& config,
       "  {:.2f} GiB of memory for request buffers, batches read ahead and "
       "tables (the page cache comes on top)\n",
       demand.accelerators, Gib(demand.bytes_per_second),
-      Gib(demand.floor_bytes_per_second), workload.metric.au * 100,
-      demand.samples_per_second, demand.opens_per_second,
-      Gib(static_cast<double>(loader_bytes) *
-          static_cast<double>(demand.accelerators)));
+      Gib(demand.floor_bytes_per_second), au * 100, demand.samples_per_second,
+      demand.opens_per_second, Gib(static_cast<double>(host.loader_bytes)));
 }
 
 std::string DescribeRule(const rules::Sizing& sizing) {
@@ -77,10 +85,9 @@ core::Result<std::string> DescribeDatasize(const DatasizeRequest& request) {
   text += fmt::format("An epoch takes {} when no accelerator waits\n",
                       core::FormatSeconds(rules::EpochSeconds(
                           workload, sizing.steps_per_epoch)));
-  STOKER_ASSIGN(
-      const std::string demand,
-      DescribeDemand(*request.config, request.accelerators, request.hosts));
-  text += demand;
+  STOKER_ASSIGN(const Demand demand,
+                DemandOf(*request.config, request.accelerators, request.hosts));
+  text += DescribeDemand(demand, workload.metric.au);
   text += fmt::format(
       "Next:\n  stoker training datagen --hosts={} --model={}{} --params "
       "dataset.num_files_train={} --num-processes={} --results-dir={} "
@@ -169,23 +176,49 @@ Admission AdmitRun(const AdmissionRequest& request) {
   return admission;
 }
 
-core::Result<std::string> DescribePlan(const config::LoadedConfig& config,
-                                       std::int64_t ranks, std::int64_t hosts,
-                                       std::string_view data_uri) {
+core::Result<Event> DescribePlan(const config::LoadedConfig& config,
+                                 std::int64_t ranks, std::int64_t hosts,
+                                 std::string_view data_uri) {
   STOKER_ASSIGN(const RunPlan plan,
                 MakePlan(config, {.ranks = static_cast<std::uint32_t>(ranks)}));
-  std::string text = fmt::format(
+  STOKER_ASSIGN(const Demand demand, DemandOf(config, ranks, hosts));
+  const std::string compute =
+      DescribeTime(config.workload.train.computation_time);
+  Event event{.name = "plan"};
+  event.text = fmt::format(
       "plan: {} ranks, {} epochs of {} steps, batch {}, compute {} s per step\n"
-      "data: {} files of {} sample(s) in {}\n",
-      ranks, plan.epochs, plan.steps, plan.train.batch_size,
-      DescribeTime(config.workload.train.computation_time), plan.train.files,
-      plan.samples_per_file, data_uri);
-  STOKER_ASSIGN(const std::string demand, DescribeDemand(config, ranks, hosts));
-  text += demand;
+      "data: {} files of {} sample(s) in {}\n{}",
+      ranks, plan.epochs, plan.steps, plan.train.batch_size, compute,
+      plan.train.files, plan.samples_per_file, data_uri,
+      DescribeDemand(demand, config.workload.metric.au));
+  event.text.pop_back();  // the break
   for (const std::string& warning : plan.warnings) {
-    text += fmt::format("warning: {}\n", warning);
+    event.text += fmt::format("\nwarning: {}", warning);
   }
-  return text;
+  const double bytes = static_cast<double>(plan.train.files) *
+                       static_cast<double>(plan.samples_per_file) *
+                       plan.sizes.record_length;
+  event.fields = {
+      {"ranks", ranks},
+      {"hosts", hosts},
+      {"epochs", plan.epochs},
+      {"steps", plan.steps},
+      {"eval_steps", plan.eval_steps},
+      {"batch_size", plan.train.batch_size},
+      {"computation_time", compute},
+      {"files", plan.train.files},
+      {"eval_files", plan.eval.files},
+      {"samples_per_file", plan.samples_per_file},
+      {"bytes", static_cast<std::uint64_t>(bytes)},
+      {"storage_uri", data_uri},
+      {"host_accelerators", demand.rates.accelerators},
+      {"host_gib_per_s", Gib(demand.rates.bytes_per_second)},
+      {"host_floor_gib_per_s", Gib(demand.rates.floor_bytes_per_second)},
+      {"host_samples_per_s", demand.rates.samples_per_second},
+      {"host_opens_per_s", demand.rates.opens_per_second},
+      {"host_loader_bytes", demand.loader_bytes},
+      {"warnings", plan.warnings}};
+  return event;
 }
 
 }  // namespace stoker::run

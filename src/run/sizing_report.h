@@ -8,6 +8,7 @@
 
 #include "config/load.h"
 #include "core/status.h"
+#include "run/console.h"
 
 namespace stoker::run {
 
@@ -54,9 +55,10 @@ struct Admission {
 // The rules' word on a run before it starts.
 Admission AdmitRun(const AdmissionRequest& request);
 
-// What --what-if prints of a training run: steps, bytes, memory, demand.
-core::Result<std::string> DescribePlan(const config::LoadedConfig& config,
-                                       std::int64_t ranks, std::int64_t hosts,
-                                       std::string_view data_uri);
+// What --what-if tells of a training run, named "plan": steps, bytes, memory,
+// demand of a host.
+core::Result<Event> DescribePlan(const config::LoadedConfig& config,
+                                 std::int64_t ranks, std::int64_t hosts,
+                                 std::string_view data_uri);
 
 }  // namespace stoker::run

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "reporting/json.h"
 #include "tests/support/temp_dir.h"
 
 namespace stoker::cli {
@@ -78,6 +79,45 @@ TEST(LoopTable, FailedRunsAreNamedAndNotCounted) {
   EXPECT_THAT(table, HasSubstr("mean          90.00      2.000"));
   // One value does not vary.
   EXPECT_THAT(table, HasSubstr("CV %              -          -"));
+}
+
+// As above: squares 26 over two, root 3.60555, over 93.
+TEST(LoopsEvent, ProgramsGetEachRunAndTheSpread) {
+  LoopResult failed{.folder = "y", .exit_status = 7};
+  const run::Event event = LoopsEvent(std::vector<LoopResult>{
+      Loop(10, 9, true), Loop(90, 1), Loop(92, 2), Loop(97, 3), failed});
+
+  EXPECT_EQ(event.name, "loops");
+  EXPECT_EQ(reporting::DumpJson(event.fields.front().second, -1),
+            R"([{"results":"results/x","exit_status":0,"warm_up":true,)"
+            R"("au_percent":10.0,"gib_per_s":9.0},)"
+            R"({"results":"results/x","exit_status":0,"warm_up":false,)"
+            R"("au_percent":90.0,"gib_per_s":1.0},)"
+            R"({"results":"results/x","exit_status":0,"warm_up":false,)"
+            R"("au_percent":92.0,"gib_per_s":2.0},)"
+            R"({"results":"results/x","exit_status":0,"warm_up":false,)"
+            R"("au_percent":97.0,"gib_per_s":3.0},)"
+            R"({"results":"y","exit_status":7,"warm_up":false,)"
+            R"("au_percent":null,"gib_per_s":null}])");
+  const reporting::Json fields(event.fields);
+  const reporting::Json* au = fields.Find("au_percent");
+  ASSERT_NE(au, nullptr);
+  EXPECT_EQ(reporting::NumberField(*au, "mean"), 93);
+  EXPECT_EQ(reporting::NumberField(*au, "min"), 90);
+  EXPECT_EQ(reporting::NumberField(*au, "max"), 97);
+  EXPECT_NEAR(reporting::NumberField(*au, "cv_percent").value_or(0), 3.87694,
+              1e-5);
+  const reporting::Json* gib = fields.Find("gib_per_s");
+  ASSERT_NE(gib, nullptr);
+  EXPECT_EQ(reporting::NumberField(*gib, "cv_percent"), 50);
+}
+
+TEST(LoopStartEvent, SaysWhichOfHowMany) {
+  const run::Event event = LoopStartEvent(1, 3, true);
+
+  EXPECT_EQ(event.text, "run 1 of 3, to warm up");
+  EXPECT_EQ(reporting::DumpJson(event.fields, -1),
+            R"({"run":1,"runs":3,"warm_up":true})");
 }
 
 TEST(LoopTable, OneRunNeedsNone) {

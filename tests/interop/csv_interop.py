@@ -2,8 +2,6 @@
 
 import csv
 import os
-import re
-import subprocess
 import sys
 import tempfile
 import unittest
@@ -27,28 +25,13 @@ def values_of(spec):
     return 100 + 155 * content // 256
 
 
-def trace_pandas(paths, folder):
+def trace_pandas(paths):
     """What pandas reads of each: [(position, asked, got), ...]."""
-    script = os.path.join(folder, "traced.py")
-    with open(script, "w", encoding="utf-8") as file:
-        file.write("import sys\nimport pandas as pd\n"
-                   "for path in sys.argv[1:]:\n"
-                   "    pd.read_csv(path, compression=None)\n")
-    log = os.path.join(folder, "strace.log")
-    subprocess.run(
-        ["strace", "-y", "-o", log, "-s", "0", "-e", "trace=openat,read",
-         sys.executable, script, *paths], check=True)
-    traces = {path: [] for path in paths}
-    with open(log, encoding="utf-8") as lines:
-        for line in lines:
-            found = re.match(r"read\(\d+<([^>]*)>", line)
-            if found and found.group(1) in traces:
-                result = int(re.search(r"\) *= (\d+)", line).group(1))
-                asked = int(re.search(r", (\d+)\) *=", line).group(1))
-                trace = traces[found.group(1)]
-                position = sum(read[2] for read in trace)
-                trace.append((position, asked, result))
-    return [traces[path] for path in paths]
+    return format_tool.trace(
+        "import sys\nimport pandas as pd\n"
+        "for path in sys.argv[1:]:\n"
+        "    pd.read_csv(path, compression=None)\n",
+        paths, paths)
 
 
 class CsvInterop(unittest.TestCase):
@@ -104,7 +87,7 @@ class CsvInterop(unittest.TestCase):
             with open(path, encoding="ascii") as file:
                 specs.append((1, 1, 1, sum(1 for _ in file) - 1, 1))
         for path, spec, trace in zip(paths, specs,
-                                     trace_pandas(paths, self.folder)):
+                                     trace_pandas(paths)):
             ours, _ = format_tool.read("csv", path, spec, expect=False)
             self.assertEqual(ours, trace, path)
 

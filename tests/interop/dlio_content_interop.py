@@ -18,14 +18,10 @@ import numpy as np
 
 from tfrecord_interop import example, frame
 
-STOKER = ""
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "mpi"))
+from harness import ENVIRONMENT  # pylint: disable=wrong-import-position
 
-ENVIRONMENT = dict(
-    os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
-    OMPI_MCA_rmaps_base_oversubscribe="1",
-    OMPI_MCA_hwloc_base_binding_policy="none",
-    STOKER_WORKLOADS=str(
-        pathlib.Path(__file__).resolve().parents[2] / "workloads"))
+STOKER = ""
 
 TRAIN, VALID = 5, 2
 

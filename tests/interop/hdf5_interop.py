@@ -1,9 +1,7 @@
 """hdf5 files against h5py: bytes, foreign variants, and system calls."""
 
 import os
-import re
 import struct
-import subprocess
 import sys
 import tempfile
 import unittest
@@ -64,31 +62,14 @@ def save(path, spec, **options):
         file.create_dataset("labels", data=[0] * spec[3])
 
 
-def trace_h5py(jobs, folder):
+def trace_h5py(jobs):
     """System reads of File(path)["records"][sample] for each (path, sample)."""
-    script = os.path.join(folder, "load.py")
-    with open(script, "w", encoding="utf-8") as out:
-        out.write("import sys, h5py\n"
-                  "for path, k in zip(sys.argv[1::2], sys.argv[2::2]):\n"
-                  "    with h5py.File(path, 'r') as file:\n"
-                  "        file['records'][int(k)]\n")
-    log = os.path.join(folder, "strace.log")
-    arguments = [str(part) for job in jobs for part in job]
-    subprocess.run(
-        ["strace", "-y", "-o", log, "-s", "0", "-e", "trace=openat,pread64",
-         sys.executable, script, *arguments], check=True)
-    traces = []
-    with open(log, encoding="utf-8") as lines:
-        for line in lines:
-            if not re.search(r"\d+<[^>]*\.hdf5>", line):
-                continue
-            if line.startswith("openat"):
-                traces.append([])
-                continue
-            asked, offset, got = map(int, re.search(
-                r", (\d+), (\d+)\) *= (\d+)", line).groups())
-            traces[-1].append((offset, asked, got))
-    return traces
+    return format_tool.trace(
+        "import sys, h5py\n"
+        "for path, k in zip(sys.argv[1::2], sys.argv[2::2]):\n"
+        "    with h5py.File(path, 'r') as file:\n"
+        "        file['records'][int(k)]\n",
+        format_tool.flat(jobs), [path for path, _ in jobs])
 
 
 class Hdf5Interop(unittest.TestCase):
@@ -221,7 +202,7 @@ class Hdf5Interop(unittest.TestCase):
                 for sample in sorted({0, spec[3] // 2, spec[3] - 1}):
                     jobs.append((path, sample))
                     specs.append(spec)
-        traces = trace_h5py(jobs, self.folder)
+        traces = trace_h5py(jobs)
         self.assertEqual(len(traces), len(jobs))
         for (path, sample), spec, trace in zip(jobs, specs, traces):
             ours, _ = format_tool.read("hdf5", path, spec, sample=sample)

@@ -2,9 +2,7 @@
 
 import io
 import os
-import re
 import struct
-import subprocess
 import sys
 import tempfile
 import unittest
@@ -34,39 +32,16 @@ def content(path):
         return file.read()
 
 
-def trace_pillow(jobs, folder):
+def trace_pillow(jobs):
     """What Pillow's open and load read of each (path, buffer size):
     [(position, asked, got), ...] per job."""
-    script = os.path.join(folder, "traced.py")
-    with open(script, "w", encoding="utf-8") as file:
-        file.write("import sys\n"
-                   "from PIL import Image, JpegImagePlugin, PngImagePlugin\n"
-                   "for path, unit in zip(sys.argv[1::2], sys.argv[2::2]):\n"
-                   "    with open(path, 'rb', buffering=int(unit)) as file:\n"
-                   "        Image.open(file).load()\n")
-    log = os.path.join(folder, "strace.log")
-    subprocess.run(
-        ["strace", "-y", "-o", log, "-s", "0", "-e", "trace=openat,read,lseek",
-         sys.executable, script, *[str(part) for job in jobs for part in job]],
-        check=True)
-    paths = {path for path, _ in jobs}
-    traces, position = [], 0
-    with open(log, encoding="utf-8") as lines:
-        for line in lines:
-            found = re.search(r"\d+<([^>]*)>", line)
-            if not found or found.group(1) not in paths:
-                continue
-            result = int(re.search(r"\) *= (\d+)", line).group(1))
-            if line.startswith("openat"):
-                position = 0
-                traces.append([])
-            elif line.startswith("lseek"):
-                position = result
-            else:
-                asked = int(re.search(r", (\d+)\) *=", line).group(1))
-                traces[-1].append((position, asked, result))
-                position += result
-    return traces
+    return format_tool.trace(
+        "import sys\n"
+        "from PIL import Image, JpegImagePlugin, PngImagePlugin\n"
+        "for path, unit in zip(sys.argv[1::2], sys.argv[2::2]):\n"
+        "    with open(path, 'rb', buffering=int(unit)) as file:\n"
+        "        Image.open(file).load()\n",
+        format_tool.flat(jobs), [path for path, _ in jobs])
 
 
 class ImagesInterop(unittest.TestCase):
@@ -167,7 +142,7 @@ class ImagesInterop(unittest.TestCase):
             for unit in UNITS:
                 jobs.append((path, unit))
                 expected_of.append((origin, fmt, spec))
-        traces = trace_pillow(jobs, self.folder)
+        traces = trace_pillow(jobs)
         self.assertEqual(len(traces), len(jobs))
         for (path, unit), (origin, fmt, spec), trace in zip(
                 jobs, expected_of, traces):

@@ -1,8 +1,6 @@
 """npy files against numpy: bytes, foreign variants, and system calls."""
 
 import os
-import re
-import subprocess
 import sys
 import tempfile
 import unittest
@@ -30,47 +28,24 @@ def array_of(spec):
     return format_tool.array_pattern(spec[0], (spec[1], spec[2], spec[3]))
 
 
-def trace_numpy(jobs, folder):
+def trace_numpy(jobs):
     """System reads of numpy.load(path) for each (path, unit), in order.
 
     Python's buffer is set to `unit`; that of the C stream stays at what the
-    file system says, which is why the two are cut apart: each trace is a pair.
+    file system says, which is why the two are cut apart, where numpy makes the
+    stream: each trace is a pair.
     """
-    script = os.path.join(folder, "load.py")
-    with open(script, "w", encoding="utf-8") as out:
-        out.write("import sys, numpy as np\n"
-                  "for path, unit in zip(sys.argv[1::2], sys.argv[2::2]):\n"
-                  "    with open(path, 'rb', buffering=int(unit)) as file:\n"
-                  "        np.load(file)\n")
-    log = os.path.join(folder, "strace.log")
-    arguments = [str(part) for job in jobs for part in job]
-    subprocess.run(
-        ["strace", "-y", "-o", log, "-s", "0", "-e",
-         "trace=openat,fcntl,read,lseek", sys.executable, script, *arguments],
-        check=True)
-    paths = {str(path) for path, _ in jobs}
-    traces = []
-    position = 0
-    with open(log, encoding="utf-8") as lines:
-        for line in lines:
-            found = re.search(r"\d+<([^>]*\.npy)>", line)
-            if not found or found.group(1) not in paths:
-                continue
-            result = re.search(r"\) *= (\d+)", line)
-            if line.startswith("openat"):
-                position = 0
-                traces.append(([], []))
-                part = 0
-            elif line.startswith("fcntl"):
-                part = 1
-            elif line.startswith("lseek"):
-                position = int(result.group(1))
-            else:
-                asked = int(re.search(r", (\d+)\) *=", line).group(1))
-                got = int(result.group(1))
-                traces[-1][part].append((position, asked, got))
-                position += got
-    return traces
+    pairs = []
+    for trace in format_tool.trace(
+            "import sys, numpy as np\n"
+            "for path, unit in zip(sys.argv[1::2], sys.argv[2::2]):\n"
+            "    with open(path, 'rb', buffering=int(unit)) as file:\n"
+            "        np.load(file)\n",
+            format_tool.flat(jobs), [path for path, _ in jobs], mark="fcntl"):
+        cut = trace.index(None) if None in trace else len(trace)
+        pairs.append((trace[:cut],
+                      [read for read in trace[cut:] if read is not None]))
+    return pairs
 
 
 class NpyInterop(unittest.TestCase):
@@ -136,7 +111,7 @@ class NpyInterop(unittest.TestCase):
             for unit in (512, 4096, 65536, 1 << 20):
                 jobs.append((self.path(f"{size}.npy"), unit))
                 expected_of.append(spec)
-        traces = trace_numpy(jobs, self.folder)
+        traces = trace_numpy(jobs)
         self.assertEqual(len(traces), len(jobs))
         for (path, unit), spec, (first, second) in zip(jobs, expected_of,
                                                        traces):

@@ -3,7 +3,6 @@
 import os
 import re
 import struct
-import subprocess
 import sys
 import tempfile
 import unittest
@@ -87,44 +86,20 @@ def ends_by_zipfile(rows, columns, samples):
     return small.hex()
 
 
-def trace_numpy(jobs, folder):
+def trace_numpy(jobs):
     """System reads of numpy.load(path)["x"] for each (path, unit), in order.
 
     Unit 0 leaves the buffer's size to Python.
     """
-    script = os.path.join(folder, "load.py")
-    with open(script, "w", encoding="utf-8") as out:
-        out.write("import sys, numpy as np\n"
-                  "for path, unit in zip(sys.argv[1::2], sys.argv[2::2]):\n"
-                  "    if unit == '0':\n"
-                  "        np.load(path)['x']\n"
-                  "        continue\n"
-                  "    with open(path, 'rb', buffering=int(unit)) as file:\n"
-                  "        np.load(file)['x']\n")
-    log = os.path.join(folder, "strace.log")
-    arguments = [str(part) for job in jobs for part in job]
-    subprocess.run(
-        ["strace", "-y", "-o", log, "-s", "0", "-e", "trace=openat,read,lseek",
-         sys.executable, script, *arguments], check=True)
-    paths = {str(path) for path, _ in jobs}
-    traces = []
-    position = 0
-    with open(log, encoding="utf-8") as lines:
-        for line in lines:
-            found = re.search(r"\d+<([^>]*\.npz)>", line)
-            if not found or found.group(1) not in paths:
-                continue
-            result = int(re.search(r"\) *= (\d+)", line).group(1))
-            if line.startswith("openat"):
-                position = 0
-                traces.append([])
-            elif line.startswith("lseek"):
-                position = result
-            else:
-                asked = int(re.search(r", (\d+)\) *=", line).group(1))
-                traces[-1].append((position, asked, result))
-                position += result
-    return traces
+    return format_tool.trace(
+        "import sys, numpy as np\n"
+        "for path, unit in zip(sys.argv[1::2], sys.argv[2::2]):\n"
+        "    if unit == '0':\n"
+        "        np.load(path)['x']\n"
+        "        continue\n"
+        "    with open(path, 'rb', buffering=int(unit)) as file:\n"
+        "        np.load(file)['x']\n",
+        format_tool.flat(jobs), [path for path, _ in jobs])
 
 
 class NpzInterop(unittest.TestCase):
@@ -226,7 +201,7 @@ class NpzInterop(unittest.TestCase):
             expected_of.append(spec)
         jobs.append((path, 0))
         expected_of.append(spec)
-        traces = trace_numpy(jobs, self.folder)
+        traces = trace_numpy(jobs)
         self.assertEqual(len(traces), len(jobs))
         for (path, unit), spec, trace in zip(jobs, expected_of, traces):
             ours, _ = format_tool.read(

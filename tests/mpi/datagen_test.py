@@ -6,73 +6,54 @@ usage: datagen_test.py STOKER [unittest arguments]
 
 import json
 import os
-import pathlib
 import resource
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
-import time
-import unittest
 
-STOKER = ""
-PATIENCE_SECONDS = 60.0
+import harness
+from harness import ENVIRONMENT, StokerCase, processes, stoker, wait_for
+
 DATA_LIMIT = 64 << 20
-
-ENVIRONMENT = dict(
-    os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
-    OMPI_MCA_rmaps_base_oversubscribe="1",
-    OMPI_MCA_hwloc_base_binding_policy="none",
-    STOKER_WORKLOADS=str(
-        pathlib.Path(__file__).resolve().parents[2] / "workloads"))
 
 MARKER = "stoker_dataset.partial.json"
 MANIFEST = "stoker_dataset.json"
 # Large enough that there is time to kill the writers in the middle.
-UNET3D = ["dataset.num_files_train=64", "dataset.record_length_bytes=4000000",
+LARGE = ["dataset.num_files_train=64", "dataset.record_length_bytes=4000000",
           "dataset.record_length_bytes_stdev=800000",
           "dataset.num_subfolders_train=4"]
 
 
-class DatagenTest(unittest.TestCase):
+def limit_memory():  # heap and other memory of its own
+    resource.setrlimit(resource.RLIMIT_DATA, (DATA_LIMIT, DATA_LIMIT))
+
+
+class DatagenTest(StokerCase):
     def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="stoker-datagen-"))
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self.data = self.folder / "data/unet3d"
+        super().setUp()
+        self.dataset = self.data / "unet3d"
 
-    def words(self, *words, ranks=2, params=UNET3D):
-        return [STOKER, "training", "datagen", "-m", "unet3d", "-np",
-                str(ranks), "-dd", str(self.folder / "data"), "-rd",
-                str(self.folder / "results"), *words, "--params", *params]
+    def datagen_words(self, *words, ranks=2, params=LARGE):
+        return self.words("datagen", "-m", "unet3d", *words, ranks=ranks,
+                          params=params)
 
-    def run_to_end(self, command, expect=0, data_limit=False):
-        def limit():  # heap and other memory of its own
-            resource.setrlimit(resource.RLIMIT_DATA, (DATA_LIMIT, DATA_LIMIT))
-        done = subprocess.run(command, env=ENVIRONMENT, cwd=self.folder,
-                              text=True, stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=120,
-                              preexec_fn=limit if data_limit else None)
-        said = f"{command}\n{done.stdout}\n{done.stderr}"
-        self.assertEqual(done.returncode, expect, said)
+    def said(self, command, expect=0, **options):
+        done = self.finish(command, expect, **options)
         return done.stdout + done.stderr
 
     def datagen(self, *words, expect=0, **options):
-        return self.run_to_end(self.words(*words, **options), expect)
+        return self.said(self.datagen_words(*words, **options), expect)
 
     def train(self, params, ranks=2):
-        return self.run_to_end(
-            [STOKER, "training", "run", "-m", "unet3d", "-g", "h100", "-na",
-             str(ranks), "-dd", str(self.folder / "data"), "-rd",
-             str(self.folder / "results"), "--params",
-             "dataset.record_length_bytes=4000000",
-             "dataset.record_length_bytes_stdev=800000",
-             "dataset.record_length_bytes_resize=2048",
-             "train.computation_time=0.001", "train.epochs=1", *params])
+        return self.said(self.words(
+            "run", "-m", "unet3d", "-g", "h100", ranks=ranks, params=[
+                "dataset.record_length_bytes=4000000",
+                "dataset.record_length_bytes_stdev=800000",
+                "dataset.record_length_bytes_resize=2048",
+                "train.computation_time=0.001", "train.epochs=1", *params]))
 
     def files(self):
-        return {str(path.relative_to(self.data)): path
-                for path in self.data.rglob("*.npz")}
+        return {str(path.relative_to(self.dataset)): path
+                for path in self.dataset.rglob("*.npz")}
 
     def flip(self, path, offset):
         with path.open("r+b") as file:
@@ -82,23 +63,27 @@ class DatagenTest(unittest.TestCase):
             file.write(bytes([byte[0] ^ 1]))
 
     def interrupt(self, how):
-        job = subprocess.Popen(self.words(), env=ENVIRONMENT, cwd=self.folder,
-                               stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL,
-                               start_new_session=True)
-        end = time.monotonic() + PATIENCE_SECONDS
-        while len(self.files()) < 5:
-            self.assertLess(time.monotonic(), end)
-            time.sleep(0.001)
+        job = subprocess.Popen(
+            self.datagen_words(), env=ENVIRONMENT, cwd=self.folder,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True)
+        self.addCleanup(job.wait)
+        self.addCleanup(self.kill, job)
+        wait_for("the first files", lambda: len(self.files()) >= 5,
+                 pause=0.001)
         how(job)
-        job.wait(timeout=PATIENCE_SECONDS)
+        job.wait(timeout=harness.PATIENCE_SECONDS)
+
+    def kill(self, job):
+        """The launcher and what it started, unless it has ended."""
+        if job.poll() is None:
+            os.killpg(job.pid, signal.SIGKILL)
 
     def check_resumed(self):
         before = {name: path.stat() for name, path in self.files().items()}
-        if (self.data / MANIFEST).exists():
+        if (self.dataset / MANIFEST).exists():
             return  # it was quicker
-        self.assertTrue((self.data / MARKER).exists())
+        self.assertTrue((self.dataset / MARKER).exists())
         said = self.datagen(ranks=3)
         self.assertIn(f"{len(before)} of 64 files were whole already", said)
         after = self.files()
@@ -106,31 +91,15 @@ class DatagenTest(unittest.TestCase):
         for name, stat in before.items():
             self.assertEqual(after[name].stat().st_mtime_ns, stat.st_mtime_ns)
             self.assertEqual(after[name].stat().st_ino, stat.st_ino)
-        self.assertFalse((self.data / MARKER).exists())
+        self.assertFalse((self.dataset / MARKER).exists())
         self.assertIn("every byte as generated", self.datagen("--verify"))
 
     def test_killed_generation_goes_on_with_other_ranks(self):
-        def kill(job):
-            os.killpg(job.pid, signal.SIGKILL)
-        self.interrupt(kill)
+        self.interrupt(self.kill)
         # mpirun may outlive its launcher for a moment.
-        end = time.monotonic() + PATIENCE_SECONDS
-        while self.alive():
-            self.assertLess(time.monotonic(), end)
-            time.sleep(0.02)
+        wait_for("the end of the writers",
+                 lambda: not processes(str(self.folder)))
         self.check_resumed()
-
-    def alive(self):
-        for folder in pathlib.Path("/proc").iterdir():
-            if folder.name.isdigit() and int(folder.name) != os.getpid():
-                try:
-                    words = (folder / "cmdline").read_bytes()
-                    state = (folder / "stat").read_text().rsplit(")")[-1]
-                except OSError:
-                    continue
-                if str(self.folder).encode() in words and " Z" not in state:
-                    return True
-        return False
 
     def test_interrupted_generation_goes_on(self):
         self.interrupt(lambda job: job.send_signal(signal.SIGINT))
@@ -138,7 +107,7 @@ class DatagenTest(unittest.TestCase):
 
     def test_verify_finds_each_damage_on_any_number_of_ranks(self):
         self.datagen("--content", "dlio")
-        manifest = json.loads((self.data / MANIFEST).read_text())
+        manifest = json.loads((self.dataset / MANIFEST).read_text())
         self.assertEqual(manifest["content"]["ranks"], 2)
         for ranks in (1, 3):
             self.assertIn("64 files: read",
@@ -147,7 +116,7 @@ class DatagenTest(unittest.TestCase):
         self.flip(files["train/3/img_07_of_64.npz"], 100000)
         os.truncate(files["train/0/img_12_of_64.npz"], 5)
         files["train/1/img_33_of_64.npz"].unlink()
-        (self.data / "train/2/note").write_text("x")
+        (self.dataset / "train/2/note").write_text("x")
         for ranks in (1, 3):
             said = self.datagen("--verify", ranks=ranks, expect=6)
             for line in ("train/3/img_07_of_64.npz: byte 100000 is",
@@ -157,7 +126,7 @@ class DatagenTest(unittest.TestCase):
                          "3 object(s) are missing or not as generated"):
                 self.assertIn(line, said)
         # What is missing is written again, byte for byte.
-        (self.data / "train/2/note").unlink()
+        (self.dataset / "train/2/note").unlink()
         files["train/3/img_07_of_64.npz"].unlink()
         self.assertIn("61 of 64 files",
                       self.datagen("--content", "dlio", ranks=3))
@@ -168,7 +137,7 @@ class DatagenTest(unittest.TestCase):
         said = self.train(["dataset.num_files_train=28",
                            "dataset.num_subfolders_train=4"])
         self.assertIn("only the first 28 are used", said)
-        record = json.loads(next((self.folder / "results").rglob(
+        record = json.loads(next(self.results.rglob(
             "run/*/record.json")).read_text())
         text = json.dumps(record)
         self.assertIn('"num_files_train": 28', text)
@@ -177,13 +146,13 @@ class DatagenTest(unittest.TestCase):
 
     def test_delete_removes_the_dataset_alone(self):
         self.datagen()
-        (self.data / "train/1/mine.txt").write_text("x")
-        (self.data / "mine.txt").write_text("x")
+        (self.dataset / "train/1/mine.txt").write_text("x")
+        (self.dataset / "mine.txt").write_text("x")
         said = self.datagen("--delete", ranks=3)
         self.assertIn("64 of its 64 files", said)
         self.assertIn("1 files in its folders did not belong", said)
-        left = sorted(str(path.relative_to(self.data))
-                      for path in self.data.rglob("*"))
+        left = sorted(str(path.relative_to(self.dataset))
+                      for path in self.dataset.rglob("*"))
         self.assertEqual(left, ["mine.txt", "train", "train/1",
                                 "train/1/mine.txt"])
         self.assertIn("nothing was deleted",
@@ -194,10 +163,10 @@ class DatagenTest(unittest.TestCase):
 
     def test_another_plan_in_a_place_that_is_not_finished(self):
         self.interrupt(lambda job: job.send_signal(signal.SIGINT))
-        if (self.data / MANIFEST).exists():
-            (self.data / MANIFEST).rename(self.data / MARKER)
-        other = [*UNET3D[:1], "dataset.record_length_bytes=2000000",
-                 *UNET3D[2:]]
+        if (self.dataset / MANIFEST).exists():
+            (self.dataset / MANIFEST).rename(self.dataset / MARKER)
+        other = [*LARGE[:1], "dataset.record_length_bytes=2000000",
+                 *LARGE[2:]]
         said = self.datagen(params=other, expect=5)
         self.assertIn(MARKER, said)
         self.assertIn("--delete", said)
@@ -206,21 +175,21 @@ class DatagenTest(unittest.TestCase):
 
     def test_plan_of_fifty_million_files_takes_little(self):
         many = "dataset.num_files_train=50000000"
-        alike = self.run_to_end(
-            self.words("--what-if", params=[
-                many, "dataset.record_length_bytes_stdev=0"]), data_limit=True)
+        alike = self.said(
+            self.datagen_words("--what-if", params=[
+                many, "dataset.record_length_bytes_stdev=0"]),
+            preexec_fn=limit_memory)
         self.assertIn("50000000 train", alike)
         # 12107 * 12107 bytes each.
         self.assertIn(str(50_000_000 * 12107 ** 2), alike)
-        said = self.run_to_end(self.words("--what-if", params=[many]),
-                               data_limit=True)
+        said = self.said(self.datagen_words("--what-if", params=[many]),
+                         preexec_fn=limit_memory)
         self.assertIn("(stdev 68341808)", said)
-        said = self.run_to_end(
-            [STOKER, "training", "run", "--what-if", "-m", "cosmoflow", "-g",
-             "h100", "-na", "8", "--params", many], data_limit=True)
+        said = self.said(
+            [stoker(), "training", "run", "--what-if", "-m", "cosmoflow", "-g",
+             "h100", "-na", "8", "--params", many], preexec_fn=limit_memory)
         self.assertIn("6250000 steps", said)
 
 
 if __name__ == "__main__":
-    STOKER = str(pathlib.Path(sys.argv.pop(1)).resolve())
-    unittest.main(verbosity=2)
+    harness.main()

@@ -12,6 +12,7 @@ import time
 import unittest
 
 _program = ""  # from the command line
+_folder = ""  # of all cases of this process
 # From an event to the end of the last process.
 LIMIT_SECONDS = 10.0
 # From the start of a command to what it is expected to do.
@@ -46,13 +47,14 @@ def load_json(path):
     return json.loads(path.read_text(), parse_constant=no_constant)
 
 
-def wait_for(what, condition):
+def wait_for(what, condition, pause=0.02):
+    """The condition's first true value; `pause`: seconds between looks."""
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
         result = condition()
         if result:
             return result
-        time.sleep(0.02)
+        time.sleep(pause)
     raise AssertionError(f"waited in vain: {what}")
 
 
@@ -76,12 +78,51 @@ def processes(marker):
     return found
 
 
+def end_all_of(folder):
+    """Ends the processes that have `folder` in their words or environment,
+    unmounts what is below it, and removes it."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        left = 0
+        for place in pathlib.Path("/proc").iterdir():
+            if not place.name.isdigit() or int(place.name) == os.getpid():
+                continue
+            try:
+                told = ((place / "cmdline").read_bytes() +
+                        (place / "environ").read_bytes())
+                if folder.encode() in told:
+                    os.kill(int(place.name), signal.SIGKILL)
+                    left += 1
+            except OSError:
+                pass
+        if left == 0:
+            break
+        time.sleep(0.02)
+    mounts = pathlib.Path("/proc/self/mounts").read_text().splitlines()
+    for words in (line.split() for line in mounts):
+        if words[1].startswith(folder + "/"):
+            subprocess.run(["umount", "-l", words[1]], check=False)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def own_folder():
+    """A folder for all that this process makes. It goes, with the processes
+    that know it, when this process is gone, however it ended."""
+    folder = tempfile.mkdtemp(prefix="stoker-test-")
+    read_end, _ = os.pipe()  # the write end closes with this process
+    subprocess.Popen([sys.executable, __file__, "--watch", folder],
+                     stdin=read_end, start_new_session=True,
+                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.close(read_end)
+    return folder
+
+
 class StokerCase(unittest.TestCase):
     """A test with folders of its own, and the program's commands."""
     maxDiff = None
 
     def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="stoker-run-"))
+        self.folder = pathlib.Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         self.results = self.folder / "results"
         self.data = self.folder / "data"
@@ -196,8 +237,37 @@ def stoker():
     return _program
 
 
+class TimedResult(unittest.TextTestResult):
+    """Knows how long each case took."""
+    seconds = {}
+
+    def startTest(self, test):
+        self.seconds[test.id()] = -time.monotonic()
+        super().startTest(test)
+
+    def stopTest(self, test):
+        self.seconds[test.id()] += time.monotonic()
+        super().stopTest(test)
+
+
 def main():
     """usage: <test>.py STOKER [unittest arguments]"""
-    global _program
+    global _program, _folder
     _program = str(pathlib.Path(sys.argv.pop(1)).resolve())
-    unittest.main(verbosity=2)
+    _folder = own_folder()
+    tempfile.tempdir = _folder
+    # For mpirun's own files; tells our processes from those of others, too.
+    ENVIRONMENT["TMPDIR"] = _folder
+    outcome = unittest.main(
+        exit=False, verbosity=2, testRunner=unittest.TextTestRunner(
+            verbosity=2, resultclass=TimedResult)).result
+    slowest = sorted(TimedResult.seconds.items(), key=lambda item: -item[1])
+    print("\nslowest:", *(f"{seconds:7.1f} s  {name}"
+                          for name, seconds in slowest[:5]), sep="\n")
+    sys.exit(not outcome.wasSuccessful())
+
+
+if __name__ == "__main__" and sys.argv[1] == "--watch":
+    while os.read(0, 1):
+        pass
+    end_all_of(sys.argv[2])

@@ -10,6 +10,7 @@ import pathlib
 import re
 import statistics
 import subprocess
+import sys
 import time
 
 import harness
@@ -317,7 +318,8 @@ exec "$@"
         subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs",
                         str(path)], check=True)
         self.addCleanup(subprocess.run, ["umount", "-l", str(path)],
-                        check=True)
+                        check=path.is_relative_to(self.folder),
+                        stderr=subprocess.DEVNULL)
 
     def test_too_few_inodes_for_the_dataset(self):
         self.mount(self.data, "size=64m,nr_inodes=20")
@@ -334,6 +336,38 @@ exec "$@"
         done = self.finish(self.run_words(), expect=6)
         self.assertRegex(done.stderr, r"the results will take about [\d.]+ "
                                       r"MiB, .* are free in .*--results-dir")
+
+    # --- The harness itself -------------------------------------------------
+
+    def test_nothing_is_left_of_a_killed_test(self):
+        maker = subprocess.Popen(
+            [sys.executable, "-c",
+             "import subprocess, sys, time\n"
+             "sys.path.insert(0, sys.argv[1])\n"
+             "import harness\n"
+             "folder = harness.own_folder()\n"
+             "child = subprocess.Popen(['sleep', '600'],\n"
+             "                         env={'TMPDIR': folder},\n"
+             "                         start_new_session=True)\n"
+             "print(folder, child.pid, flush=True)\n"
+             "time.sleep(600)\n", str(pathlib.Path(__file__).parent)],
+            stdout=subprocess.PIPE, text=True)
+        self.addCleanup(maker.stdout.close)
+        self.addCleanup(maker.wait)
+        self.addCleanup(maker.kill)
+        folder, pid = maker.stdout.readline().split()
+        self.assertTrue(pathlib.Path(folder).is_dir())
+        self.mount(pathlib.Path(folder) / "mounted", "size=64k")
+        maker.kill()
+
+        def gone():
+            stat = pathlib.Path(f"/proc/{pid}/stat")
+            try:
+                dead = ") Z" in stat.read_text()
+            except OSError:
+                dead = True
+            return dead and not pathlib.Path(folder).exists()
+        harness.wait_for("the end of all that the test made", gone)
 
 
 if __name__ == "__main__":

@@ -59,8 +59,9 @@ def remove(prefix):
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        subprocess.run(["ip", "netns", "del", name], capture_output=True)
+        # The name goes last: by it a later run finds what is left.
         shutil.rmtree(f"/etc/netns/{name}", ignore_errors=True)
+        subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
 
 def remove_of_the_dead():

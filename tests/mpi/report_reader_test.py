@@ -10,19 +10,13 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 import tempfile
 import unittest
 
 import yaml
 
-STOKER = ""  # the program, from the command line
-
-ENVIRONMENT = dict(
-    os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
-    OMPI_MCA_rmaps_base_oversubscribe="1",
-    STOKER_WORKLOADS=str(
-        pathlib.Path(__file__).resolve().parents[2] / "workloads"))
+import harness
+from harness import ENVIRONMENT
 
 GIB = 2 ** 30
 CLOSED = {"dataset.num_files_train", "dataset.num_subfolders_train",
@@ -136,7 +130,7 @@ class ReportReaderTest(unittest.TestCase):
 
         def stoker(*words):
             done = subprocess.run(
-                [STOKER, "training", *words, "-m", "unet3d", "-dd", str(data),
+                [harness.stoker(), "training", *words, "-m", "unet3d", "-dd", str(data),
                  "-rd", str(cls.results), "--params", *small], text=True,
                 env=ENVIRONMENT, capture_output=True, timeout=120)
             assert done.returncode == 0, done.stdout + done.stderr
@@ -226,5 +220,4 @@ class ReportReaderTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    STOKER = str(pathlib.Path(sys.argv.pop(1)).resolve())
-    unittest.main(verbosity=2)
+    harness.main()

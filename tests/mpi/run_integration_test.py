@@ -10,6 +10,7 @@ import os
 import pathlib
 import resource
 import signal
+import statistics
 import subprocess
 
 import yaml
@@ -150,6 +151,69 @@ class RunTest(LongRunCase):
         copy = (self.run_folder() / "training_run.stdout.log").read_text()
         self.assertEqual(self.events(copy).keys(),
                          events.keys() - {"results", "message"})
+
+    def test_json_lines_of_several_runs(self):
+        self.datagen("unet3d", UNET3D)
+        for ranks in 1, 2:
+            before = set(self.run_folders())
+            done = self.finish(self.words(
+                "run", "-m", "unet3d", "-g", "h100", "--log-format", "json",
+                "--loops", "2", "--warm-up", ranks=ranks,
+                params=UNET3D + TRAIN))
+
+            events = self.events(done.stdout)
+            self.assertEqual(
+                [(event["run"], event["runs"], event["warm_up"])
+                 for event in events["loop_start"]],
+                [(1, 3, True), (2, 3, False), (3, 3, False)])
+            loops, = events["loops"]
+            folders = [folder for folder in self.run_folders()
+                       if folder not in before]
+            self.assertEqual(
+                [(pathlib.Path(run["results"]).name, run["exit_status"],
+                  run["warm_up"]) for run in loops["runs"]],
+                [(folder.name, 0, folder == folders[0])
+                 for folder in folders])
+            for column, key in (
+                    ("au_percent", "train_au_mean_percentage"),
+                    ("gib_per_s", "train_io_exact_mean_GiB_per_second")):
+                values = [load_json(folder / "summary.json")["metric"][key]
+                          for folder in folders]
+                self.assertEqual([run[column] for run in loops["runs"]],
+                                 values)
+                spread = loops[column]
+                mean = statistics.mean(values[1:])
+                self.assertAlmostEqual(spread["mean"], mean)
+                self.assertEqual(spread["min"], min(values[1:]))
+                self.assertEqual(spread["max"], max(values[1:]))
+                self.assertAlmostEqual(
+                    spread["cv_percent"],
+                    100 * statistics.stdev(values[1:]) / mean)
+
+    def test_json_lines_of_plans(self):
+        done = self.finish(self.words(
+            "run", "-m", "unet3d", "-g", "h100", "--what-if", "--log-format",
+            "json", ranks=2, params=UNET3D))
+        plan, = self.events(done.stdout)["plan"]
+        # 28 files / batches of 7 / 2 ranks
+        for key, value in (("ranks", 2), ("hosts", 1), ("epochs", 5),
+                           ("steps", 2), ("files", 28),
+                           ("bytes", 28 * 300000)):
+            self.assertEqual(plan[key], value, key)
+        self.assertIn(" -n 2 ", plan["command"])
+        self.assertIn("training run", plan["command"])
+        self.assertNotIn("--what-if", plan["command"])
+
+        done = self.finish(self.words(
+            "datagen", "-m", "unet3d", "--what-if", "--log-format", "json",
+            ranks=1, params=["dataset.num_files_train=28",
+                             "dataset.record_length_bytes=10000",
+                             "dataset.record_length_bytes_stdev=0"]))
+        plan, = self.events(done.stdout)["plan"]
+        self.assertEqual((plan["ranks"], plan["files"], plan["bytes"]),
+                         (1, 28, 28 * 10000))  # 100 * 100 each
+        self.assertGreater(plan["stored_bytes"], plan["bytes"])
+        self.assertIn("training datagen", plan["command"])
 
     def test_json_lines_of_a_failure(self):
         done = self.finish(
@@ -378,7 +442,8 @@ class RunTest(LongRunCase):
                                "dataset.record_length_bytes=146600628"]
         self.fails(self.words("datagen", "-m", "unet3d", ranks=2,
                               params=params), 6, "are free")
-        self.check_nothing_half_written(None)
+        self.assertEqual([path for path in self.data.rglob("*")
+                          if path.is_file()], [])
 
     # --- Runs that go wrong on the way --------------------------------------
 

@@ -1,4 +1,5 @@
-"""Ranks started by srun: a Slurm of one node, started for the test.
+"""Ranks started by srun: a Slurm of one node, started for the test. It uses
+neither munge nor cgroups, and no files but those of the test's folder.
 
 usage: slurm_test.py STOKER [unittest arguments]
 """
@@ -15,6 +16,7 @@ import harness
 from harness import (ENVIRONMENT, TRAIN, UNET3D, StokerCase, load_json,
                      wait_for)
 
+ATTEMPTS = 5  # to find ports that nobody else takes meanwhile
 SEARCH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 CONFIGURATION = """
 ClusterName=stoker
@@ -25,6 +27,7 @@ AuthType=auth/none
 CredType=cred/none
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
+TmpFS={folder}/tmp
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
 SlurmctldPort={ports[0]}
@@ -54,6 +57,10 @@ def free_ports(count):
     return ports
 
 
+class PortTaken(AssertionError):
+    pass
+
+
 class SlurmTest(StokerCase):
     @classmethod
     def setUpClass(cls):
@@ -65,37 +72,57 @@ class SlurmTest(StokerCase):
 
     def setUp(self):
         super().setUp()
-        slurm = self.folder / "slurm"
-        (slurm / "state").mkdir(parents=True)
-        (slurm / "spool").mkdir()
+        for attempt in range(ATTEMPTS):
+            try:
+                self.start_slurm(self.folder / f"slurm{attempt}")
+                break
+            except PortTaken:
+                if attempt == ATTEMPTS - 1:
+                    raise
+        plugins = subprocess.run(["srun", "--mpi=list"], text=True,
+                                 env=self.environment, capture_output=True)
+        said = plugins.stdout + plugins.stderr
+        self.assertIn("pmix", said, "Slurm's pmix plugin is missing; remedy: "
+                      f"apt install slurm-wlm-basic-plugins\n{said}")
+
+    def start_slurm(self, slurm):
+        for part in "state", "spool", "tmp":
+            (slurm / part).mkdir(parents=True)
         (slurm / "slurm.conf").write_text(CONFIGURATION.format(
             host=socket.gethostname().split(".")[0], folder=slurm,
             cpus=os.cpu_count(),
             user=pwd.getpwuid(os.geteuid()).pw_name, ports=free_ports(2)))
+        # The step daemons get it too, by which the harness finds them.
         self.environment = dict(ENVIRONMENT, PATH=SEARCH,
                                 SLURM_CONF=str(slurm / "slurm.conf"))
+        daemons = []
         for daemon in "slurmctld", "slurmd":
             with (slurm / f"{daemon}.log").open("w") as log:
-                process = subprocess.Popen(
+                daemons.append(subprocess.Popen(
                     [shutil.which(daemon, path=SEARCH), "-D", "-f",
                      str(slurm / "slurm.conf")],
                     env=self.environment, stdin=subprocess.DEVNULL,
                     stdout=log, stderr=subprocess.STDOUT,
-                    preexec_fn=die_with_parent)
-            self.addCleanup(process.wait)
-            self.addCleanup(process.terminate)
-        self.wait_for_node(slurm)
+                    preexec_fn=die_with_parent))
+            self.addCleanup(daemons[-1].wait)
+            self.addCleanup(daemons[-1].terminate)
+        self.wait_for_node(slurm, daemons)
 
-    def wait_for_node(self, slurm):
+    def wait_for_node(self, slurm, daemons):
         def idle():
+            if any(daemon.poll() is not None for daemon in daemons):
+                raise AssertionError("a daemon of Slurm ended")
             done = subprocess.run(["sinfo", "-h", "-o", "%t"], text=True,
                                   env=self.environment, capture_output=True)
             return done.stdout.strip() == "idle"
         try:
             wait_for("Slurm's node", idle)
         except AssertionError as error:
-            logs = [path.read_text()[-2000:] for path in slurm.glob("*.log")]
-            raise AssertionError("\n".join([str(error), *logs])) from None
+            logs = "\n".join(path.read_text()[-2000:]
+                             for path in slurm.glob("*.log"))
+            kind = (PortTaken if "Address already in use" in logs
+                    else AssertionError)
+            raise kind(f"{error}\n{logs}") from None
 
     def srun(self, tasks, *words):
         return ["srun", "-O", "-n", str(tasks), *words]

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <vector>
 
 namespace stoker::reporting {
@@ -80,6 +81,25 @@ TEST(NestDotted, SectionsGather) {
       NestDotted({{"a.b", 1}, {"c", 2}, {"a.d.e", 3}, {"a.b", 4}, {"ab.x", 5}});
   EXPECT_EQ(DumpJson(json, -1),
             R"({"a":{"b":4,"d":{"e":3}},"c":2,"ab":{"x":5}})");
+}
+
+TEST(Json, FieldsOfAnotherKindAreNone) {
+  const auto json =
+      ParseJson(R"({"t": "x", "n": -3, "u": 7, "r": 1.5, "b": true})");
+  ASSERT_TRUE(json.ok());
+
+  EXPECT_EQ(TextField(json.value(), "t"), "x");
+  EXPECT_EQ(TextField(json.value(), "n"), "");
+  EXPECT_EQ(TextField(json.value(), "none"), "");
+  EXPECT_EQ(WholeField(json.value(), "n"), -3);
+  EXPECT_EQ(WholeField(json.value(), "u"), 7);
+  EXPECT_EQ(WholeField(json.value(), "r"), std::nullopt);
+  EXPECT_EQ(NumberField(json.value(), "r"), 1.5);
+  EXPECT_EQ(NumberField(json.value(), "n"), -3);
+  EXPECT_EQ(NumberField(json.value(), "t"), std::nullopt);
+  EXPECT_EQ(BoolField(json.value(), "b"), true);
+  EXPECT_EQ(BoolField(json.value(), "u"), std::nullopt);
+  EXPECT_EQ(TextField(Json(1), "t"), "");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -73,7 +74,7 @@ std::string Compare(const std::function<void(HostIdentity&)>& change,
     if (context.comm->node() == changed_node) {
       change(mine);
     }
-    return CompareHosts(context, mine);
+    return CompareHosts(context, [&mine] { return mine; });
   }));
 }
 
@@ -118,11 +119,30 @@ TEST(CompareHosts, ManyDifferencesAreCounted) {
 TEST(CompareHosts, OneHostIsNotCompared) {
   const auto outcomes = OnHosts(
       [](const RankContext& context) {
-        return CompareHosts(context, Host(context.comm->rank()));
+        return CompareHosts(context,
+                            [&] { return Host(context.comm->rank()); });
       },
       kRanks);
 
   EXPECT_EQ(MessageOf(outcomes), "");
+}
+
+// Reading an executable takes time that all ranks of a host would share.
+TEST(CompareHosts, EachHostIsIdentifiedOnceAndALoneOneNever) {
+  std::atomic<int> calls = 0;
+  const auto counted = [&calls](const RankContext& context) {
+    return CompareHosts(context, [&] {
+      ++calls;
+      EXPECT_EQ(context.comm->local_rank(), 0);
+      return Host(0);
+    });
+  };
+  EXPECT_EQ(MessageOf(OnHosts(counted)), "");
+  EXPECT_EQ(calls, 3);
+
+  calls = 0;
+  EXPECT_EQ(MessageOf(OnHosts(counted, kRanks)), "");
+  EXPECT_EQ(calls, 0);
 }
 
 TEST(ReadHostIdentity, IsOfThisExecutableAndItsConfiguration) {

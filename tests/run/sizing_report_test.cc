@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <string_view>
 
+#include "reporting/json.h"
 #include "tests/run/support.h"
 
 namespace stoker::run {
@@ -85,15 +87,41 @@ TEST(DescribeDatasize, MemoryMayBindAndManyFilesGetAHint) {
 }
 
 TEST(DescribePlan, TellsStepsPlaceAndDemandPerHost) {
-  const auto text = DescribePlan(
+  const auto plan = DescribePlan(
       Workload("unet3d_h100", {"dataset.num_files_train=42000"}), 8, 2, "/d/x");
 
-  ASSERT_TRUE(text.ok());
+  ASSERT_TRUE(plan.ok());
   // 42000 / 7 / 8 = 750 steps; the demand is that of 4 accelerators.
-  EXPECT_THAT(text.value(),
+  EXPECT_THAT(plan.value().text,
               AllOf(HasSubstr("8 ranks, 5 epochs of 750 steps, batch 7"),
                     HasSubstr("42000 files of 1 sample(s) in /d/x"),
                     HasSubstr("11.84 GiB/s while no accelerator waits")));
+  EXPECT_FALSE(plan.value().text.ends_with('\n'));
+}
+
+TEST(DescribePlan, ProgramsGetItsNumbers) {
+  const auto plan =
+      DescribePlan(Workload("cosmoflow_h100", {"dataset.num_files_train=8000"}),
+                   16, 2, "/d/x");
+
+  ASSERT_TRUE(plan.ok());
+  EXPECT_EQ(plan.value().name, "plan");
+  const reporting::Json fields(plan.value().fields);
+  const auto number = [&fields](std::string_view key) {
+    return reporting::NumberField(fields, key);
+  };
+  EXPECT_EQ(number("ranks"), 16);
+  EXPECT_EQ(number("hosts"), 2);
+  EXPECT_EQ(number("epochs"), 5);
+  EXPECT_EQ(number("steps"), 500);  // 8000 / 16, batch 1
+  EXPECT_EQ(number("files"), 8000);
+  EXPECT_EQ(number("bytes"), 8000.0 * 2828486);
+  EXPECT_EQ(number("host_accelerators"), 8);
+  // 8 batches of one each 3.5 ms.
+  EXPECT_DOUBLE_EQ(number("host_samples_per_s").value_or(0), 8 / 0.00350);
+  EXPECT_DOUBLE_EQ(number("host_gib_per_s").value_or(0),
+                   8 / 0.00350 * 2828486 / (1 << 30));
+  EXPECT_EQ(reporting::TextField(fields, "storage_uri"), "/d/x");
 }
 
 TEST(DescribePlan, FailsAsTheRunWould) {

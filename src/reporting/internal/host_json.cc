@@ -17,31 +17,14 @@ Json HostJson(const metrics::HostFacts& host) {
   return json;
 }
 
-namespace {
-
-std::string TextOf(const Json* field) {
-  const auto* text =
-      field == nullptr ? nullptr : std::get_if<std::string>(&field->value());
-  return text == nullptr ? std::string() : *text;
-}
-
-std::uint64_t CountOf(const Json* field) {
-  if (field == nullptr) return 0;
-  if (const auto* count = std::get_if<std::uint64_t>(&field->value())) {
-    return *count;
-  }
-  const auto* count = std::get_if<std::int64_t>(&field->value());
-  return count == nullptr ? 0 : static_cast<std::uint64_t>(*count);
-}
-
-}  // namespace
-
 metrics::HostFacts HostOf(const Json& json) {
   metrics::HostFacts host;
-  host.hostname = TextOf(json.Find("hostname"));
-  host.cpu_count = static_cast<std::uint32_t>(CountOf(json.Find("cpu_count")));
-  host.memory_bytes = CountOf(json.Find("memory_bytes"));
-  host.processor_name = TextOf(json.Find("processor_name"));
+  host.hostname = TextField(json, "hostname");
+  host.cpu_count =
+      static_cast<std::uint32_t>(WholeField(json, "cpu_count").value_or(0));
+  host.memory_bytes =
+      static_cast<std::uint64_t>(WholeField(json, "memory_bytes").value_or(0));
+  host.processor_name = TextField(json, "processor_name");
   return host;
 }
 

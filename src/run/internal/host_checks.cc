@@ -227,9 +227,14 @@ HostIdentity ReadHostIdentity(
   return identity;
 }
 
-Status CompareHosts(const RankContext& context, const HostIdentity& mine) {
+Status CompareHosts(const RankContext& context,
+                    const std::function<HostIdentity()>& identify) {
   if (context.comm->node_count() == 1) {
     return {};
+  }
+  HostIdentity mine;
+  if (context.comm->local_rank() == 0) {
+    mine = identify();
   }
   const std::string checksum = Checksum(SettingsText(mine));
   STOKER_ASSIGN(std::vector<Answer> programs,

@@ -5,6 +5,7 @@
 // nothing is asked then.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,15 +26,18 @@ struct HostIdentity {
   std::vector<std::pair<std::string, std::string>> settings;
 };
 
-// Of this host. `choices` are settings beside the configuration's. An
-// executable that cannot be read is told by its version alone.
+// Of this host; reads the whole executable. `choices` are settings beside the
+// configuration's. An executable that cannot be read is told by its version
+// alone.
 HostIdentity ReadHostIdentity(
     const config::LoadedConfig& config,
     std::vector<std::pair<std::string, std::string>> choices);
 
 // kInvalidArgument, naming the hosts that differ, the keys with both values,
-// and the remedy. Only checksums travel unless settings differ.
-core::Status CompareHosts(const RankContext& context, const HostIdentity& mine);
+// and the remedy. Only checksums travel unless settings differ. `identify` is
+// called once on each host's leader, and nowhere where there is one host.
+core::Status CompareHosts(const RankContext& context,
+                          const std::function<HostIdentity()>& identify);
 
 // Each host looks through its own mount: the manifest and the sizes of a few
 // files must agree. Stores without data, or of one process each, are not

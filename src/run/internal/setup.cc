@@ -23,6 +23,7 @@ namespace {
 using core::Code;
 using core::Status;
 using reporting::Json;
+using reporting::TextField;
 
 Status CheckManifest(const dataset::Manifest& manifest, const RunPlan& plan) {
   if (manifest.sizes.record_length == plan.sizes.record_length &&
@@ -83,13 +84,6 @@ Json NamingJson(const dataset::Naming& naming) {
       .Add("total", std::to_string(naming.total))
       .Add("subfolders", std::to_string(naming.subfolders));
   return json;
-}
-
-std::string TextField(const Json& json, std::string_view key) {
-  const Json* field = json.Find(key);
-  const auto* text =
-      field == nullptr ? nullptr : std::get_if<std::string>(&field->value());
-  return text == nullptr ? std::string() : *text;
 }
 
 core::Result<std::uint64_t> CountField(const Json& json, std::string_view key) {
@@ -218,13 +212,15 @@ core::Result<Dataset> FindDataset(const RankContext& context,
 
 Status CheckBeforeRun(const RankContext& context, const TrainRequest& request,
                       const RunPlan& plan) {
-  const HostIdentity mine = ReadHostIdentity(
-      *request.config,
-      {{"--data-dir", request.data_uri},
-       {"--no-check", request.check ? "false" : "true"},
-       {"--io-timeout",
-        core::FormatSeconds(core::Seconds(request.io_timeout))}});
-  STOKER_TRY(comm::Agree(*context.comm, CompareHosts(context, mine)));
+  const auto identify = [&request] {
+    return ReadHostIdentity(
+        *request.config,
+        {{"--data-dir", request.data_uri},
+         {"--no-check", request.check ? "false" : "true"},
+         {"--io-timeout",
+          core::FormatSeconds(core::Seconds(request.io_timeout))}});
+  };
+  STOKER_TRY(comm::Agree(*context.comm, CompareHosts(context, identify)));
   const auto ranks = static_cast<std::uint64_t>(context.comm->size());
   return comm::Agree(
       *context.comm,
