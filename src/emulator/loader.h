@@ -109,8 +109,8 @@ class Loader {
   // since StartEpoch.
   virtual core::Result<metrics::LoaderCounters> FinishEpoch() = 0;
   // CPU time since the loader was made that went into looking at what arrived,
-  // estimated from one look in five. May lag behind by
-  // what is under way. FinishEpoch tells an epoch's.
+  // estimated from one look in five. May lag behind by what is under way.
+  // FinishEpoch tells an epoch's.
   virtual core::Nanos checking_so_far() const = 0;
   // Over the batches handed out so far, all epochs.
   virtual std::uint64_t op_stream_hash() const = 0;

@@ -6,9 +6,9 @@
 #include <string>
 
 #include "formats/csv_format.h"
-#include "formats/jpeg_format.h"
 #include "formats/hdf5_format.h"
 #include "formats/indexed_binary_format.h"
+#include "formats/jpeg_format.h"
 #include "formats/npy_format.h"
 #include "formats/npz_format.h"
 #include "formats/png_format.h"
