@@ -75,6 +75,10 @@ Dims ShapeCursor::At(std::uint64_t file) {
   return current_;
 }
 
+std::uint64_t DistinctFiles(std::uint64_t files, std::uint64_t distinct) {
+  return distinct > 0 && distinct < files ? distinct : files;
+}
+
 Shapes Shapes::Make(const SizeModel& model, const ShapeSets& sets) {
   Shapes shapes;
   const std::uint32_t edge = NominalEdge(model);
@@ -85,9 +89,7 @@ Shapes Shapes::Make(const SizeModel& model, const ShapeSets& sets) {
     return shapes;
   }
   const auto kept = [&](std::uint64_t files, std::uint64_t used) {
-    const std::uint64_t contents =
-        sets.distinct > 0 ? std::min(sets.distinct, files) : files;
-    return std::min(contents, used);
+    return std::min(DistinctFiles(files, sets.distinct), used);
   };
   shapes.train_kept_ = kept(sets.train_files, sets.train_used);
   shapes.valid_kept_ = kept(sets.valid_files, sets.valid_used);
