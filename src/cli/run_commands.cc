@@ -113,15 +113,17 @@ core::Result<core::Nanos> IoTimeout(const TrainingJob& job) {
   return core::FromSeconds(seconds);
 }
 
-run::DatagenRequest DatagenRequestOf(const TrainingJob& job) {
+core::Result<run::DatagenRequest> DatagenRequestOf(const TrainingJob& job) {
   run::DatagenRequest request{.config = &job.config,
                               .data_uri = job.data_uri,
                               .write_index = job.arguments.Flag("write-index"),
+                              .replace = job.arguments.Flag("replace"),
                               .tool = fmt::format("stoker {}", core::kVersion)};
   if (job.command == "datagen") {
     request.content = job.arguments.Text("content");
     request.distinct =
         static_cast<std::uint64_t>(job.arguments.Integer("distinct"));
+    STOKER_ASSIGN(request.io_timeout, IoTimeout(job));
   }
   if (job.arguments.Flag("verify")) {
     request.action = run::DatagenAction::kVerify;
@@ -132,7 +134,8 @@ run::DatagenRequest DatagenRequestOf(const TrainingJob& job) {
 }
 
 Status Generate(const TrainingJob& job, const run::RankContext& context) {
-  return run::RunDatagen(context, DatagenRequestOf(job));
+  STOKER_ASSIGN(const run::DatagenRequest request, DatagenRequestOf(job));
+  return run::RunDatagen(context, request);
 }
 
 Status Train(const TrainingJob& job, const run::RankContext& context,
@@ -293,8 +296,12 @@ int WhatIf(const TrainingJob& job) {
     console.Info(
         run::Event{.name = "plan", .text = WithoutLastBreak(plan.value())});
   } else if (!job.arguments.Flag("verify") && !job.arguments.Flag("delete")) {
+    const core::Result<run::DatagenRequest> request = DatagenRequestOf(job);
+    if (!request.ok()) {
+      return Fail(request.status(), job.log_format());
+    }
     const core::Result<std::string> plan =
-        run::DescribeDatagen(DatagenRequestOf(job), job.ranks());
+        run::DescribeDatagen(request.value(), job.ranks());
     if (!plan.ok()) {
       return Fail(plan.status(), job.log_format());
     }
@@ -377,7 +384,8 @@ int RunOnRanks(const TrainingJob& job) {
 
 int RunDatagenCommand(const TrainingJob& job) {
   for (const char* action : {"verify", "delete"}) {
-    for (const char* detail : {"distinct", "content", "write-index"}) {
+    for (const char* detail :
+         {"distinct", "content", "write-index", "replace"}) {
       if (job.arguments.Flag(action) && job.arguments.Given(detail)) {
         return Fail({core::Code::kInvalidArgument,
                      fmt::format("--{} takes all it needs from the dataset's "
@@ -386,6 +394,12 @@ int RunDatagenCommand(const TrainingJob& job) {
                     kExitArguments, job.log_format());
       }
     }
+  }
+  if (job.arguments.Given("io-timeout") && !job.arguments.Flag("verify")) {
+    return Fail({core::Code::kInvalidArgument,
+                 "--io-timeout is about reading: give it with --verify, or "
+                 "leave it out"},
+                kExitArguments, job.log_format());
   }
   if (job.arguments.Flag("verify") && job.arguments.Flag("delete")) {
     return Fail({core::Code::kInvalidArgument,

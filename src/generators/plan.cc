@@ -21,6 +21,12 @@ formats::FileSpec SpecOf(const GeneratePlan& plan,
   return dataset::FileSpecOf(source, index);
 }
 
+dataset::Shapes ShapesOf(const GeneratePlan& plan) {
+  return dataset::Shapes::Make(plan.sizes, {.train_files = plan.train.total,
+                                            .valid_files = plan.valid.total,
+                                            .distinct = plan.content.distinct});
+}
+
 std::uint64_t StoredBytes(const formats::Format& format,
                           const formats::FileSpec& spec) {
   std::uint64_t bytes = format.FileBytes(spec);
@@ -68,6 +74,7 @@ core::Result<GeneratePlan> PlanOf(const dataset::Manifest& manifest) {
   plan.chunk_edge = manifest.chunk_edge;
   plan.content = manifest.content;
   plan.tool = manifest.tool;
+  plan.block_bytes = UINT64_MAX;  // it was large enough when they were made
   return plan;
 }
 
