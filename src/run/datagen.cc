@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -94,14 +95,21 @@ class Datagen {
       return {};
     }
     context_.console->RestartProgress();
-    return [this, verb, line = std::optional<internal::ShareProgress>()](
+    return [this, verb, start = core::TimePoint(),
+            line = std::optional<internal::ShareProgress>()](
                const generators::OwnProgress& own) mutable {
       const core::TimePoint now = context_.clock->Now();
       if (!line) {
+        start = now;
         line.emplace(verb, now);
       }
-      // What is said before a wait stands until its end.
-      if (context_.console->ProgressDue(now) || own.waiting) {
+      // What is said before a wait stands until its end; shares of a second are
+      // not worth it, unless rank 0 had much less to do than others.
+      const auto ranks = static_cast<std::uint64_t>(context_.comm->size());
+      const bool waits =
+          own.waiting && (now - start >= std::chrono::seconds(1) ||
+                          2 * ranks * own.files_mine < own.files_all);
+      if (context_.console->ProgressDue(now) || waits) {
         context_.console->Progress(line->Describe(own, now));
       }
     };
