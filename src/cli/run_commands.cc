@@ -113,15 +113,17 @@ core::Result<core::Nanos> IoTimeout(const TrainingJob& job) {
   return core::FromSeconds(seconds);
 }
 
-run::DatagenRequest DatagenRequestOf(const TrainingJob& job) {
+core::Result<run::DatagenRequest> DatagenRequestOf(const TrainingJob& job) {
   run::DatagenRequest request{.config = &job.config,
                               .data_uri = job.data_uri,
                               .write_index = job.arguments.Flag("write-index"),
+                              .replace = job.arguments.Flag("replace"),
                               .tool = fmt::format("stoker {}", core::kVersion)};
   if (job.command == "datagen") {
     request.content = job.arguments.Text("content");
     request.distinct =
         static_cast<std::uint64_t>(job.arguments.Integer("distinct"));
+    STOKER_ASSIGN(request.io_timeout, IoTimeout(job));
   }
   if (job.arguments.Flag("verify")) {
     request.action = run::DatagenAction::kVerify;
@@ -132,7 +134,8 @@ run::DatagenRequest DatagenRequestOf(const TrainingJob& job) {
 }
 
 Status Generate(const TrainingJob& job, const run::RankContext& context) {
-  return run::RunDatagen(context, DatagenRequestOf(job));
+  STOKER_ASSIGN(const run::DatagenRequest request, DatagenRequestOf(job));
+  return run::RunDatagen(context, request);
 }
 
 Status Train(const TrainingJob& job, const run::RankContext& context,
@@ -278,6 +281,15 @@ int RunAsRank(const TrainingJob& job, const core::CancelFlag& cancel,
   return status.ok() ? kExitSuccess : Fail(status, job.log_format());
 }
 
+core::Result<run::Event> PlanEvent(const TrainingJob& job) {
+  if (job.command == "run") {
+    return run::DescribePlan(job.config, job.ranks(), job.host_count(),
+                             job.data_uri);
+  }
+  STOKER_ASSIGN(const run::DatagenRequest request, DatagenRequestOf(job));
+  return run::DescribeDatagen(request, job.ranks());
+}
+
 int WhatIf(const TrainingJob& job) {
   run::Console console({.format = job.log_format()});
   std::string command;
@@ -289,11 +301,7 @@ int WhatIf(const TrainingJob& job) {
     command = QuoteWords(words.value());
   }
   if (!job.arguments.Flag("verify") && !job.arguments.Flag("delete")) {
-    core::Result<run::Event> plan =
-        job.command == "run"
-            ? run::DescribePlan(job.config, job.ranks(), job.host_count(),
-                                job.data_uri)
-            : run::DescribeDatagen(DatagenRequestOf(job), job.ranks());
+    core::Result<run::Event> plan = PlanEvent(job);
     if (!plan.ok()) {
       return Fail(plan.status(), job.log_format());
     }
@@ -372,7 +380,8 @@ int RunOnRanks(const TrainingJob& job) {
 
 int RunDatagenCommand(const TrainingJob& job) {
   for (const char* action : {"verify", "delete"}) {
-    for (const char* detail : {"distinct", "content", "write-index"}) {
+    for (const char* detail :
+         {"distinct", "content", "write-index", "replace"}) {
       if (job.arguments.Flag(action) && job.arguments.Given(detail)) {
         return Fail({core::Code::kInvalidArgument,
                      fmt::format("--{} takes all it needs from the dataset's "
@@ -381,6 +390,12 @@ int RunDatagenCommand(const TrainingJob& job) {
                     kExitArguments, job.log_format());
       }
     }
+  }
+  if (job.arguments.Given("io-timeout") && !job.arguments.Flag("verify")) {
+    return Fail({core::Code::kInvalidArgument,
+                 "--io-timeout is about reading: give it with --verify, or "
+                 "leave it out"},
+                kExitArguments, job.log_format());
   }
   if (job.arguments.Flag("verify") && job.arguments.Flag("delete")) {
     return Fail({core::Code::kInvalidArgument,

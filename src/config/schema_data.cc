@@ -136,8 +136,8 @@ const std::array kRows{
         "folders", "subfolders of the validation set; 0 and 1: none"},
     Row{"dataset.generation_buffer_size",
         IntField{kDataset<&DatasetConfig::generation_buffer_size>, 1}, "bytes",
-        "write buffer of the indexed-binary generator",
-        "only indexed_binary files are generated through it"},
+        "largest indexed_binary file that the reference writes at once; "
+        "`datagen --content dlio` refuses larger ones"},
     Row{"dataset.enable_chunking",
         BoolField{kDataset<&DatasetConfig::enable_chunking>}, "",
         "chunked layout of hdf5 files", kHdf5Only},

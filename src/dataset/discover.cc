@@ -97,26 +97,6 @@ std::uint64_t SampledFile(std::uint64_t files, std::uint64_t count,
   return (files - 1) / steps * k + (files - 1) % steps * k / steps;
 }
 
-core::Result<std::uint64_t> AskSize(storage::ReadQueue& queue,
-                                    storage::ObjectId object,
-                                    core::Clock& clock) {
-  storage::ReadOp op;
-  op.kind = storage::ReadOp::Kind::kSize;
-  op.object = object;
-  STOKER_TRY(queue.Submit({&op, 1}).status());
-  storage::ReadDone done;
-  const core::TimePoint deadline = clock.Now() + kSizeTimeout;
-  while (queue.in_flight() > 0) {
-    STOKER_ASSIGN(const std::size_t reaped,
-                  queue.Reap({&done, 1}, 1, deadline));
-    if (reaped == 0 && clock.Now() >= deadline) {
-      return core::Status(core::Code::kTimedOut, "the storage does not answer");
-    }
-  }
-  STOKER_TRY(done.status);
-  return done.bytes;
-}
-
 // Compares the sizes of up to kSampled of the wanted files with what their
 // specs call for.
 core::Status CheckSizes(storage::Backend& backend, const Wanted& wanted,
@@ -130,7 +110,8 @@ core::Status CheckSizes(storage::Backend& backend, const Wanted& wanted,
     const std::uint64_t file = SampledFile(wanted.files, count, k);
     const std::string name = ObjectName(naming, file);
     const storage::ObjectId object = backend.Resolve(name);
-    const core::Result<std::uint64_t> bytes = AskSize(*queue, object, clock);
+    const core::Result<std::uint64_t> bytes =
+        storage::AskSize(*queue, object, clock, kSizeTimeout);
     if (bytes.status().code() != core::Code::kTimedOut) {
       backend.Release(object);  // not while the question is in flight
     }

@@ -22,9 +22,7 @@ std::uint32_t ToEdge(double length) {
 // Contents of a set whose dims are stored.
 std::uint64_t Kept(const ShapeSets& sets, std::uint64_t files,
                    std::uint64_t used) {
-  const std::uint64_t contents =
-      sets.distinct > 0 ? std::min(sets.distinct, files) : files;
-  return std::min(contents, used);
+  return std::min(DistinctFiles(files, sets.distinct), used);
 }
 
 }  // namespace
@@ -89,6 +87,10 @@ std::uint64_t Shapes::TableBytes(const SizeModel& model,
                             Kept(sets, sets.valid_files, sets.valid_used)) *
                                sizeof(Dims)
                          : 0;
+}
+
+std::uint64_t DistinctFiles(std::uint64_t files, std::uint64_t distinct) {
+  return distinct > 0 && distinct < files ? distinct : files;
 }
 
 Shapes Shapes::Make(const SizeModel& model, const ShapeSets& sets) {

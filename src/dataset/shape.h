@@ -56,6 +56,10 @@ class ShapeCursor {
   core::NumpyRandom random_;
 };
 
+// Number of different contents in a set of `files` files: `distinct` of them
+// where that is > 0 and less than `files`, else all.
+std::uint64_t DistinctFiles(std::uint64_t files, std::uint64_t distinct);
+
 // The files whose dims are wanted.
 struct ShapeSets {
   std::uint64_t train_files = 0;

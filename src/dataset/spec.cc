@@ -4,10 +4,6 @@
 
 namespace stoker::dataset {
 
-std::uint64_t DistinctFiles(std::uint64_t files, std::uint64_t distinct) {
-  return distinct > 0 && distinct < files ? distinct : files;
-}
-
 std::uint64_t ContentOf(const SpecSource& source, std::uint64_t index) {
   const std::uint64_t set_start =
       index < source.train_files ? 0 : source.train_files;

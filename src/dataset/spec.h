@@ -10,10 +10,6 @@
 
 namespace stoker::dataset {
 
-// Number of different contents in a set of `files` files: `distinct` of them
-// where that is > 0 and less than `files`, else all.
-std::uint64_t DistinctFiles(std::uint64_t files, std::uint64_t distinct);
-
 // What the files of a dataset have in common.
 struct SpecSource {
   // Not owned; train files, then eval files. Null where SpecOfContent is told

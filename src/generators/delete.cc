@@ -7,7 +7,9 @@
 #include <string>
 #include <utility>
 
+#include "generators/internal/object_remover.h"
 #include "generators/internal/phase.h"
+#include "generators/internal/scan.h"
 #include "generators/internal/walk.h"
 
 namespace stoker::generators {
@@ -52,57 +54,41 @@ class Remover {
  public:
   Remover(const GeneratePlan& plan, storage::Backend& backend,
           const core::CancelFlag& cancel, const OnProgress& progress)
-      : plan_(plan), backend_(backend), cancel_(cancel), progress_(progress) {}
+      : plan_(plan),
+        cancel_(cancel),
+        progress_(progress),
+        remover_(plan, backend) {}
 
   Status Run(const internal::Seat& seat) {
     const internal::Inventory inventory(plan_);
     const std::uint64_t names = plan_.names();
+    own_.files_all = names;
     own_.files_mine =
         names > seat.rank ? (names - seat.rank - 1) / seat.ranks + 1 : 0;
     for (std::uint64_t i = seat.rank; i < names; i += seat.ranks) {
       STOKER_TRY(internal::CheckCancel(cancel_, "delete"));
-      STOKER_TRY(RemoveFile(inventory.At(i)));
+      STOKER_TRY(remover_.Remove(inventory.At(i)));
       ++own_.files_done;
       if (progress_) {
         progress_(own_);
       }
     }
+    own_.waiting = seat.ranks > 1;
+    if (progress_ && own_.waiting) {
+      progress_(own_);
+    }
     return {};
   }
 
-  std::uint64_t names() const { return names_; }
-  std::uint64_t others() const { return others_; }
+  std::uint64_t names() const { return remover_.files(); }
+  std::uint64_t others() const { return remover_.others(); }
 
  private:
-  Status RemoveFile(const internal::Place& place) {
-    dataset::ObjectName(*place.naming, place.index, name_);
-    STOKER_TRY(Remove(names_));
-    const std::size_t length = name_.size();
-    for (const std::string_view sidecar : plan_.format->sidecars()) {
-      name_.resize(length);
-      name_ += sidecar;
-      STOKER_TRY(Remove(others_));
-    }
-    if (plan_.format->name() == "tfrecord") {
-      dataset::IndexName(*place.naming, place.index, name_);
-      STOKER_TRY(Remove(others_));
-    }
-    return {};
-  }
-  Status Remove(std::uint64_t& count) {
-    const Status removed = backend_.Remove(name_);
-    count += removed.ok() ? 1U : 0U;
-    return removed.code() == Code::kNotFound ? Status() : removed;
-  }
-
   const GeneratePlan& plan_;
-  storage::Backend& backend_;
   const core::CancelFlag& cancel_;
   const OnProgress& progress_;
   OwnProgress own_;
-  std::uint64_t names_ = 0;
-  std::uint64_t others_ = 0;
-  std::string name_;
+  internal::ObjectRemover remover_;
 };
 
 Status RemoveFolders(storage::Backend& backend, const GeneratePlan& plan) {
@@ -133,6 +119,26 @@ core::Result<std::uint64_t> CountLeft(storage::Backend& backend) {
   return left;
 }
 
+// The marker goes only with the last of the dataset's own files.
+Status Finish(storage::Backend& backend, const GeneratePlan& plan,
+              DeleteResult& result) {
+  STOKER_TRY(RemoveFolders(backend, plan));
+  STOKER_ASSIGN(result.foreign, CountLeft(backend));
+  if (result.foreign > 0) {
+    STOKER_ASSIGN(const internal::Found own,
+                  internal::Scan(backend, plan,
+                                 [](const internal::Oddity&) { return true; }));
+    if (own.objects > 0) {
+      return {Code::kIoError,
+              fmt::format("delete {}: {} files of the dataset are still there: "
+                          "somebody writes them, or not all hosts see the "
+                          "same place; {} stays, call --delete again",
+                          backend.uri(), own.objects, dataset::kPartialName)};
+    }
+  }
+  return backend.Remove(dataset::kPartialName);
+}
+
 }  // namespace
 
 core::Result<DeleteResult> Delete(comm::Communicator& comm,
@@ -156,16 +162,13 @@ core::Result<DeleteResult> Delete(comm::Communicator& comm,
   STOKER_ASSIGN(result.manifest, dataset::ParseManifest(comm::ToText(message)));
   STOKER_ASSIGN(const GeneratePlan plan, PlanOf(result.manifest));
 
+  STOKER_ASSIGN(result.swept,
+                internal::SweepPlace(comm, backend, storage::Sweep::kRemove));
   Remover remover(plan, backend, cancel, progress);
   STOKER_TRY(EndPhase(comm, remover.Run(internal::SeatOf(comm))));
   status = {};
   if (first) {
-    const auto conclude = [&]() -> Status {
-      STOKER_TRY(RemoveFolders(backend, plan));
-      STOKER_ASSIGN(result.foreign, CountLeft(backend));
-      return backend.Remove(dataset::kPartialName);
-    };
-    status = conclude();
+    status = Finish(backend, plan, result);
   }
   STOKER_TRY(EndPhase(comm, status));
   const std::array own = {remover.names(), remover.others()};

@@ -5,6 +5,7 @@
 
 #include "generators/internal/phase.h"
 #include "generators/internal/place.h"
+#include "generators/internal/scan.h"
 #include "generators/internal/writer.h"
 
 namespace stoker::generators {
@@ -51,6 +52,9 @@ core::Result<GenerateResult> Generate(comm::Communicator& comm,
   const internal::Seat seat = internal::SeatOf(comm);
   const bool first = seat.rank == 0;
   GeneratePlan plan = wanted;
+  GenerateResult result;
+  STOKER_ASSIGN(result.swept,
+                internal::SweepPlace(comm, backend, storage::Sweep::kRemove));
   core::Result<internal::Prepared> prepared = internal::Prepared{};
   if (first) {
     prepared = internal::LookAtPlace(backend, plan, seat.ranks, clock);
@@ -68,15 +72,25 @@ core::Result<GenerateResult> Generate(comm::Communicator& comm,
     announced = internal::Announce(backend, prepared.value(), clock);
   }
   STOKER_TRY(EndPhase(comm, announced));
-  STOKER_TRY(EndPhase(comm, writer.WriteContents()));
-  STOKER_TRY(EndPhase(comm, writer.MakeLinks()));
+  STOKER_ASSIGN(const std::vector<std::uint64_t> shares,
+                internal::SumAtRoot(comm, writer.share()));
+  writer.TellAll(shares[0], shares[1]);
+  const core::TimePoint begun = clock.Now();
+  const core::Status written = writer.WriteContents();
+  writer.Wait();
+  STOKER_TRY(EndPhase(comm, written));
+  result.writing = clock.Now() - begun;
+  const core::Status linked = writer.MakeLinks();
+  if (plan.content.distinct > 0) {
+    writer.Wait();
+  }
+  STOKER_TRY(EndPhase(comm, linked));
   core::Status concluded;
   if (first) {
     concluded = internal::Conclude(backend, prepared.value(), clock);
   }
   STOKER_TRY(EndPhase(comm, concluded));
 
-  GenerateResult result;
   result.files = writer.files();
   result.bytes = writer.bytes();
   result.busy_storage = writer.busy_storage();

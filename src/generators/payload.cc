@@ -24,7 +24,6 @@ constexpr std::array<std::string_view, 6> kDlioFormats = {
 // The reference fills larger files of these with the same block again and
 // again, and writes with all processes where there are as few files.
 constexpr std::string_view kIndexed = "indexed_binary";
-constexpr std::uint64_t kIndexedBuffer = 2ULL << 30;
 
 }  // namespace
 
@@ -172,12 +171,13 @@ core::Status CheckContent(const GeneratePlan& plan) {
   const std::uint64_t nominal =
       std::uint64_t{dataset::NominalEdge(plan.sizes)} *
       dataset::NominalEdge(plan.sizes) * plan.samples_per_file;
-  if (nominal > kIndexedBuffer) {
+  if (nominal > plan.block_bytes) {
     return {core::Code::kUnsupported,
             fmt::format("--content dlio: {} files of {} bytes repeat one block "
-                        "of dataset.generation_buffer_size in the reference; "
-                        "lower dataset.num_samples_per_file",
-                        name, nominal)};
+                        "of dataset.generation_buffer_size={} in the "
+                        "reference; set that key to {} at least, or lower "
+                        "dataset.num_samples_per_file",
+                        name, nominal, plan.block_bytes, nominal)};
   }
   return {};
 }

@@ -14,6 +14,19 @@ dataset::SpecSource SpecSourceOf(const GeneratePlan& plan) {
           .chunk_edge = plan.chunk_edge};
 }
 
+formats::FileSpec SpecOf(const GeneratePlan& plan,
+                         const dataset::Shapes& shapes, std::uint64_t index) {
+  dataset::SpecSource source = SpecSourceOf(plan);
+  source.shapes = &shapes;
+  return dataset::FileSpecOf(source, index);
+}
+
+dataset::Shapes ShapesOf(const GeneratePlan& plan) {
+  return dataset::Shapes::Make(plan.sizes, {.train_files = plan.train.total,
+                                            .valid_files = plan.valid.total,
+                                            .distinct = plan.content.distinct});
+}
+
 std::uint64_t StoredBytes(const formats::Format& format,
                           const formats::FileSpec& spec) {
   std::uint64_t bytes = format.FileBytes(spec);
@@ -61,6 +74,7 @@ core::Result<GeneratePlan> PlanOf(const dataset::Manifest& manifest) {
   plan.chunk_edge = manifest.chunk_edge;
   plan.content = manifest.content;
   plan.tool = manifest.tool;
+  plan.block_bytes = UINT64_MAX;  // it was large enough when they were made
   return plan;
 }
 

@@ -30,7 +30,12 @@ struct GeneratePlan {
   // `ranks` 0 with mode dlio: as many as there are processes, or as an
   // unfinished or whole dataset in the place was made with.
   dataset::ContentMode content;
-  bool write_index = false;     // tfrecord: index/<set>/<basename>.idx beside
+  bool write_index = false;  // tfrecord: index/<set>/<basename>.idx beside
+  // Files of these names that nothing vouches for may be removed.
+  bool replace = false;
+  // dataset.generation_buffer_size, bytes: what the reference writes at once of
+  // an indexed_binary file.
+  std::uint64_t block_bytes = 2ULL << 30;
   std::string tool = "stoker";  // name and version, for the manifest
 
   std::uint64_t names() const { return train.total + valid.total; }
@@ -38,6 +43,14 @@ struct GeneratePlan {
 
 // `shapes` null.
 dataset::SpecSource SpecSourceOf(const GeneratePlan& plan);
+
+// FileSpec of a file (generation index: train files, then eval files) under
+// `content.distinct`. `shapes` covers both sets.
+formats::FileSpec SpecOf(const GeneratePlan& plan,
+                         const dataset::Shapes& shapes, std::uint64_t index);
+
+// Of both sets, under `content.distinct`: what SpecOf asks for.
+dataset::Shapes ShapesOf(const GeneratePlan& plan);
 
 // What Generate will write as the manifest, hash included. Goes over all
 // contents where sizes vary, but stores nothing.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -29,188 +30,285 @@ using internal::Expected;
 struct Problems {
   std::uint64_t bad = 0;
   std::uint64_t extra = 0;
-  std::vector<std::string> told;
+  std::vector<Problem> told;
 
-  void Tell(std::string text) {
+  void Tell(std::string_view object, std::string_view reason,
+            std::optional<std::uint64_t> offset = std::nullopt) {
     if (told.size() < kTellAtMost) {
-      told.push_back(std::move(text));
+      told.push_back({std::string(object), offset, std::string(reason)});
     }
   }
-  void Bad(std::string_view name, std::string_view what) {
+  void Bad(std::string_view object, std::string_view reason,
+           std::optional<std::uint64_t> offset = std::nullopt) {
     ++bad;
-    Tell(fmt::format("{}: {}", name, what));
+    Tell(object, reason, offset);
   }
 };
 
-// The objects a rank reads, in order: each content with its sidecars and index.
+// What rank 0 saw from outside, by generation index.
+struct Seen {
+  Bits there;  // files of the right size
+  Bits index;
+};
+
+// The objects a rank reads, in order: each content with its sidecars and index,
+// then those of further names that the storage does not tell to be the same.
 class Agenda {
  public:
-  // `there`: files of the right size. Nothing is owned.
-  Agenda(const GeneratePlan& plan, const internal::Seat& seat,
-         const Bits& there, const Bits& index)
+  // `on_linked` is called for each name that needs no reading. Nothing is owned
+  // but the function.
+  Agenda(const GeneratePlan& plan, const internal::Seat& seat, const Seen& seen,
+         storage::Backend& backend, std::function<void()> on_linked)
       : plan_(plan),
-        there_(there),
-        index_(index),
-        walk_(plan, seat),
-        specs_(plan) {}
+        seat_(seat),
+        seen_(seen),
+        backend_(backend),
+        on_linked_(std::move(on_linked)),
+        inventory_(plan),
+        walk_(plan, seat,
+              [&seen](const internal::Place& place) {
+                return seen.there.Test(place.generation) ||
+                       seen.index.Test(place.generation);
+              }),
+        specs_(plan),
+        next_link_(seat.rank),
+        steps_(plan.format->sidecars().size() + 2),
+        step_(steps_) {}
 
-  bool Next(Expected& expected) {
-    while (true) {
-      if (step_ == 0) {
-        if (!walk_.Next(place_)) {
-          return false;
-        }
-        spec_ = specs_.At(place_.generation);
+  // False: that was the last, or `cancel` is set.
+  bool Next(Expected& expected, const core::CancelFlag& cancel) {
+    while (!cancel.IsSet()) {
+      if (step_ == steps_ && !BeginFile()) {
+        return false;
       }
-      const std::size_t step = step_;
-      const std::size_t sidecars = plan_.format->sidecars().size();
-      step_ = step == sidecars + 1 ? 0 : step + 1;
-      if (step == sidecars + 1 ? Index(expected) : Data(step, expected)) {
-        return true;
+      const std::size_t step = step_++;
+      const Bits& there = IsIndex(step) ? seen_.index : seen_.there;
+      if (there.Test(place_.generation)) {
+        NameObject(step, place_.index, expected.name);
+        if (!link_ || !IsSame(step, expected.name)) {
+          Describe(step, expected);
+          return true;
+        }
+        if (step == 0) {
+          on_linked_();
+        }
       }
     }
+    return false;
   }
 
  private:
-  bool Data(std::size_t step, Expected& expected) {
-    if (!there_.Test(place_.generation)) {
+  bool IsIndex(std::size_t step) const { return step + 1 == steps_; }
+
+  bool BeginFile() {
+    step_ = 0;
+    if (!link_ && walk_.Next(place_)) {
+      spec_ = specs_.At(place_.generation);
+      return true;
+    }
+    link_ = true;
+    if (next_link_ >= inventory_.names() - inventory_.contents()) {
+      step_ = steps_;
       return false;
     }
-    dataset::ObjectName(*place_.naming, place_.index, expected.name);
-    expected.spec = spec_;
-    expected.stream = place_.stream;
-    expected.kind = Expected::Kind::kData;
-    expected.bytes = plan_.format->FileBytes(spec_);
-    if (step > 0) {
-      expected.kind = Expected::Kind::kSidecar;
-      expected.sidecar = step - 1;
-      expected.name += plan_.format->sidecars()[expected.sidecar];
-      expected.bytes = plan_.format->SidecarBytes(spec_, expected.sidecar);
-    }
-    return true;
-  }
-  bool Index(Expected& expected) {
-    if (!index_.Test(place_.generation)) {
-      return false;
-    }
-    dataset::IndexName(*place_.naming, place_.index, expected.name);
-    expected.kind = Expected::Kind::kIndex;
-    expected.spec = spec_;
-    expected.bytes = formats::TfrecordIndex(spec_).size();
+    place_ = inventory_.Link(next_link_);
+    next_link_ += seat_.ranks;
     return true;
   }
 
+  // Step 0: the file, then its sidecars, then its index.
+  void NameObject(std::size_t step, std::uint64_t index,
+                  std::string& name) const {
+    if (IsIndex(step)) {
+      dataset::IndexName(*place_.naming, index, name);
+      return;
+    }
+    dataset::ObjectName(*place_.naming, index, name);
+    if (step > 0) {
+      name += plan_.format->sidecars()[step - 1];
+    }
+  }
+
+  // Whether a link is the object that is read under its content's name.
+  bool IsSame(std::size_t step, const std::string& name) {
+    NameObject(step, place_.index % plan_.content.distinct, content_name_);
+    const auto mine = backend_.Identity(name);
+    const auto other = backend_.Identity(content_name_);
+    return mine.ok() && other.ok() && mine.value().has_value() &&
+           mine.value() == other.value();
+  }
+
+  void Describe(std::size_t step, Expected& expected) {
+    if (link_) {
+      if (!shapes_) {
+        shapes_ = ShapesOf(plan_);
+      }
+      spec_ = SpecOf(plan_, *shapes_, place_.generation);
+    }
+    expected.spec = spec_;
+    expected.stream = place_.stream;
+    if (IsIndex(step)) {
+      expected.kind = Expected::Kind::kIndex;
+      expected.bytes = formats::TfrecordIndex(spec_).size();
+    } else if (step > 0) {
+      expected.kind = Expected::Kind::kSidecar;
+      expected.sidecar = step - 1;
+      expected.bytes = plan_.format->SidecarBytes(spec_, expected.sidecar);
+    } else {
+      expected.kind = Expected::Kind::kData;
+      expected.bytes = plan_.format->FileBytes(spec_);
+    }
+  }
+
   const GeneratePlan& plan_;
-  const Bits& there_;
-  const Bits& index_;
+  const internal::Seat seat_;
+  const Seen& seen_;
+  storage::Backend& backend_;
+  std::function<void()> on_linked_;
+  const internal::Inventory inventory_;
   internal::ContentWalk walk_;
   SpecCursor specs_;
+  std::optional<dataset::Shapes> shapes_;  // once a link is read
   internal::Place place_;
   formats::FileSpec spec_;
-  std::size_t step_ = 0;  // 0: the file, then its sidecars, then its index
+  bool link_ = false;  // all contents are done
+  std::uint64_t next_link_;
+  const std::size_t steps_;
+  std::size_t step_;
+  std::string content_name_;
 };
 
 // The share of one rank in reading.
 class Checker {
  public:
-  Checker(const GeneratePlan& plan, storage::Backend& backend,
-          core::Clock& clock, const OnProgress& progress, Problems& problems)
+  Checker(const GeneratePlan& plan, const internal::Seat& seat,
+          const Seen& seen, core::Clock& clock, Problems& problems)
       : plan_(plan),
-        backend_(backend),
+        seat_(seat),
+        seen_(seen),
         clock_(clock),
-        progress_(progress),
-        problems_(problems) {}
+        problems_(problems) {
+    CountShare();
+  }
 
-  Status Run(const internal::Seat& seat, const Bits& there, const Bits& index,
-             const core::CancelFlag& cancel) {
-    CountShare(seat, there);
-    Agenda agenda(plan_, seat, there, index);
+  std::array<std::uint64_t, 2> share() const {
+    return {own_.bytes_mine, own_.files_mine};
+  }
+
+  // `all`: the shares of all ranks.
+  Status Run(storage::Backend& backend, const core::CancelFlag& cancel,
+             const OnProgress& progress, core::Nanos io_timeout,
+             std::span<const std::uint64_t> all) {
+    own_.bytes_all = all[0];
+    own_.files_all = all[1];
+    Agenda agenda(plan_, seat_, seen_, backend, [&] {
+      ++linked_;
+      Report(progress);
+    });
     STOKER_ASSIGN(memory_,
                   core::AlignedBuffer::Make(2 * internal::ReadAhead::kPiece,
                                             /*resident=*/false));
     STOKER_ASSIGN(
         const std::unique_ptr<internal::ReadAhead> ahead,
         internal::ReadAhead::Make(
-            backend_, [&](Expected& expected) { return agenda.Next(expected); },
-            clock_, cancel));
+            backend,
+            [&](Expected& expected) { return agenda.Next(expected, cancel); },
+            clock_, cancel, io_timeout));
     while (const Expected* expected = ahead->Begin()) {
-      const Status compared = Compare(*expected, *ahead);
+      std::optional<std::uint64_t> offset;
+      const Status compared = Compare(*expected, *ahead, offset);
       if (ahead->broken()) {
         return compared.WithContext(fmt::format("verify {}", expected->name));
       }
       if (!compared.ok()) {
-        problems_.Bad(expected->name, compared.message());
+        problems_.Bad(expected->name, compared.message(), offset);
       }
-      (expected->kind == Expected::Kind::kIndex ? indexes_ : contents_) +=
-          expected->kind == Expected::Kind::kSidecar ? 0U : 1U;
-      own_.files_done = contents_;
+      contents_ += expected->kind == Expected::Kind::kData ? 1U : 0U;
+      indexes_ += expected->kind == Expected::Kind::kIndex ? 1U : 0U;
       STOKER_TRY(ahead->End().WithContext("verify"));
-      Report(*ahead);
+      own_.bytes_done = ahead->bytes();
+      Report(progress);
     }
     bytes_ = ahead->bytes();
+    STOKER_TRY(internal::CheckCancel(cancel, "verify"));
+    own_.waiting = seat_.ranks > 1;
+    if (own_.waiting) {
+      Report(progress);
+    }
     return ahead->broken()
                ? Status(Code::kIoError, "verify: the read queue is unusable")
                : Status();
   }
 
   std::uint64_t contents() const { return contents_; }
+  std::uint64_t linked() const { return linked_; }
   std::uint64_t indexes() const { return indexes_; }
   std::uint64_t bytes() const { return bytes_; }
 
  private:
-  void CountShare(const internal::Seat& seat, const Bits& there) {
+  void CountShare() {
+    const auto there = [this](const internal::Place& place) {
+      return seen_.there.Test(place.generation);
+    };
     SpecCursor specs(plan_);
     internal::Place place;
-    for (internal::ContentWalk walk(plan_, seat); walk.Next(place);) {
-      if (there.Test(place.generation)) {
-        ++own_.files_mine;
-        own_.bytes_mine +=
-            StoredBytes(*plan_.format, specs.At(place.generation));
-      }
+    for (internal::ContentWalk walk(plan_, seat_, there); walk.Next(place);) {
+      ++own_.files_mine;
+      own_.bytes_mine += StoredBytes(*plan_.format, specs.At(place.generation));
     }
+    static_cast<void>(
+        internal::ForEachLink(plan_, seat_, [&](const internal::Place& link) {
+          own_.files_mine += there(link) ? 1U : 0U;
+          return Status();
+        }));
   }
 
-  Status Compare(const Expected& expected, internal::ReadAhead& ahead) {
+  Status Compare(const Expected& expected, internal::ReadAhead& ahead,
+                 std::optional<std::uint64_t>& differs_at) {
     internal::CompareStream stream(clock_, ahead, memory_.bytes());
-    switch (expected.kind) {
-      case Expected::Kind::kData:
-        if (payload_ == nullptr || stream_ != expected.stream) {
-          payload_ = NewPayload(plan_, expected.stream);
-          stream_ = expected.stream;
-        }
-        STOKER_TRY(plan_.format->Encode(expected.spec, *payload_, stream));
-        break;
-      case Expected::Kind::kSidecar:
-        STOKER_TRY(plan_.format->EncodeSidecar(expected.spec, expected.sidecar,
-                                               stream));
-        break;
-      case Expected::Kind::kIndex: {
-        const std::string text = formats::TfrecordIndex(expected.spec);
-        STOKER_TRY(
-            stream.Write(std::as_bytes(std::span(text.data(), text.size()))));
-        break;
+    const auto encode = [&]() -> Status {
+      switch (expected.kind) {
+        case Expected::Kind::kData:
+          if (payload_ == nullptr || stream_ != expected.stream) {
+            payload_ = NewPayload(plan_, expected.stream);
+            stream_ = expected.stream;
+          }
+          return plan_.format->Encode(expected.spec, *payload_, stream);
+        case Expected::Kind::kSidecar:
+          return plan_.format->EncodeSidecar(expected.spec, expected.sidecar,
+                                             stream);
+        case Expected::Kind::kIndex:
+          break;
       }
+      const std::string text = formats::TfrecordIndex(expected.spec);
+      return stream.Write(std::as_bytes(std::span(text.data(), text.size())));
+    };
+    Status status = encode();
+    if (status.ok()) {
+      status = stream.Commit().status();
     }
-    return stream.Commit().status();
+    differs_at = stream.differs_at();
+    return status;
   }
 
-  void Report(const internal::ReadAhead& ahead) {
-    if (progress_) {
-      own_.bytes_done = ahead.bytes();
-      progress_(own_);
+  void Report(const OnProgress& progress) {
+    if (progress) {
+      own_.files_done = contents_ + linked_;
+      progress(own_);
     }
   }
 
   const GeneratePlan& plan_;
-  storage::Backend& backend_;
+  const internal::Seat seat_;
+  const Seen& seen_;
   core::Clock& clock_;
-  const OnProgress& progress_;
   Problems& problems_;
   core::AlignedBuffer memory_;
   std::unique_ptr<formats::PayloadSource> payload_;
   std::uint64_t stream_ = 0;
   OwnProgress own_;
   std::uint64_t contents_ = 0;
+  std::uint64_t linked_ = 0;
   std::uint64_t indexes_ = 0;
   std::uint64_t bytes_ = 0;
 };
@@ -256,8 +354,8 @@ core::Result<internal::Found> LookAround(storage::Backend& backend,
                     cut.Set(oddity.file);
                   } else {
                     ++problems.extra;
-                    problems.Tell(fmt::format(
-                        "{}: it does not belong to the dataset", oddity.name));
+                    problems.Tell(oddity.name,
+                                  "it does not belong to the dataset");
                   }
                   return true;
                 }));
@@ -292,25 +390,37 @@ comm::Bytes Encode(const dataset::Manifest& manifest,
 
 core::Status Gather(comm::Communicator& comm, const Problems& problems,
                     VerifyResult& result) {
-  const std::array own = {result.contents, result.indexes, result.bytes,
-                          problems.bad, problems.extra};
+  const std::array own = {result.contents, result.linked, result.indexes,
+                          result.bytes,    problems.bad,  problems.extra};
   STOKER_ASSIGN(const std::vector<std::uint64_t> all,
                 internal::SumAtRoot(comm, own));
   result.contents = all[0];
-  result.indexes = all[1];
-  result.bytes = all[2];
-  result.bad = all[3];
-  result.extra = all[4];
+  result.linked = all[1];
+  result.indexes = all[2];
+  result.bytes = all[3];
+  result.bad = all[4];
+  result.extra = all[5];
   comm::Bytes told;
   internal::AppendWord(told, problems.told.size());
-  for (const std::string& text : problems.told) {
-    internal::AppendText(told, text);
+  for (const Problem& problem : problems.told) {
+    internal::AppendText(told, problem.object);
+    internal::AppendText(told, problem.reason);
+    internal::AppendWord(told, problem.offset ? 1 : 0);
+    internal::AppendWord(told, problem.offset.value_or(0));
   }
   STOKER_ASSIGN(const std::vector<comm::Bytes> gathered, comm.Gather(told, 0));
   for (const comm::Bytes& message : gathered) {
     internal::WordReader reader(message);
     for (std::uint64_t count = reader.Word(); count > 0; --count) {
-      result.problems.push_back(comm::ToText(reader.Text()));
+      Problem problem{.object = comm::ToText(reader.Text()),
+                      .offset = {},
+                      .reason = comm::ToText(reader.Text())};
+      const bool has_offset = reader.Word() != 0;
+      const std::uint64_t offset = reader.Word();
+      if (has_offset) {
+        problem.offset = offset;
+      }
+      result.problems.push_back(std::move(problem));
     }
   }
   return {};
@@ -321,7 +431,8 @@ core::Status Gather(comm::Communicator& comm, const Problems& problems,
 core::Result<VerifyResult> Verify(comm::Communicator& comm,
                                   storage::Backend& backend, core::Clock& clock,
                                   const core::CancelFlag& cancel,
-                                  const OnProgress& progress) {
+                                  const OnProgress& progress,
+                                  core::Nanos io_timeout) {
   const core::TimePoint start = clock.Now();
   Problems problems;
   comm::Bytes message;
@@ -342,14 +453,20 @@ core::Result<VerifyResult> Verify(comm::Communicator& comm,
   VerifyResult result;
   STOKER_ASSIGN(result.manifest,
                 dataset::ParseManifest(comm::ToText(reader.Text())));
-  const Bits there(reader.Words());
-  const Bits index(reader.Words());
+  Seen seen;
+  seen.there = Bits(reader.Words());
+  seen.index = Bits(reader.Words());
   STOKER_ASSIGN(const GeneratePlan plan, PlanOf(result.manifest));
-  Checker checker(plan, backend, clock, progress, problems);
+  STOKER_ASSIGN(result.unfinished,
+                internal::SweepPlace(comm, backend, storage::Sweep::kCount));
+  Checker checker(plan, internal::SeatOf(comm), seen, clock, problems);
+  STOKER_ASSIGN(const std::vector<std::uint64_t> shares,
+                internal::SumAtRoot(comm, checker.share()));
   STOKER_TRY(internal::EndPhase(
-      comm, checker.Run(internal::SeatOf(comm), there, index, cancel)));
+      comm, checker.Run(backend, cancel, progress, io_timeout, shares)));
   result.names = plan.names();
   result.contents = checker.contents();
+  result.linked = checker.linked();
   result.indexes = checker.indexes();
   result.bytes = checker.bytes();
   result.bad = problems.bad;

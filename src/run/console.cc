@@ -101,11 +101,13 @@ void Console::Print(LogLevel level, std::string_view text) {
   Print(level, Message("message", text));
 }
 
-void Console::Warn(std::string_view text) {
+void Console::Warn(const Event& event) {
   if (options_.speaks && options_.level >= LogLevel::kWarning) {
-    Write(stderr, stderr_copy_, LogLevel::kWarning, Message("warning", text));
+    Write(stderr, stderr_copy_, LogLevel::kWarning, event);
   }
 }
+
+void Console::Warn(std::string_view text) { Warn(Message("warning", text)); }
 
 void Console::Error(std::string_view text) {
   Write(stderr, stderr_copy_, LogLevel::kError, Message("error", text));

@@ -64,6 +64,7 @@ class Console {
   void Info(const Event& event) { Print(LogLevel::kInfo, event); }
   void Info(std::string_view text) { Print(LogLevel::kInfo, text); }
   // To stderr.
+  void Warn(const Event& event);
   void Warn(std::string_view text);
   // To stderr, on every rank.
   void Error(std::string_view text);

@@ -1,8 +1,12 @@
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "core/units.h"
 #include "formats/registry.h"
@@ -10,6 +14,7 @@
 #include "generators/generate.h"
 #include "generators/payload.h"
 #include "generators/verify.h"
+#include "run/internal/datagen_events.h"
 #include "run/internal/host_checks.h"
 #include "run/internal/preflight.h"
 #include "run/internal/share_progress.h"
@@ -49,17 +54,17 @@ core::Result<generators::GeneratePlan> PlanOf(const DatagenRequest& request) {
   plan.content.mode = request.content;
   plan.content.distinct = request.distinct;
   plan.write_index = request.write_index;
+  plan.replace = request.replace;
+  plan.block_bytes = static_cast<std::uint64_t>(data.generation_buffer_size);
   plan.tool = request.tool;
   return plan;
 }
 
-std::string Rate(std::uint64_t bytes, core::Nanos elapsed) {
-  const double seconds = core::Seconds(elapsed);
-  return fmt::format(
-      "{} ({} bytes) in {}, {:.2f} GiB/s",
-      core::FormatBytes(static_cast<double>(bytes)), bytes,
-      core::FormatSeconds(seconds),
-      seconds > 0 ? core::ToGiB(static_cast<double>(bytes)) / seconds : 0);
+// "2 unfinished files (1.2 GiB) of killed writers": what was swept.
+std::string Swept(const storage::Unfinished& swept) {
+  return fmt::format("{} unfinished files ({}) of killed writers",
+                     core::FormatCount(swept.objects),
+                     core::FormatBytes(static_cast<double>(swept.bytes)));
 }
 
 // The phases share a back end and a progress line.
@@ -90,13 +95,22 @@ class Datagen {
       return {};
     }
     context_.console->RestartProgress();
-    return [this, line = internal::ShareProgress(
-                      verb, static_cast<std::uint64_t>(context_.comm->size()),
-                      context_.clock->Now())](
+    return [this, verb, start = core::TimePoint(),
+            line = std::optional<internal::ShareProgress>()](
                const generators::OwnProgress& own) mutable {
       const core::TimePoint now = context_.clock->Now();
-      if (context_.console->ProgressDue(now)) {
-        context_.console->Progress(line.Describe(own, now));
+      if (!line) {
+        start = now;
+        line.emplace(verb, now);
+      }
+      // What is said before a wait stands until its end; shares of a second are
+      // not worth it, unless rank 0 had much less to do than others.
+      const auto ranks = static_cast<std::uint64_t>(context_.comm->size());
+      const bool waits =
+          own.waiting && (now - start >= std::chrono::seconds(1) ||
+                          2 * ranks * own.files_mine < own.files_all);
+      if (context_.console->ProgressDue(now) || waits) {
+        context_.console->Progress(line->Describe(own, now));
       }
     };
   }
@@ -118,15 +132,13 @@ class Datagen {
     Status room;
     if (Leads(context_)) {
       const auto contents = [&](std::uint64_t total) {
-        return request_.distinct == 0 ? total
-                                      : std::min(total, request_.distinct);
+        return dataset::DistinctFiles(total, request_.distinct);
       };
       room = internal::CheckObjectRoom(
           *backend_, contents(plan.train.total) + contents(plan.valid.total));
     }
     STOKER_TRY(comm::Agree(*context_.comm, room));
-    return comm::Agree(*context_.comm,
-                       internal::CheckSharedPlace(context_, *backend_));
+    return CheckShared();
   }
 
   Status Generate() {
@@ -148,44 +160,64 @@ class Datagen {
 
   void ReportGenerated(const generators::GeneratePlan& plan,
                        const generators::GenerateResult& result) {
-    std::string place = fmt::format(
-        "{} {} files", core::FormatCount(plan.names()), plan.format->name());
-    if (plan.content.distinct > 0) {
-      place += fmt::format(" ({} distinct contents, the rest hard links)",
-                           plan.content.distinct);
-    }
-    if (result.streams > 0) {
-      place += fmt::format(" (the reference's bytes for {} processes)",
-                           result.streams);
-    }
-    place += fmt::format(" in {}", request_.data_uri);
-    if (result.reused) {
-      context_.console->Info(
-          fmt::format("dataset: {}: already there, nothing to do", place));
-      return;
-    }
     if (result.replaced > 0) {
       context_.console->Warn(fmt::format(
           "{} files of these names were there without a {}, so that what they "
           "held was not known: they were replaced",
           core::FormatCount(result.replaced), dataset::kManifestName));
     }
-    if (result.kept > 0) {
+    if (result.swept.objects > 0) {
+      context_.console->Info("dataset: removed " + Swept(result.swept));
+    }
+    WarnOfBusy(result.swept);
+    if (result.kept > 0 && !result.reused) {
       context_.console->Info(fmt::format(
           "dataset: {} of {} files were whole already and are kept",
           core::FormatCount(result.kept), core::FormatCount(plan.names())));
     }
-    context_.console->Info(fmt::format("dataset: {}: wrote {}", place,
-                                       Rate(result.all_bytes, result.elapsed)));
+    context_.console->Info(
+        internal::GeneratedEvent(plan, result, request_.data_uri));
+  }
+
+  void WarnOfBusy(const storage::Unfinished& swept) {
+    if (swept.busy > 0) {
+      context_.console->Warn(fmt::format(
+          "{} unfinished files stay, since their writers may still be at work; "
+          "once these have ended datagen and --delete remove them (files of "
+          "other hosts after five minutes)",
+          core::FormatCount(swept.busy)));
+    }
+  }
+
+  // Rank 0 looks around for all, so the others must see the same place.
+  Status CheckShared() {
+    return comm::Agree(*context_.comm,
+                       internal::CheckSharedPlace(context_, *backend_));
+  }
+
+  // Where nothing can be written whether the place is shared cannot be tried.
+  Status CheckSharedForReading() {
+    const Status shared = CheckShared();
+    if (shared.os_error() != EROFS && shared.os_error() != EACCES &&
+        shared.os_error() != EPERM) {
+      return shared;
+    }
+    context_.console->Warn(fmt::format(
+        "verify: {} cannot be written to, so whether all hosts see the same "
+        "files was not tried; each host reads its share of what it sees",
+        request_.data_uri));
+    return {};
   }
 
   Status Verify() {
+    STOKER_TRY(CheckSharedForReading());
     context_.console->Info(fmt::format("verify: {} with {} processes",
                                        request_.data_uri,
                                        context_.comm->size()));
     STOKER_ASSIGN(const generators::VerifyResult result,
                   generators::Verify(*context_.comm, *backend_, *context_.clock,
-                                     *context_.cancel, ProgressOf("verify")));
+                                     *context_.cancel, ProgressOf("verify"),
+                                     request_.io_timeout));
     return comm::Agree(*context_.comm,
                        Leads(context_) ? ReportVerified(result) : Status());
   }
@@ -193,25 +225,19 @@ class Datagen {
   Status ReportVerified(const generators::VerifyResult& result) {
     context_.console->Info(
         fmt::format("verify: {}", dataset::DescribeManifest(result.manifest)));
-    std::string read = fmt::format("{} files", core::FormatCount(result.names));
-    if (result.contents != result.names) {
-      read += fmt::format(" ({} contents read)",
-                          core::FormatCount(result.contents));
+    for (const generators::Problem& problem : result.problems) {
+      context_.console->Warn(internal::ProblemEvent(problem));
     }
-    if (result.indexes > 0) {
-      read +=
-          fmt::format(", {} record indexes", core::FormatCount(result.indexes));
+    const storage::Unfinished& hidden = result.unfinished;
+    if (hidden.objects > 0) {
+      context_.console->Warn(
+          fmt::format("verify: {} lie hidden beside the dataset; datagen again "
+                      "removes them",
+                      Swept(hidden)));
     }
-    context_.console->Info(fmt::format(
-        "verify: {}: read {}{}", read, Rate(result.bytes, result.elapsed),
-        result.whole() ? ", every byte as generated" : ""));
+    context_.console->Info(internal::VerifiedEvent(result));
     if (result.whole()) {
       return {};
-    }
-    for (const std::string& problem : result.problems) {
-      context_.console->Print(
-          LogLevel::kWarning,
-          Event{.name = "bad_object", .text = "verify: " + problem});
     }
     const std::uint64_t untold =
         result.bad + result.extra - result.problems.size();
@@ -227,18 +253,15 @@ class Datagen {
   }
 
   Status Delete() {
+    STOKER_TRY(CheckShared());
     STOKER_ASSIGN(const generators::DeleteResult result,
                   generators::Delete(*context_.comm, *backend_, *context_.clock,
                                      *context_.cancel, ProgressOf("delete")));
-    context_.console->Info(
-        fmt::format("delete: {} in {} is gone: {} of its {} files were there, "
-                    "and {} sidecars and indexes; {}",
-                    dataset::DescribeManifest(result.manifest),
-                    request_.data_uri, core::FormatCount(result.names),
-                    core::FormatCount(result.manifest.train.total +
-                                      result.manifest.valid.total),
-                    core::FormatCount(result.others),
-                    core::FormatSeconds(core::Seconds(result.elapsed))));
+    if (result.swept.objects > 0) {
+      context_.console->Info("delete: removed " + Swept(result.swept));
+    }
+    context_.console->Info(internal::DeletedEvent(result, request_.data_uri));
+    WarnOfBusy(result.swept);
     if (result.foreign > 0) {
       context_.console->Warn(
           fmt::format("{} files in its folders did not belong to it and stay",

@@ -42,7 +42,9 @@ struct DatagenRequest {
   std::string content = "counter";  // or "dlio", the reference's bytes
   std::uint64_t distinct = 0;  // > 0: that many contents, the rest hard links
   bool write_index = false;    // tfrecord: a text index beside
-  std::string tool;            // name and version, for the manifest
+  bool replace = false;  // files of its names that nothing vouches for may go
+  core::Nanos io_timeout = std::chrono::seconds(60);  // of verifying
+  std::string tool;  // name and version, for the manifest
 };
 
 // Collective. kCorruption: verifying found a dataset that is not whole, and

@@ -26,11 +26,16 @@ class Resolved {
   ObjectId id_;
 };
 
-core::Result<std::uint64_t> RunOne(ReadQueue& queue, const ReadOp& op) {
+core::Result<std::uint64_t> RunOne(ReadQueue& queue, const ReadOp& op,
+                                   core::Clock& clock,
+                                   core::TimePoint deadline = core::kNever) {
   STOKER_TRY(queue.Submit(std::span(&op, 1)).status());
   std::array<ReadDone, 1> done;
   while (queue.in_flight() > 0) {
-    STOKER_TRY(queue.Reap(done, 1, core::kNever).status());
+    STOKER_ASSIGN(const std::size_t reaped, queue.Reap(done, 1, deadline));
+    if (reaped == 0 && clock.Now() >= deadline) {
+      return core::Status(core::Code::kTimedOut, "the storage does not answer");
+    }
   }
   STOKER_TRY(done[0].status);
   return done[0].bytes;
@@ -38,12 +43,19 @@ core::Result<std::uint64_t> RunOne(ReadQueue& queue, const ReadOp& op) {
 
 }  // namespace
 
+core::Result<std::uint64_t> AskSize(ReadQueue& queue, ObjectId object,
+                                    core::Clock& clock, core::Nanos patience) {
+  return RunOne(queue, {.kind = ReadOp::Kind::kSize, .object = object}, clock,
+                clock.Now() + patience);
+}
+
 core::Result<std::uint64_t> ObjectSize(Backend& backend, std::string_view name,
                                        core::Clock& clock) {
   const Resolved object(backend, name);
   STOKER_ASSIGN(const std::unique_ptr<ReadQueue> queue,
                 backend.NewReadQueue({.depth = 1}, clock));
-  return RunOne(*queue, {.kind = ReadOp::Kind::kSize, .object = object.id()});
+  return RunOne(*queue, {.kind = ReadOp::Kind::kSize, .object = object.id()},
+                clock);
 }
 
 core::Result<std::string> ReadObject(Backend& backend, std::string_view name,
@@ -53,7 +65,8 @@ core::Result<std::string> ReadObject(Backend& backend, std::string_view name,
                 backend.NewReadQueue({.depth = 1}, clock));
   STOKER_ASSIGN(
       const std::uint64_t size,
-      RunOne(*queue, {.kind = ReadOp::Kind::kSize, .object = object.id()}));
+      RunOne(*queue, {.kind = ReadOp::Kind::kSize, .object = object.id()},
+             clock));
   if (size > limit) {
     return core::Status(core::Code::kInvalidArgument,
                         fmt::format("read {}: it has {} bytes, at most {} are "
@@ -69,9 +82,11 @@ core::Result<std::string> ReadObject(Backend& backend, std::string_view name,
   while (got < size) {
     const std::uint64_t start = got / align * align;
     STOKER_ASSIGN(const std::uint64_t bytes,
-                  RunOne(*queue, {.object = object.id(),
-                                  .offset = start,
-                                  .buffer = memory.bytes().subspan(start)}));
+                  RunOne(*queue,
+                         {.object = object.id(),
+                          .offset = start,
+                          .buffer = memory.bytes().subspan(start)},
+                         clock));
     if (start + bytes <= got) {
       break;  // it shrank since its size was asked
     }

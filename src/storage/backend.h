@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -40,6 +41,23 @@ struct Capabilities {
   bool shared = true;       // other processes see the same objects
   std::uint64_t max_links = UINT64_MAX;  // names per object, where known
 };
+
+// Which bytes a name stands for: names of one back end with equal identities
+// are names of the same object. Means nothing elsewhere or later.
+struct ObjectIdentity {
+  std::uint64_t place = 0;   // file: the device
+  std::uint64_t number = 0;  // file: the inode
+  friend bool operator==(const ObjectIdentity&,
+                         const ObjectIdentity&) = default;
+};
+
+// Objects that their writers left unfinished.
+struct Unfinished {
+  std::uint64_t objects = 0;  // of writers that have ended
+  std::uint64_t bytes = 0;    // in these
+  std::uint64_t busy = 0;     // whose writers may still be at work
+};
+enum class Sweep : std::uint8_t { kCount, kRemove };
 
 // Safe for concurrent use; the queues and streams it makes are not. Object
 // names are relative to the place the back end was opened on.
@@ -83,6 +101,21 @@ class Backend {
   // Takes back EnsureFolder: removes the folder `prefix` ("valid/") if it is
   // there and empty. Nothing to do where folders exist by their objects alone.
   virtual core::Status RemoveFolder(std::string_view /*prefix*/) { return {}; }
+  // Equal to another name's where both stand for the same bytes; nothing where
+  // the back end cannot tell. kNotFound.
+  virtual core::Result<std::optional<ObjectIdentity>> Identity(
+      std::string_view /*object_name*/) {
+    return std::optional<ObjectIdentity>();
+  }
+  // Counts, or removes, what killed writers left of objects that were to have
+  // names beginning with `prefix`. A writer of this host has ended once its
+  // process is gone; one of another host is taken to have ended if nothing was
+  // written for five minutes. Nothing to do where a dead writer leaves nothing,
+  // or the folder of `prefix` is not there.
+  virtual core::Result<Unfinished> SweepUnfinished(std::string_view /*prefix*/,
+                                                   Sweep /*sweep*/) {
+    return Unfinished{};
+  }
   // Free space for new objects; UINT64_MAX where unlimited.
   virtual core::Result<std::uint64_t> FreeBytes() = 0;
   // How many more objects there can be (inodes of a file system); UINT64_MAX
@@ -95,6 +128,11 @@ class Backend {
 core::Result<std::string> ReadObject(Backend& backend, std::string_view name,
                                      core::Clock& clock,
                                      std::uint64_t limit = 64ULL << 20);
+// The size in bytes of an object that the queue's back end has resolved.
+// kTimedOut: the question is still in flight, so the object must not be
+// released.
+core::Result<std::uint64_t> AskSize(ReadQueue& queue, ObjectId object,
+                                    core::Clock& clock, core::Nanos patience);
 // The object's size in bytes; kNotFound if there is none.
 core::Result<std::uint64_t> ObjectSize(Backend& backend, std::string_view name,
                                        core::Clock& clock);

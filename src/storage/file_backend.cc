@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -39,6 +41,35 @@ struct FileSettings {
 constexpr std::size_t kMostThreadsByDepth = 256;
 // glibc's answer for every file system it does not know (LINUX_LINK_MAX).
 constexpr int kUnknownLinkMax = 127;
+// Writers of other hosts are taken to have ended after this long; longer than
+// a network file system keeps written data and attributes to itself.
+constexpr std::chrono::minutes kQuiet{5};
+
+bool IsQuiet(const struct stat& info) {
+  const auto changed = std::chrono::system_clock::from_time_t(info.st_mtime);
+  return std::chrono::system_clock::now() - changed > kQuiet;
+}
+
+// One temporary file; one that vanishes meanwhile was another's to sweep.
+core::Status SweepOne(const std::string& path, const internal::TempOwner& owner,
+                      Sweep sweep, Unfinished& found) {
+  struct stat info{};
+  if (::lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) {
+    return {};
+  }
+  if (!internal::HasEnded(owner).value_or(IsQuiet(info))) {
+    ++found.busy;
+    return {};
+  }
+  if (sweep == Sweep::kRemove && ::unlink(path.c_str()) != 0) {
+    return errno == ENOENT
+               ? core::Status()
+               : core::Status::FromErrno(errno, "remove unfinished " + path);
+  }
+  ++found.objects;
+  found.bytes += static_cast<std::uint64_t>(info.st_size);
+  return {};
+}
 
 class FileBackend final : public Backend {
  public:
@@ -66,6 +97,10 @@ class FileBackend final : public Backend {
   core::Status Link(std::string_view existing, std::string_view name) override;
   core::Status Remove(std::string_view object_name) override;
   core::Status RemoveFolder(std::string_view prefix) override;
+  core::Result<std::optional<ObjectIdentity>> Identity(
+      std::string_view object_name) override;
+  core::Result<Unfinished> SweepUnfinished(std::string_view prefix,
+                                           Sweep sweep) override;
   core::Result<std::uint64_t> FreeBytes() override {
     return internal::FreeBytesAt(internal::NearestExisting(settings_.root));
   }
@@ -278,6 +313,46 @@ core::Status FileBackend::RemoveFolder(std::string_view prefix) {
     return core::Status::FromErrno(errno, "remove folder " + path);
   }
   return {};
+}
+
+core::Result<std::optional<ObjectIdentity>> FileBackend::Identity(
+    std::string_view object_name) {
+  STOKER_TRY(internal::CheckObjectName(object_name));
+  const std::string path = Path(object_name);
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0) {
+    return core::Status::FromErrno(errno, "identify " + path);
+  }
+  return std::optional(
+      ObjectIdentity{.place = info.st_dev, .number = info.st_ino});
+}
+
+core::Result<Unfinished> FileBackend::SweepUnfinished(std::string_view prefix,
+                                                      Sweep sweep) {
+  namespace fs = std::filesystem;
+  const std::string folder = Path(internal::FolderOf(prefix));
+  const std::string wanted = Path(prefix);
+  Unfinished found;
+  std::error_code error;
+  fs::recursive_directory_iterator at(folder, error);
+  for (; !error && at != fs::end(at); at.increment(error)) {
+    const std::string path = at->path().string();
+    const std::string own_name = at->path().filename().string();
+    if (const auto owner = internal::ParseTempName(own_name)) {
+      const std::string object =
+          fmt::format("{}/{}", internal::FolderOf(path), owner->file);
+      if (object.starts_with(wanted)) {
+        STOKER_TRY(SweepOne(path, *owner, sweep, found));
+      }
+    } else if (std::error_code vanished; at->is_directory(vanished) &&
+                                         !(path + '/').starts_with(wanted)) {
+      at.disable_recursion_pending();
+    }
+  }
+  if (error && error.value() != ENOENT) {
+    return core::Status::FromErrno(error.value(), "list folder " + folder);
+  }
+  return found;
 }
 
 // "/mnt/x//" → "/mnt/x", "/" → "". Otherwise as written: taking ".." out would

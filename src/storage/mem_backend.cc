@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <string>
 #include <utility>
@@ -195,6 +196,15 @@ class MemBackend final : public Backend {
     STOKER_TRY(internal::CheckObjectName(object_name));
     return store_->Remove(object_name) ? core::Status{}
                                        : NoSuchObject("remove", object_name);
+  }
+  core::Result<std::optional<ObjectIdentity>> Identity(
+      std::string_view object_name) override {
+    const std::shared_ptr<const Content> content = store_->Find(object_name);
+    if (content == nullptr) {
+      return NoSuchObject("identify", object_name);
+    }
+    return std::optional(ObjectIdentity{
+        .number = reinterpret_cast<std::uintptr_t>(content.get())});
   }
   core::Result<std::uint64_t> FreeBytes() override { return UINT64_MAX; }
 

@@ -193,6 +193,33 @@ TEST_P(BackendConformance, ALinkIsASecondNameAndReplaces) {
   EXPECT_EQ(ListAll(*backend_, ""), Listed({{"other/b", 5}, {"new/c", 5}}));
 }
 
+TEST_P(BackendConformance, NamesOfTheSameBytesAreAlikeWhereItCanTell) {
+  Put("a", "same");
+  Put("copy", "same");
+  ASSERT_TRUE(backend_->Link("a", "b").ok());
+  const auto identity = [&](std::string_view name) {
+    auto known = backend_->Identity(name);
+    EXPECT_TRUE(known.ok()) << known.status().ToString();
+    return known.ok() ? known.value() : std::nullopt;
+  };
+  EXPECT_EQ(identity("a"), identity("b"));
+  if (identity("a").has_value()) {
+    EXPECT_NE(identity("a"), identity("copy"));
+    EXPECT_EQ(backend_->Identity("none").status().code(),
+              core::Code::kNotFound);
+  }
+}
+
+TEST_P(BackendConformance, NothingUnfinishedStaysOfAStreamThatWasDropped) {
+  {
+    auto stream = backend_->Create("train/a", {}, clock_);
+    ASSERT_TRUE(stream.ok());
+  }
+  const auto left = backend_->SweepUnfinished("train/", Sweep::kCount);
+  ASSERT_TRUE(left.ok()) << left.status().ToString();
+  EXPECT_EQ(left.value().objects + left.value().busy, 0U);
+}
+
 TEST_P(BackendConformance, WhatDoesNotExistCanBeNeitherLinkedNorRemoved) {
   const core::Code expected =
       stores() ? core::Code::kNotFound : core::Code::kOk;

@@ -2,7 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "storage/fault_backend.h"
@@ -71,6 +74,67 @@ TEST_F(DeleteTest, RemovesFoldersThatAreEmpty) {
   EXPECT_FALSE(fs::exists(data / "index"));
   EXPECT_FALSE(fs::exists(data / "stoker_dataset.json"));
   EXPECT_FALSE(fs::exists(data / "stoker_dataset.partial.json"));
+}
+
+// As a process leaves it that is killed while it writes.
+void LeaveUnfinished(std::string_view uri, std::string_view object) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    core::SystemClock clock;
+    auto backend = storage::OpenBackend(uri);
+    if (!backend.ok()) {
+      ::_exit(1);
+    }
+    const auto stream = backend.value()->Create(object, {}, clock);
+    ::_exit(stream.ok() ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+}
+
+std::ptrdiff_t Hidden(const fs::path& folder) {
+  return std::ranges::count_if(
+      fs::directory_iterator(folder), [](const fs::directory_entry& entry) {
+        return entry.path().filename().string().starts_with('.');
+      });
+}
+
+TEST_F(DeleteTest, WhatKilledWritersLeftGoesWithTheDataset) {
+  const stoker::testing::TempDir temp;
+  Open("file://" + temp.str() + "/data");
+  ASSERT_TRUE(Run(NpzPlan()).ok());
+  const fs::path train = temp.path() / "data/train";
+  LeaveUnfinished(backend_->uri(), "train/img_1_of_5.npz");
+  EXPECT_EQ(Hidden(train), 1);
+  const auto gone = Remove(2);
+  ASSERT_TRUE(gone.ok()) << gone.status().ToString();
+  EXPECT_EQ(gone.value().swept.objects, 1U);
+  EXPECT_FALSE(fs::exists(train));
+}
+
+TEST_F(DeleteTest, GeneratingAgainRemovesWhatKilledWritersLeft) {
+  const stoker::testing::TempDir temp;
+  Open("file://" + temp.str() + "/data");
+  LeaveUnfinished(backend_->uri(), "valid/img_1_of_2.npz");
+  EXPECT_EQ(RunWell(3, NpzPlan()).swept.objects, 1U);
+  EXPECT_EQ(Hidden(temp.path() / "data/valid"), 0);
+  EXPECT_EQ(RunWell(3, NpzPlan()).swept.objects, 0U);
+}
+
+TEST_F(DeleteTest, KeepsTheMarkerWhileFilesOfTheDatasetAreThere) {
+  ASSERT_TRUE(Run(NpzPlan()).ok());
+  const auto self = comm::MakeSelf(nullptr);
+  // Somebody writes what is being deleted.
+  const auto gone = Delete(
+      *self, *backend_, clock_, cancel_,
+      [this](const OwnProgress&) { Put("train/img_0_of_5.npz", "again"); });
+  EXPECT_EQ(gone.status().code(), Code::kIoError);
+  EXPECT_THAT(std::string(gone.status().message()),
+              ::testing::HasSubstr("1 files of the dataset are still there"));
+  EXPECT_THAT(All(), Contains(Key("stoker_dataset.partial.json")));
+  ASSERT_TRUE(Remove().ok());
+  EXPECT_THAT(All(), IsEmpty());
 }
 
 TEST_F(DeleteTest, RemovesWhatAnInterruptedGenerationLeft) {

@@ -63,6 +63,16 @@ TEST_F(GenerateErrors, AForeignFileInTheWay) {
   }
 }
 
+TEST_F(GenerateErrors, FilesThatNothingVouchesForAreNotReplacedUnasked) {
+  Put("train/img_1_of_5.npz", "somebody's");
+  Put("valid/img_0_of_2.npz", "somebody's");
+  const Objects before = All();
+  EXPECT_THAT(Refusal(NpzPlan(), Code::kInvalidArgument),
+              AllOf(HasSubstr("2 files"), HasSubstr("another --data-dir"),
+                    HasSubstr("--replace")));
+  EXPECT_EQ(All(), before);
+}
+
 TEST_F(GenerateErrors, AForeignFileBesideTheSetsIsNone) {
   Put("notes.txt", "x");
   EXPECT_TRUE(Run(NpzPlan()).ok());
@@ -92,6 +102,7 @@ TEST_F(GenerateErrors, SpaceIsNeededOnceForLinksAndNotForLeftovers) {
   plan.sizes.stdev = 0;
   plan.valid.total = 0;
   plan.content.distinct = 2;
+  plan.replace = true;
   Put("train/img_1_of_5.npz", std::string(400, 'x'));
   Put("train/img_4_of_5.npz", std::string(5000, 'x'));  // to be a link
   backend_->tuned_free_bytes = 2 * 10498 - 400 - 1;

@@ -202,13 +202,15 @@ TEST_F(GenerateTest, RepairsADatasetWithFilesMissingOrCut) {
   EXPECT_EQ(All(), whole);
 }
 
-TEST_F(GenerateTest, ReplacesWhatAnInterruptedRunLeft) {
+TEST_F(GenerateTest, ReplacesWhatNothingVouchesForIfToldTo) {
   ASSERT_TRUE(Run(NpzPlan()).ok());
   const Objects whole = All();
   Open("mem:");
   Put("train/img_0_of_5.npz", whole.at("train/img_0_of_5.npz"));
   Put("train/img_3_of_5.npz", "of older content");
-  EXPECT_EQ(RunWell(2, NpzPlan()).replaced, 2U);
+  GeneratePlan plan = NpzPlan();
+  plan.replace = true;
+  EXPECT_EQ(RunWell(2, plan).replaced, 2U);
   EXPECT_EQ(All(), whole);
 }
 

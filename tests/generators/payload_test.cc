@@ -147,6 +147,20 @@ TEST(CheckContent, RefusesWhatCannotBeTheReferences) {
   EXPECT_EQ(CheckContent(plan).code(), core::Code::kUnsupported);
   plan = DlioPlan("npz");
   EXPECT_TRUE(CheckContent(plan).ok());
+  // 50 * 50 bytes of each of 3 samples.
+  plan = DlioPlan("mmap_indexed_binary");
+  plan.sizes = {.record_length = 2500};
+  plan.samples_per_file = 3;
+  plan.block_bytes = 7500;
+  EXPECT_TRUE(CheckContent(plan).ok());
+  plan.block_bytes = 7499;
+  EXPECT_EQ(CheckContent(plan).code(), core::Code::kUnsupported);
+  EXPECT_NE(
+      CheckContent(plan).message().find("dataset.generation_buffer_size=7499"),
+      std::string_view::npos);
+  // Once they are made there is nothing to hold against.
+  EXPECT_TRUE(CheckContent(PlanOf(ManifestOf(plan)).value()).ok());
+  plan = DlioPlan("npz");
   plan.content.distinct = 2;
   EXPECT_EQ(CheckContent(plan).code(), core::Code::kInvalidArgument);
   plan = DlioPlan("npz");

@@ -6,7 +6,7 @@
 namespace stoker::generators {
 namespace {
 
-dataset::Shapes ShapesOf(const GeneratePlan& plan) {
+dataset::Shapes EveryShape(const GeneratePlan& plan) {
   return dataset::Shapes::Make(plan.sizes, plan.train.total + plan.valid.total);
 }
 
@@ -47,7 +47,7 @@ TEST(ManifestOf, CountsTheNamesOfEveryContent) {
   plan.sizes.stdev = 10;
   plan.content.distinct = 3;
   plan.valid.total = 0;
-  const dataset::Shapes shapes = ShapesOf(plan);
+  const dataset::Shapes shapes = EveryShape(plan);
   // Files 0, 3, 6, 9 hold content 0; three files each hold 1 and 2.
   EXPECT_EQ(ManifestOf(plan).payload_bytes,
             2 * (4 * shapes.at(0).bytes() + 3 * shapes.at(1).bytes() +

@@ -105,9 +105,11 @@ TEST_F(Resume, DoesNotTrustFilesOlderThanTheMarker) {
     }
   }
   Break("train/img_1", kCommit);
+  plan.replace = true;
   EXPECT_FALSE(Run(plan).ok());
   EXPECT_THAT(All(), Not(Contains(Key("train/img_2_of_5.npz"))));
   Open(uri_);
+  plan.replace = false;  // there is a marker by now
   const GenerateResult made = RunWell(2, plan);
   EXPECT_EQ(made.kept, 1U);
   EXPECT_EQ(made.replaced, 0U);

@@ -35,6 +35,7 @@ class TunedBackend final : public storage::Backend {
 
   std::optional<storage::Capabilities> tuned_capabilities;
   std::optional<std::uint64_t> tuned_free_bytes;
+  bool knows_identity = true;
   std::atomic<int> creates = 0;
   std::atomic<int> links = 0;
 
@@ -74,6 +75,17 @@ class TunedBackend final : public storage::Backend {
   }
   core::Status RemoveFolder(std::string_view prefix) override {
     return inner_->RemoveFolder(prefix);
+  }
+  core::Result<std::optional<storage::ObjectIdentity>> Identity(
+      std::string_view name) override {
+    if (knows_identity) {
+      return inner_->Identity(name);
+    }
+    return std::optional<storage::ObjectIdentity>();
+  }
+  core::Result<storage::Unfinished> SweepUnfinished(
+      std::string_view prefix, storage::Sweep sweep) override {
+    return inner_->SweepUnfinished(prefix, sweep);
   }
   core::Result<std::uint64_t> FreeBytes() override {
     if (tuned_free_bytes) {

@@ -207,6 +207,17 @@ class ClusterTest(StokerCase):
         self.assertEqual([path for path in self.data.rglob("*")
                           if path.is_file()], [])
 
+    def test_a_dataset_of_one_host_is_not_deleted_by_all(self):
+        self.generate()
+        before = sorted(self.data.rglob("*"))
+        self.hosts.prologue(1, f"mount -t tmpfs tmpfs {self.data}\n")
+        for action in ("--delete", "--verify"):
+            self.refused(
+                self.cluster_words("datagen", self.hosts.names, 3, action),
+                "the hosts do not share",
+                f"{self.hosts.names[1]}: does not see what rank 0 wrote")
+            self.assertEqual(sorted(self.data.rglob("*")), before)
+
     # --- Hosts that are lost ------------------------------------------------
 
     def start_long_run(self):

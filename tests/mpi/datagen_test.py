@@ -92,6 +92,7 @@ class DatagenTest(StokerCase):
             self.assertEqual(after[name].stat().st_mtime_ns, stat.st_mtime_ns)
             self.assertEqual(after[name].stat().st_ino, stat.st_ino)
         self.assertFalse((self.dataset / MARKER).exists())
+        self.assertEqual(list(self.dataset.rglob(".*.stoker-*")), [])
         self.assertIn("every byte as generated", self.datagen("--verify"))
 
     def test_killed_generation_goes_on_with_other_ranks(self):
@@ -131,6 +132,66 @@ class DatagenTest(StokerCase):
         self.assertIn("61 of 64 files",
                       self.datagen("--content", "dlio", ranks=3))
         self.assertIn("every byte", self.datagen("--verify", ranks=3))
+
+    def events(self, *words, expect=0, **options):
+        done = self.datagen("--log-format", "json", *words, expect=expect,
+                            **options)
+        return [json.loads(line) for line in done.splitlines()
+                if line.startswith("{")]
+
+    def one(self, name, events):
+        found = [event for event in events if event["event"] == name]
+        self.assertEqual(len(found), 1, events)
+        return found[0]
+
+    def test_programs_are_told_what_was_done(self):
+        done = self.one("datagen_done", self.events("--distinct", "5"))
+        self.assertEqual(done["files"], 64)
+        distinct = {path.stat().st_ino: path.stat().st_size
+                    for path in self.files().values()}
+        self.assertEqual(len(distinct), 5)
+        self.assertEqual(done["bytes"], sum(distinct.values()))
+        self.assertAlmostEqual(
+            done["gib_per_s"], done["bytes"] / done["seconds"] / 2**30)
+        self.assertLess(done["seconds"], done["total_s"])
+        self.assertEqual(
+            self.one("datagen_done", self.events("--distinct", "5"))["files"],
+            0)
+
+        # A link that became a file of its own is read.
+        path = self.files()["train/2/img_22_of_64.npz"]
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content)
+        done = self.one("verify_done", self.events("--verify", ranks=3))
+        self.assertEqual((done["files"], done["files_linked"]), (6, 58))
+        self.assertTrue(done["whole"])
+        self.flip(path, 1000)
+        bad = self.one("bad_object", self.events("--verify", expect=6))
+        self.assertEqual(bad["object"], "train/2/img_22_of_64.npz")
+        self.assertEqual(bad["offset"], 1000)
+        self.assertEqual(bad["level"], "WARNING")
+        done = self.one("delete_done", self.events("--delete"))
+        self.assertEqual((done["files"], done["foreign"]), (64, 0))
+        self.assertFalse((self.dataset / "train").exists())
+
+    def test_a_dataset_of_somebody_else_is_not_replaced_unasked(self):
+        self.datagen("--distinct", "5")
+        (self.dataset / MANIFEST).unlink()
+        before = {name: path.stat().st_ino
+                  for name, path in self.files().items()}
+        said = self.datagen("--distinct", "5", expect=5)
+        self.assertIn("64 files of this dataset's names", said)
+        self.assertIn("--replace", said)
+        self.assertEqual(before, {name: path.stat().st_ino for name, path
+                                  in self.files().items()})
+        said = self.datagen("--distinct", "5", "--replace")
+        self.assertIn("they were replaced", said)
+        self.assertIn("leave --replace out",
+                      self.datagen("--verify", "--replace", expect=2))
+        self.assertIn("give it with --verify",
+                      self.datagen("--io-timeout", "5s", expect=2))
+        self.datagen("--verify", "--io-timeout", "20s")
 
     def test_run_on_a_part_of_a_larger_dataset(self):
         self.datagen("--distinct", "5")

@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -222,17 +224,68 @@ TEST_F(FileWrites, AnUnfinishedObjectHasAHiddenNameWithoutTheSuffix) {
   const auto stream = Create("train/img_0.npz");
   const std::set<std::string> files = FilesBelow(dir_.path());
   ASSERT_EQ(files.size(), 1U);
-  EXPECT_THAT(*files.begin(),
-              MatchesRegex("train/\\.img_0\\.npz\\.stoker-[0-9]+-[0-9]+"));
+  EXPECT_THAT(
+      *files.begin(),
+      MatchesRegex("train/\\.img_0\\.npz\\.stoker-[0-9a-f]+-[0-9]+-[0-9]+"));
   EXPECT_THAT(ListAll(*backend_, "train/"), IsEmpty());
 }
 
 TEST_F(FileWrites, AnotherProcessesTemporaryFileIsLeftAlone) {
-  const std::string theirs = fmt::format(".a.stoker-{}-0", ::getpid());
+  const std::string theirs =
+      fmt::format(".a.stoker-{}-{}-0", internal::TempWhere(), ::getpid());
   std::ofstream(dir_.path() / theirs) << "theirs";
   ASSERT_TRUE(WriteObject(*backend_, "a", "ours", clock_).ok());
   EXPECT_EQ(ReadFile(dir_.path() / theirs), "theirs");
   EXPECT_EQ(ReadFile(dir_.path() / "a"), "ours");
+}
+
+// The process number of a child that has ended.
+pid_t EndedProcess() {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::_exit(0);
+  }
+  EXPECT_EQ(::waitpid(child, nullptr, 0), child);
+  return child;
+}
+
+TEST_F(FileWrites, WhatDeadWritersLeftIsSweptAndNothingElse) {
+  const auto ours = Create("train/0/b");
+  const auto leave = [&](std::string_view folder, std::string_view where,
+                         pid_t process) {
+    const fs::path path =
+        dir_.path() / folder / fmt::format(".a.stoker-{}-{}-7", where, process);
+    std::ofstream(path) << "left";
+    return path;
+  };
+  const pid_t ended = EndedProcess();
+  const fs::path dead = leave("train/0", internal::TempWhere(), ended);
+  const fs::path elsewhere = leave("train", "0badcafe", ended);
+  const fs::path quiet = leave("train/0", "0badcafe", ended);
+  fs::last_write_time(quiet,
+                      fs::file_time_type::clock::now() - std::chrono::hours(1));
+  const fs::path above = leave(".", internal::TempWhere(), ended);
+  std::ofstream(dir_.path() / "train/.mine.stoker-notes") << "x";
+
+  const Unfinished seen =
+      backend_->SweepUnfinished("train/", Sweep::kCount).value();
+  EXPECT_EQ(seen.objects, 2U);
+  EXPECT_EQ(seen.bytes, 8U);
+  EXPECT_EQ(seen.busy, 2U);  // ours and the one elsewhere
+  EXPECT_EQ(FilesBelow(dir_.path()).size(), 6U);
+
+  const Unfinished swept =
+      backend_->SweepUnfinished("train/", Sweep::kRemove).value();
+  EXPECT_EQ(swept.objects, 2U);
+  EXPECT_FALSE(fs::exists(dead));
+  EXPECT_FALSE(fs::exists(quiet));
+  EXPECT_TRUE(fs::exists(elsewhere));
+  EXPECT_TRUE(fs::exists(above));
+  EXPECT_EQ(backend_->SweepUnfinished("b", Sweep::kRemove).value().objects, 0U);
+  EXPECT_EQ(backend_->SweepUnfinished("a", Sweep::kRemove).value().objects, 1U);
+  EXPECT_EQ(backend_->SweepUnfinished("none/", Sweep::kRemove).value().busy,
+            0U);
+  EXPECT_THAT(FilesBelow(dir_.path()), ::testing::SizeIs(3));
 }
 
 TEST_F(FileWrites, InPlaceShowsTheFinalNameAtOnceAndRemovesItWhenDropped) {
@@ -385,7 +438,19 @@ TEST(FilePaths, TempNamesDifferAndAreRecognised) {
   internal::TempNames names;
   const std::string first = names.For("/mnt/x/a.npz");
   EXPECT_NE(first, names.For("/mnt/x/a.npz"));
-  EXPECT_THAT(first, MatchesRegex("/mnt/x/\\.a\\.npz\\.stoker-[0-9]+-0"));
+  EXPECT_THAT(first,
+              MatchesRegex("/mnt/x/\\.a\\.npz\\.stoker-[0-9a-f]{8}-[0-9]+-0"));
+  const std::string own_name = first.substr(first.rfind('/') + 1);
+  const auto owner = internal::ParseTempName(own_name);
+  ASSERT_TRUE(owner.has_value());
+  EXPECT_EQ(owner->file, "a.npz");
+  EXPECT_EQ(owner->process, ::getpid());
+  EXPECT_EQ(internal::HasEnded(*owner), false);
+  for (const char* other : {".a.stoker-12-0", "a.stoker-01234567-12-0",
+                            ".stoker-01234567-12-0", ".a.stoker-01234567-x-0",
+                            ".a.stoker-01234567-0-0", ".stoker-steps-x"}) {
+    EXPECT_FALSE(internal::ParseTempName(other).has_value()) << other;
+  }
   EXPECT_TRUE(internal::IsTempName(".a.npz.stoker-12-0"));
   EXPECT_FALSE(internal::IsTempName("a.npz.stoker-12-0"));
   EXPECT_FALSE(internal::IsTempName(".hidden"));

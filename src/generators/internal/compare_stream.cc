@@ -57,6 +57,7 @@ Status CompareStream::Compare(std::uint64_t offset,
   if (std::memcmp(wanted.data(), found.data(), wanted.size()) != 0) {
     const auto at = static_cast<std::size_t>(
         std::ranges::mismatch(wanted, found).in1 - wanted.begin());
+    differs_at_ = offset + at;
     return {Code::kCorruption,
             fmt::format("byte {} is {}, expected is {}", offset + at,
                         std::to_integer<int>(found[at]),

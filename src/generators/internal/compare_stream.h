@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "core/clock.h"
@@ -21,6 +22,9 @@ class CompareStream final : public storage::WriteStream {
   CompareStream(core::Clock& clock, ReadAhead& ahead,
                 std::span<std::byte> memory);
 
+  // The first byte that differs, once one was found.
+  std::optional<std::uint64_t> differs_at() const { return differs_at_; }
+
  private:
   core::Result<std::span<std::byte>> DoBuffer(std::uint64_t offset) override;
   core::Status DoSend(std::uint64_t offset,
@@ -36,6 +40,7 @@ class CompareStream final : public storage::WriteStream {
   std::span<const std::byte> first_;
   bool has_first_ = false;
   bool longer_ = false;
+  std::optional<std::uint64_t> differs_at_;
 };
 
 }  // namespace stoker::generators::internal

@@ -97,6 +97,21 @@ core::Result<Found> ScanForRoom(storage::Backend& backend,
   return found;
 }
 
+// Whether files whose content nothing vouches for may go.
+Status CheckUnvouched(const storage::Backend& backend, const GeneratePlan& plan,
+                      std::uint64_t objects) {
+  if (objects == 0 || plan.replace) {
+    return {};
+  }
+  return Invalid(
+      backend,
+      fmt::format("{} files of this dataset's names are there, but neither {} "
+                  "nor {} says what they hold: another tool may have made "
+                  "them; choose another --data-dir, remove them, or let "
+                  "--replace remove and write them anew",
+                  objects, dataset::kManifestName, dataset::kPartialName));
+}
+
 Status CheckSpace(storage::Backend& backend, std::uint64_t stored,
                   std::uint64_t there) {
   STOKER_ASSIGN(const std::uint64_t free, backend.FreeBytes());
@@ -181,6 +196,9 @@ core::Result<Prepared> LookAtPlace(storage::Backend& backend,
   }
   STOKER_TRY(CheckSame(backend, old, prepared.wanted));
   STOKER_ASSIGN(Found found, ScanForRoom(backend, plan));
+  if (!old.any()) {
+    STOKER_TRY(CheckUnvouched(backend, plan, found.objects));
+  }
   todo.data = !old.whole || found.data.Count() != plan.names();
   todo.index = plan.write_index && found.index.Count() != plan.names();
   prepared.replaces_manifest = old.whole && todo.data;

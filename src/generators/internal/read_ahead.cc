@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/units.h"
 
 namespace stoker::generators::internal {
 
@@ -20,7 +21,6 @@ constexpr std::size_t kDepth = 8;
 constexpr std::size_t kSlots = kDepth + 2;
 // Room for the byte behind the end, rounded to what direct reads align to.
 constexpr std::size_t kRoom = ReadAhead::kPiece + 4096;
-constexpr core::Nanos kPatience = std::chrono::seconds(60);
 
 std::size_t RoundUp(std::size_t bytes, std::size_t unit) {
   return (bytes + unit - 1) / unit * unit;
@@ -29,18 +29,20 @@ std::size_t RoundUp(std::size_t bytes, std::size_t unit) {
 }  // namespace
 
 ReadAhead::ReadAhead(storage::Backend& backend, NextObject next,
-                     core::Clock& clock, const core::CancelFlag& cancel)
+                     core::Clock& clock, const core::CancelFlag& cancel,
+                     core::Nanos patience)
     : backend_(backend),
       next_(std::move(next)),
       clock_(clock),
       cancel_(cancel),
+      patience_(patience),
       done_(kDepth) {}
 
 core::Result<std::unique_ptr<ReadAhead>> ReadAhead::Make(
     storage::Backend& backend, NextObject next, core::Clock& clock,
-    const core::CancelFlag& cancel) {
+    const core::CancelFlag& cancel, core::Nanos patience) {
   std::unique_ptr<ReadAhead> ahead(
-      new ReadAhead(backend, std::move(next), clock, cancel));
+      new ReadAhead(backend, std::move(next), clock, cancel, patience));
   STOKER_ASSIGN(ahead->memory_, core::AlignedBuffer::Make(kSlots * kRoom,
                                                           /*resident=*/false));
   STOKER_ASSIGN(ahead->queue_, backend.NewReadQueue({.depth = kDepth}, clock));
@@ -141,14 +143,17 @@ Status ReadAhead::TopUp() {
 }
 
 Status ReadAhead::WaitFor(std::size_t slot) {
-  const core::TimePoint give_up = clock_.Now() + kPatience;
+  const core::TimePoint give_up = clock_.Now() + patience_;
   while (!slots_[slot].whole) {
     if (cancel_.IsSet()) {
       return {Code::kCancelled, "asked to stop"};
     }
     const core::TimePoint now = clock_.Now();
     if (now >= give_up) {
-      return {Code::kTimedOut, "the storage does not answer"};
+      return {Code::kTimedOut,
+              fmt::format("no answer from the storage within {}; is it "
+                          "reachable? --io-timeout sets the limit",
+                          core::FormatSeconds(core::Seconds(patience_)))};
     }
     const core::TimePoint slice =
         now + std::chrono::milliseconds(core::kCancelPollMillis);

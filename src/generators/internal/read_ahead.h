@@ -38,11 +38,11 @@ class ReadAhead {
   // Fills in the next object; false: that was the last.
   using NextObject = std::function<bool(Expected&)>;
 
-  // `backend`, `clock` and `cancel` outlive this. kInvalidArgument: the back
-  // end holds no data.
+  // `backend`, `clock` and `cancel` outlive this. A read that takes longer than
+  // `patience` is kTimedOut. kInvalidArgument: the back end holds no data.
   static core::Result<std::unique_ptr<ReadAhead>> Make(
       storage::Backend& backend, NextObject next, core::Clock& clock,
-      const core::CancelFlag& cancel);
+      const core::CancelFlag& cancel, core::Nanos patience);
   ~ReadAhead();
   ReadAhead(const ReadAhead&) = delete;
   ReadAhead& operator=(const ReadAhead&) = delete;
@@ -75,7 +75,7 @@ class ReadAhead {
   };
 
   ReadAhead(storage::Backend& backend, NextObject next, core::Clock& clock,
-            const core::CancelFlag& cancel);
+            const core::CancelFlag& cancel, core::Nanos patience);
   core::Status TopUp();
   core::Status WaitFor(std::size_t slot);
   bool Ask();
@@ -85,6 +85,7 @@ class ReadAhead {
   NextObject next_;
   core::Clock& clock_;
   const core::CancelFlag& cancel_;
+  const core::Nanos patience_;
   core::AlignedBuffer memory_;
   std::unique_ptr<storage::ReadQueue> queue_;
   std::vector<Slot> slots_;

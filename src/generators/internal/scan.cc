@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "dataset/names.h"
+#include "generators/internal/phase.h"
 
 namespace stoker::generators::internal {
 
@@ -101,10 +103,7 @@ class Scanner {
   bool Count(std::uint64_t file, std::size_t kind,
              const storage::ObjectInfo& info) {
     if (!shapes_) {  // an empty place needs none
-      shapes_ = dataset::Shapes::Make(plan_.sizes,
-                                      {.train_files = plan_.train.total,
-                                       .valid_files = plan_.valid.total,
-                                       .distinct = plan_.content.distinct});
+      shapes_ = ShapesOf(plan_);
       source_.shapes = &*shapes_;
       for (Bits& bits : kinds_) {
         bits = Bits(plan_.names());
@@ -146,7 +145,47 @@ Status ListFolder(
   return listed.code() == Code::kNotFound ? Status() : listed;
 }
 
+core::Result<storage::Unfinished> SweepFolders(storage::Backend& backend,
+                                               storage::Sweep sweep) {
+  storage::Unfinished all;
+  for (const std::string_view prefix :
+       {"train/", "valid/", "index/", "stoker_dataset."}) {
+    STOKER_ASSIGN(const storage::Unfinished some,
+                  backend.SweepUnfinished(prefix, sweep));
+    all.objects += some.objects;
+    all.bytes += some.bytes;
+    all.busy += some.busy;
+  }
+  return all;
+}
+
 }  // namespace
+
+core::Result<storage::Unfinished> SweepPlace(comm::Communicator& comm,
+                                             storage::Backend& backend,
+                                             storage::Sweep sweep) {
+  core::Result<storage::Unfinished> mine = storage::Unfinished{};
+  if (comm.rank() == 0 ||
+      (comm.local_rank() == 0 && sweep == storage::Sweep::kRemove)) {
+    mine = SweepFolders(backend, sweep);
+  }
+  STOKER_TRY(EndPhase(comm, mine.status()));
+  storage::Unfinished& found = mine.value();
+  const std::array own = {found.objects, found.bytes};
+  STOKER_ASSIGN(const std::vector<std::uint64_t> all, SumAtRoot(comm, own));
+  if (comm.rank() != 0) {
+    return storage::Unfinished{};
+  }
+  if (found.busy > 0 && comm.node_count() > 1) {
+    // Of other hosts, which may have swept them meanwhile.
+    STOKER_ASSIGN(const storage::Unfinished now,
+                  SweepFolders(backend, storage::Sweep::kCount));
+    found.busy = now.busy;
+  }
+  found.objects = all[0];
+  found.bytes = all[1];
+  return found;
+}
 
 core::Result<Found> Scan(storage::Backend& backend, const GeneratePlan& plan,
                          const OnOddity& on_oddity) {

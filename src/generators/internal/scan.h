@@ -7,6 +7,7 @@
 #include <functional>
 #include <string_view>
 
+#include "comm/communicator.h"
 #include "core/status.h"
 #include "generators/internal/bits.h"
 #include "generators/plan.h"
@@ -32,6 +33,15 @@ struct Oddity {
 };
 // False: stop.
 using OnOddity = std::function<bool(const Oddity&)>;
+
+// What killed writers left of a dataset: below train/, valid/ and index/, and
+// of the manifest and the marker. Each host can tell its own dead from the
+// living, so with kRemove one rank of each sweeps. Collective; the outcome is
+// rank 0's, nothing elsewhere: bytes and objects of all hosts, `busy` of those
+// that remain.
+core::Result<storage::Unfinished> SweepPlace(comm::Communicator& comm,
+                                             storage::Backend& backend,
+                                             storage::Sweep sweep);
 
 // Lists train/, valid/ and, for tfrecord, index/. Folders that are not there
 // are empty.

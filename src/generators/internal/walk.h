@@ -3,9 +3,14 @@
 // Which files a rank deals with, in which order.
 
 #include <cstdint>
+#include <functional>
+#include <queue>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "comm/communicator.h"
+#include "core/status.h"
 #include "generators/plan.h"
 
 namespace stoker::generators::internal {
@@ -46,20 +51,49 @@ class Inventory {
   const GeneratePlan& plan_;
 };
 
-// The contents of a rank: number r, r + R, …; where they come in streams, all
-// of stream r, then of stream r + R, ….
+// The contents of a rank, of those that are wanted. Each goes to the rank that
+// has the fewest bytes so far, the lowest of equals, so that no two ranks
+// differ by more than the largest file: with files of one size r, r + R, …. All
+// ranks come to the same without a message, if they want the same. Where
+// contents come in streams they go by these: all of stream r, then of r + R, ….
 class ContentWalk {
  public:
-  ContentWalk(const GeneratePlan& plan, const Seat& seat);
+  using Wanted = std::function<bool(const Place&)>;
+  // Nothing is owned but the function; without one all are wanted.
+  ContentWalk(const GeneratePlan& plan, const Seat& seat, Wanted wanted = {});
   bool Next(Place& place);
 
  private:
+  bool NextOfStreams(Place& place);
+  std::uint64_t Deal(const Place& place);
+
+  // Bytes dealt to a rank so far, and which.
+  using Load = std::pair<std::uint64_t, std::uint64_t>;
+
+  const GeneratePlan& plan_;
   Inventory inventory_;
   Seat seat_;
+  Wanted wanted_;
   bool streamed_;
+  bool alike_;  // in size
   std::uint64_t streams_;
   std::uint64_t stream_;
   std::uint64_t next_;
+  std::uint64_t dealt_ = 0;
+  SpecCursor specs_;
+  std::priority_queue<Load, std::vector<Load>, std::greater<>> loads_;
 };
+
+// Calls `visit(place)` for each link of the rank: number r, r + R, ….
+template <class Visit>
+core::Status ForEachLink(const GeneratePlan& plan, const Seat& seat,
+                         Visit visit) {
+  const Inventory inventory(plan);
+  const std::uint64_t links = inventory.names() - inventory.contents();
+  for (std::uint64_t l = seat.rank; l < links; l += seat.ranks) {
+    STOKER_TRY(visit(inventory.Link(l)));
+  }
+  return {};
+}
 
 }  // namespace stoker::generators::internal

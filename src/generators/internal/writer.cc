@@ -7,6 +7,7 @@
 
 #include "core/check.h"
 #include "formats/tfrecord_format.h"
+#include "generators/internal/object_remover.h"
 #include "generators/internal/phase.h"
 #include "generators/internal/watched_stream.h"
 #include "generators/payload.h"
@@ -22,7 +23,6 @@ Writer::Writer(const Seat& seat, storage::Backend& backend,
       plan_(plan),
       todo_(todo),
       watch_(watch),
-      inventory_(plan),
       specs_(plan) {
   CountShare();
 }
@@ -30,47 +30,32 @@ Writer::Writer(const Seat& seat, storage::Backend& backend,
 void Writer::CountShare() {
   SpecCursor specs(plan_);
   Place place;
-  for (ContentWalk walk(plan_, seat_); walk.Next(place);) {
+  for (ContentWalk walk = Walk(); walk.Next(place);) {
     if (WantsData(place)) {
       ++done_.files_mine;
       done_.bytes_mine +=
           StoredBytes(*plan_.format, specs.At(place.generation));
     }
   }
-  const std::uint64_t links = inventory_.names() - inventory_.contents();
-  for (std::uint64_t l = seat_.rank; l < links; l += seat_.ranks) {
-    done_.files_mine += WantsData(inventory_.Link(l)) ? 1U : 0U;
-  }
+  static_cast<void>(ForEachLink(plan_, seat_, [this](const Place& link) {
+    done_.files_mine += WantsData(link) ? 1U : 0U;
+    return Status();
+  }));
 }
 
 Status Writer::Clear() {
+  const Inventory inventory(plan_);
+  ObjectRemover remover(plan_, backend_);
   for (std::uint64_t i = seat_.rank; i < plan_.names(); i += seat_.ranks) {
     STOKER_TRY(CheckCancel(watch_.cancel, "generate"));
-    const Place place = inventory_.At(i);
-    dataset::ObjectName(*place.naming, place.index, name_);
-    const std::size_t length = name_.size();
-    STOKER_TRY(Remove());
-    for (const std::string_view sidecar : plan_.format->sidecars()) {
-      name_.resize(length);
-      name_ += sidecar;
-      STOKER_TRY(Remove());
-    }
-    if (plan_.format->name() == "tfrecord") {
-      dataset::IndexName(*place.naming, place.index, name_);
-      STOKER_TRY(Remove());
-    }
+    STOKER_TRY(remover.Remove(inventory.At(i)));
   }
   return {};
 }
 
-Status Writer::Remove() {
-  const Status removed = backend_.Remove(name_);
-  return removed.code() == core::Code::kNotFound ? Status() : removed;
-}
-
 Status Writer::WriteContents() {
   Place place;
-  for (ContentWalk walk(plan_, seat_); walk.Next(place);) {
+  for (ContentWalk walk = Walk(); walk.Next(place);) {
     STOKER_TRY(CheckCancel(watch_.cancel, "generate"));
     if (WantsData(place)) {
       if (payload_stream_ != place.stream) {
@@ -134,10 +119,8 @@ Status Writer::Write(std::uint64_t bytes, const Encoder& encode) {
 }
 
 Status Writer::MakeLinks() {
-  const std::uint64_t links = inventory_.names() - inventory_.contents();
-  for (std::uint64_t l = seat_.rank; l < links; l += seat_.ranks) {
+  return ForEachLink(plan_, seat_, [this](const Place& place) -> Status {
     STOKER_TRY(CheckCancel(watch_.cancel, "generate"));
-    const Place place = inventory_.Link(l);
     const std::uint64_t content = place.index % plan_.content.distinct;
     if (WantsData(place)) {
       STOKER_TRY(LinkData(place, content));
@@ -148,8 +131,8 @@ Status Writer::MakeLinks() {
       dataset::IndexName(*place.naming, place.index, name_);
       STOKER_TRY(MakeLink());
     }
-  }
-  return {};
+    return {};
+  });
 }
 
 Status Writer::LinkData(const Place& place, std::uint64_t content) {
@@ -174,6 +157,14 @@ Status Writer::MakeLink() {
   busy_storage_ += watch_.clock.Now() - start;
   return linked.WithContext(
       fmt::format("generate {} as a name of {}", name_, existing_));
+}
+
+void Writer::Wait() {
+  done_.waiting = seat_.ranks > 1;
+  if (done_.waiting && done_.files_all > 0) {
+    Report(0);
+  }
+  done_.waiting = false;
 }
 
 void Writer::NameDone() {

@@ -2,6 +2,7 @@
 
 // The share of one rank in writing a dataset.
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -35,9 +36,20 @@ class Writer {
 
   // Removes whatever has a name of the rank's share.
   core::Status Clear();
+  // Bytes and names to come, of this rank and then of all.
+  std::array<std::uint64_t, 2> share() const {
+    return {done_.bytes_mine, done_.files_mine};
+  }
+  void TellAll(std::uint64_t bytes, std::uint64_t files) {
+    done_.bytes_all = bytes;
+    done_.files_all = files;
+  }
   core::Status WriteContents();
   // After all contents of all ranks.
   core::Status MakeLinks();
+
+  // The share is done for now, others may not be.
+  void Wait();
 
   std::uint64_t files() const { return done_.files_done; }
   std::uint64_t bytes() const { return bytes_; }
@@ -56,9 +68,13 @@ class Writer {
   core::Status WriteFile(const Place& place);
   core::Status WriteIndex(const Place& place);
   core::Status Write(std::uint64_t bytes, const Encoder& encode);
+  ContentWalk Walk() const {
+    return {plan_, seat_, [this](const Place& place) {
+              return WantsData(place) || WantsIndex(place);
+            }};
+  }
   core::Status LinkData(const Place& place, std::uint64_t content);
   core::Status MakeLink();
-  core::Status Remove();
   void NameDone();
   void Report(std::uint64_t in_place);
 
@@ -67,7 +83,6 @@ class Writer {
   const GeneratePlan& plan_;
   const Todo& todo_;
   const Watch watch_;
-  const Inventory inventory_;
   SpecCursor specs_;
   std::unique_ptr<formats::PayloadSource> payload_;
   std::uint64_t payload_stream_ = UINT64_MAX;

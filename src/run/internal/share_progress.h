@@ -13,22 +13,20 @@
 
 namespace stoker::run::internal {
 
-// Shares are alike, so what one rank has done stands for all: figures of all
-// ranks are marked with '~'. What is left is judged by bytes while there are
-// any to come, then by names (links).
+// Totals are those of all ranks. What is done is the share of rank 0 scaled up
+// to them, so it is marked with '~'. What is left is judged by bytes while
+// there are any to come, then by names (links).
 class ShareProgress {
  public:
-  ShareProgress(std::string_view verb, std::uint64_t ranks,
-                core::TimePoint start)
-      : verb_(verb), ranks_(ranks), start_(start), names_start_(start) {}
+  ShareProgress(std::string_view verb, core::TimePoint start)
+      : verb_(verb), start_(start), names_start_(start) {}
 
-  // Named "progress": "verify: ~12 of ~64 files, ~1.2 GiB of ~3.9 GiB, ~3.1
+  // Named "progress": "verify: ~12 of 64 files, ~1.2 GiB of 3.9 GiB, ~3.1
   // GiB/s, 12 s left".
   Event Describe(const generators::OwnProgress& own, core::TimePoint now);
 
  private:
   std::string verb_;
-  std::uint64_t ranks_;
   core::TimePoint start_;
   // Since when names alone are left, and how many there were by then.
   core::TimePoint names_start_;

@@ -6,18 +6,68 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <span>
 #include <sstream>
 #include <string>
 #include <system_error>
+
+#include "core/crc.h"
+#include "core/text.h"
 
 namespace stoker::storage::internal {
 
 namespace {
 constexpr std::string_view kTempMark = ".stoker-";
+constexpr std::size_t kWhereDigits = 8;
+
+std::string DescribeWhere() {
+  std::string boot;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), boot);
+  std::error_code error;
+  const std::string space =
+      std::filesystem::read_symlink("/proc/self/ns/pid", error).string();
+  const std::string both = boot + ' ' + space;
+  return fmt::format("{:08x}", core::Crc32c(std::as_bytes(std::span(both)), 0));
+}
 }  // namespace
+
+const std::string& TempWhere() {
+  static const std::string where = DescribeWhere();
+  return where;
+}
+
+std::optional<TempOwner> ParseTempName(std::string_view file_name) {
+  const std::size_t mark = file_name.rfind(kTempMark);
+  if (!file_name.starts_with('.') || mark == std::string_view::npos ||
+      mark < 2) {
+    return std::nullopt;
+  }
+  const auto parts =
+      core::Split(file_name.substr(mark + kTempMark.size()), '-');
+  if (parts.size() != 3 || parts[0].size() != kWhereDigits) {
+    return std::nullopt;
+  }
+  const core::Result<std::int64_t> process = core::ParseInt(parts[1]);
+  const core::Result<std::int64_t> number = core::ParseInt(parts[2]);
+  if (!process.ok() || process.value() <= 0 || !number.ok()) {
+    return std::nullopt;
+  }
+  return TempOwner{.file = file_name.substr(1, mark - 1),
+                   .where = parts[0],
+                   .process = process.value()};
+}
+
+std::optional<bool> HasEnded(const TempOwner& owner) {
+  if (owner.where != TempWhere()) {
+    return std::nullopt;
+  }
+  return ::kill(static_cast<pid_t>(owner.process), 0) != 0 && errno == ESRCH;
+}
 
 std::string TempNames::For(std::string_view path) {
   const std::string_view folder = FolderOf(path);
@@ -27,8 +77,8 @@ std::string TempNames::For(std::string_view path) {
     file = path.substr(slash + 1);
   }
   const std::string_view separator = folder.empty() || folder == "/" ? "" : "/";
-  return fmt::format("{}{}.{}{}{}-{}", folder, separator, file, kTempMark,
-                     ::getpid(), next_.fetch_add(1));
+  return fmt::format("{}{}.{}{}{}-{}-{}", folder, separator, file, kTempMark,
+                     TempWhere(), ::getpid(), next_.fetch_add(1));
 }
 
 bool IsTempName(std::string_view file_name) {

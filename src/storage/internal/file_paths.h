@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,8 +13,8 @@
 namespace stoker::storage::internal {
 
 // Names for objects that are not whole yet:
-// "<folder>/.<file>.stoker-<process>-<number>", so that no pattern on a suffix
-// takes them for data. Safe for concurrent use.
+// "<folder>/.<file>.stoker-<host>-<process>-<number>", so that no pattern on a
+// suffix takes them for data. Safe for concurrent use.
 class TempNames {
  public:
   std::string For(std::string_view path);
@@ -24,6 +25,20 @@ class TempNames {
 
 // Whether a file's own name (no folder) is one of TempNames.
 bool IsTempName(std::string_view file_name);
+
+// Whoever made a temporary name, by that name. The views point into it.
+struct TempOwner {
+  std::string_view file;   // own name of the object it was to become
+  std::string_view where;  // within it process numbers are unique
+  std::int64_t process = 0;
+};
+// Nothing if the form is another.
+std::optional<TempOwner> ParseTempName(std::string_view file_name);
+// Of this process: a checksum of the kernel's boot and the process number
+// space (container), 8 hex digits.
+const std::string& TempWhere();
+// Whether the process is gone; nothing if it is not of this host's.
+std::optional<bool> HasEnded(const TempOwner& owner);
 
 // "a/b" of "a/b/c"; "" of "c"; "/" of "/c".
 std::string_view FolderOf(std::string_view path);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -45,6 +46,14 @@ class WrapperBackend : public Backend {
   }
   core::Status RemoveFolder(std::string_view prefix) override {
     return inner_->RemoveFolder(prefix);
+  }
+  core::Result<std::optional<ObjectIdentity>> Identity(
+      std::string_view object_name) override {
+    return inner_->Identity(object_name);
+  }
+  core::Result<Unfinished> SweepUnfinished(std::string_view prefix,
+                                           Sweep sweep) override {
+    return inner_->SweepUnfinished(prefix, sweep);
   }
   core::Result<std::uint64_t> FreeBytes() override {
     return inner_->FreeBytes();
