@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import statistics
+import shutil
 import subprocess
 import sys
 import time
@@ -232,7 +233,7 @@ class LauncherTest(LongRunCase):
         self.assertIn(f"folder: {self.folder}\n", one.stdout)
 
         made = self.folder / "my data" / "unet3d" / "stoker_dataset.json"
-        made.unlink()
+        shutil.rmtree(made.parent)
         self.finish([stoker(), "history", "rerun", "1"],
                     environment=environment, cwd="/")
         self.assertTrue(made.exists())
