@@ -104,7 +104,8 @@ TEST(NpzContent, DirectStyleLooksAtNoChecksumAndNothingBehindTheArray) {
 core::Status ReadAtOnce(const ReaderOptions& options, std::uint64_t size,
                         std::span<const std::byte> bytes) {
   using Event = ReaderProgram::Event;
-  const auto program = NpzFormat().NewReader(options);
+  const NpzFormat format;
+  const auto program = format.NewReader(options);
   program->Reset(SmallSpec(), 0, "some_file");
   STOKER_TRY(program->Step({}).status());
   Event event{.kind = Event::Kind::kSize, .bytes = {}, .size = size};
