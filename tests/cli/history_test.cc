@@ -81,8 +81,8 @@ TEST_F(HistoryTest, ALineCutShortDoesNotSwallowTheNext) {
 }
 
 TEST_F(HistoryTest, ThreadsDoNotTearEachOthersLines) {
-  constexpr int kThreads = 8;
-  constexpr int kEach = 20;
+  constexpr int kThreads = 4;
+  constexpr int kEach = 5;
   Add({"a"});
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {
