@@ -251,8 +251,8 @@ core::Status ParseSymbols(Bytes node, Metadata& out) {
   const std::uint64_t at = out.symbols;
   STOKER_TRY(CheckMagic(node, at, "SNOD", "root group's objects"));
   STOKER_ASSIGN(node, Field(node, at, 0, kSymbolsBytes));
-  const std::uint64_t entries =
-      std::min<std::uint64_t>(LoadLe<std::uint16_t>(node, 6), 2U * kGroupLeafK);
+  const std::uint64_t entries = std::min<std::uint64_t>(
+      LoadLe<std::uint16_t>(node, 6), 2ULL * kGroupLeafK);
   for (std::uint64_t i = 0; i < entries; ++i) {
     const Bytes entry = node.subspan(8 + 40 * i, 40);
     if (LoadLe<std::uint64_t>(entry, 0) == out.name_offset) {

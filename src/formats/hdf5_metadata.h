@@ -36,8 +36,9 @@ Metadata PlannedMetadata(const Plan& plan);
 // Bytes the library reads of an object whose size it does not know.
 inline constexpr std::uint64_t kProbeBytes = 512;
 inline constexpr std::uint64_t kGroupTreeBytes =
-    kNodeHeadBytes + 2 * kGroupInternalK * 16 + 8;                        // 544
-inline constexpr std::uint64_t kSymbolsBytes = 8 + 2 * kGroupLeafK * 40;  // 328
+    kNodeHeadBytes + 2ULL * kGroupInternalK * 16 + 8;  // 544
+inline constexpr std::uint64_t kSymbolsBytes =
+    8 + 2ULL * kGroupLeafK * 40;  // 328
 
 // kSuperblockBytes of the file. `file_bytes` is its true size.
 core::Status ParseSuperblock(Bytes block, std::uint64_t file_bytes,

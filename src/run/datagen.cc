@@ -197,7 +197,7 @@ class Datagen {
 
   // Where nothing can be written whether the place is shared cannot be tried.
   Status CheckSharedForReading() {
-    const Status shared = CheckShared();
+    Status shared = CheckShared();
     if (shared.os_error() != EROFS && shared.os_error() != EACCES &&
         shared.os_error() != EPERM) {
       return shared;

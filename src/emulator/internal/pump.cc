@@ -176,8 +176,10 @@ core::Result<bool> Pump::Feed(std::size_t index, Schedule& schedule,
   core::Result<bool> idle = FeedOn(index, schedule, event);
   const core::Nanos taken = core::ThreadCpuTime() - before;
   // Only this thread writes it.
-  checking_.store((checking() + kFeedsPerTimed * taken).count(),
-                  std::memory_order_relaxed);
+  checking_.store(
+      (checking() + static_cast<core::Nanos::rep>(kFeedsPerTimed) * taken)
+          .count(),
+      std::memory_order_relaxed);
   return idle;
 }
 

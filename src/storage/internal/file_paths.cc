@@ -37,8 +37,8 @@ std::string DescribeWhere() {
 }  // namespace
 
 const std::string& TempWhere() {
-  static const std::string where = DescribeWhere();
-  return where;
+  static const std::string kWhere = DescribeWhere();
+  return kWhere;
 }
 
 std::optional<TempOwner> ParseTempName(std::string_view file_name) {
