@@ -21,12 +21,14 @@ LAYERS = {
     "formats": ["core", "storage"],
     "metrics": ["core", "comm", "storage"],
     "dataset": ["core", "storage", "formats"],
+    "checkpoint": ["core", "comm", "storage", "metrics"],
     "rules": ["core", "config", "metrics"],
     "generators": ["core", "comm", "storage", "formats", "dataset"],
     "emulator": ["core", "comm", "storage", "formats", "dataset", "metrics"],
     "reporting": ["core", "metrics", "rules"],
     "run": ["core", "comm", "config", "storage", "formats", "metrics",
-            "dataset", "rules", "generators", "emulator", "reporting"],
+            "dataset", "checkpoint", "rules", "generators", "emulator",
+            "reporting"],
     "cli": ["core", "config", "run", "reporting"],
 }
 
@@ -40,7 +42,7 @@ HOMES = {
     "turbojpeg.h": ["formats/jpeg_format.cc"],
     "mpi.h": ["comm/mpi_communicator.cc"],
     "boost/": ["cli"],
-    "nlohmann/": ["reporting", "dataset"],
+    "nlohmann/": ["reporting", "dataset", "checkpoint"],
 }
 
 # What the C library and the kernel bring along; anywhere.

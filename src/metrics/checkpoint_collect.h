@@ -1,0 +1,31 @@
+#pragma once
+
+// Bringing the ranks' checkpoint records together.
+
+#include "comm/communicator.h"
+#include "core/clock.h"
+#include "core/status.h"
+#include "metrics/checkpoint_record.h"
+
+namespace stoker::metrics {
+
+// How far this rank's clock is from rank 0's: rank 0's time is this rank's plus
+// `offset`, off by at most `error`.
+struct ClockOffset {
+  core::Nanos offset{};
+  core::Nanos error{};
+};
+
+// Collective. By exchanges of time stamps with rank 0 (Cristian 1989): each
+// bounds the offset from both sides, the narrowest bounds of all count. Ranks of
+// rank 0's host share its clock: 0, 0.
+core::Result<ClockOffset> AlignClocks(comm::Communicator& comm,
+                                      core::Clock& clock);
+
+// Collective. The record at rank 0 (state complete), without times of start and
+// end; elsewhere the facts alone. Fills in rank, node and local_rank.
+core::Result<CheckpointRecord> CollectCheckpoints(
+    comm::Communicator& comm, const CheckpointFacts& facts,
+    const CheckpointRankRecord& mine, const HostFacts& host);
+
+}  // namespace stoker::metrics

@@ -1,0 +1,118 @@
+#pragma once
+
+// What was measured of saving and restoring checkpoints, raw.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/clock.h"
+#include "metrics/run_facts.h"
+#include "metrics/run_record.h"
+
+namespace stoker::metrics {
+
+enum class CheckpointKind : std::uint8_t { kSave, kRestore };
+
+// One checkpoint of one rank. Times are of the rank's own clock; a rank without
+// files has first_byte = last_byte = synced = start.
+struct CheckpointOp {
+  CheckpointKind kind = CheckpointKind::kSave;
+  std::uint64_t step = 0;        // of the folder, from 1
+  core::TimePoint start{};       // behind the barrier all ranks met at
+  core::TimePoint first_byte{};  // save: first request sent; restore: first
+                                 // bytes there
+  core::TimePoint last_byte{};   // save: last request done; restore: last there
+  core::TimePoint synced{};      // save with fsync: the last file's is done
+  core::TimePoint end{};
+  std::uint64_t files = 0;
+  std::uint64_t payload_bytes = 0;  // of tensors
+  std::uint64_t file_bytes = 0;     // written or read
+  core::Nanos model_part{};         // of end - start: files of the model
+  core::Nanos optimizer_part{};     // … of the optimizer
+  core::Nanos fsync{};              // inside fsync, summed over files
+  // What the client itself cost, beside the storage's own time.
+  core::Nanos content{};   // making (save) or comparing (restore) bytes
+  core::Nanos checksum{};  // CRC-32
+  core::Nanos stalled{};   // save: no request was under way, bytes were not
+                           // ready; restore: all were, nobody took them
+  core::Nanos cpu{};       // of the process, user and system
+  std::uint64_t verified_bytes = 0;  // restore: payload compared
+  // Restore: of the files' bytes, in this host's page cache before the first
+  // request; known: the back end can tell.
+  bool cached_known = false;
+  std::uint64_t cached_bytes = 0;
+  // Restore: bytes this process made the block layer read (/proc/self/io).
+  bool device_known = false;
+  std::uint64_t device_bytes = 0;
+};
+
+// What happened between saving and restoring, on one host.
+struct BetweenRecord {
+  std::string what;  // "none", "flush", "drop-caches", "command"
+  core::Nanos duration{};
+};
+
+// The same on every rank, known before the run.
+struct CheckpointFacts {
+  std::string model;  // "llama3-8b"
+  std::uint32_t num_processes = 1;
+  std::uint32_t num_hosts = 1;
+  std::uint32_t tensor = 1;
+  std::uint32_t pipeline = 1;
+  std::uint32_t data = 1;
+  std::uint32_t zero_stage = 0;
+  bool subset = false;
+  std::uint64_t parameters = 0;
+  std::uint64_t model_bytes = 0;       // payload of all ranks
+  std::uint64_t optimizer_bytes = 0;   // payload of all ranks
+  std::uint64_t checkpoint_bytes = 0;  // as the reference reports it
+  std::uint64_t stored_bytes = 0;      // of the files of one checkpoint
+  std::uint64_t files = 0;             // of one checkpoint
+  std::uint64_t saves = 0;             // asked for
+  std::uint64_t restores = 0;
+  std::string format;  // "torchzip", …
+  std::string io;      // "lean", "reference"
+  std::string verify;  // "none", "sample", "full"
+  bool fsync = false;
+  bool rank_sync = false;
+  bool rank_shift = false;
+  bool compat_v2_0 = false;
+  std::string between;  // "none", "flush", "drop-caches", "command"
+  double seconds_between_checkpoints = 0;
+  std::uint64_t save_id = 0;  // of the bytes written
+  // Whether the rules ask for cleared caches between save and restore, and
+  // what that was judged by: bytes.
+  bool clear_needed = false;
+  std::uint64_t largest_bytes_per_host = 0;
+  std::string storage_uri;
+  std::string backend;
+  std::string engine;
+  bool warm_up = false;
+  std::string tool_version;
+  std::string command_line;
+};
+
+struct CheckpointRankRecord {
+  std::uint32_t rank = 0;
+  std::uint32_t node = 0;
+  std::uint32_t local_rank = 0;
+  std::uint64_t pool_bytes = 0;
+  TimeAnchor anchor;
+  // To be added to this rank's times to have rank 0's; off by at most `error`.
+  core::Nanos clock_offset{};
+  core::Nanos clock_error{};
+  std::vector<CheckpointOp> ops;  // in the order they were done
+  BetweenRecord between;          // by the rank that leads a host
+};
+
+struct CheckpointRecord {
+  RunState state = RunState::kRunning;
+  CheckpointFacts facts;
+  WallTime started{};
+  WallTime ended{};
+  std::vector<HostFacts> hosts;
+  std::vector<CheckpointRankRecord> ranks;  // element r is rank r
+};
+
+}  // namespace stoker::metrics
