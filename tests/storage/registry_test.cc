@@ -106,7 +106,7 @@ TEST(OpenBackend, NamesTheNearestAndAllKnownOptions) {
   EXPECT_THAT(OpenError("file:///mnt/x?engin=threads"),
               AllOf(HasSubstr("unknown option 'engin'"),
                     HasSubstr("did you mean 'engine'?"),
-                    HasSubstr("engine, io_threads")));
+                    HasSubstr("engine, io_threads, write_threads")));
   EXPECT_THAT(OpenError("null:?size=3"), HasSubstr("known: none"));
 }
 
