@@ -262,8 +262,8 @@ TEST_F(WriteStreamTest, StampsAndCounts) {
   const auto micros = [](core::TimePoint when) {
     return when.time_since_epoch().count() / 1000;
   };
-  // Buffer 0-1, buffer 1-2, short part 2-3, which is the first to be sent, first part 3-4, sync 4-5, and the
-  // rest of the commit 5-6.
+  // Buffer 0-1, buffer 1-2, short part 2-3 (the first one sent), first part
+  // 3-4, sync 4-5, and the rest of the commit 5-6.
   const WriteTimes times = durable.Commit().value();
   EXPECT_EQ(micros(times.first), 2);
   EXPECT_EQ(micros(times.last), 4);
