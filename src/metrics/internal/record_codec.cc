@@ -1,5 +1,9 @@
 #include "metrics/internal/record_codec.h"
 
+#include <fmt/format.h>
+
+#include <utility>
+
 namespace stoker::metrics {
 namespace {
 
@@ -154,6 +158,28 @@ LoaderCounters UnpackLoader(PackedReader& in) {
   return loader;
 }
 
+void PackHost(const HostFacts& host, PackedWriter& out) {
+  out.Text(host.hostname);
+  out.U64(host.cpu_count);
+  out.U64(host.memory_bytes);
+  out.Text(host.processor_name);
+  PackPairs(host.cpuinfo, out);
+  PackPairs(host.meminfo, out);
+  out.U64(host.ranks);
+}
+
+HostFacts UnpackHost(PackedReader& in) {
+  HostFacts host;
+  host.hostname = in.Text();
+  host.cpu_count = in.U32();
+  host.memory_bytes = in.U64();
+  host.processor_name = in.Text();
+  host.cpuinfo = UnpackPairs(in);
+  host.meminfo = UnpackPairs(in);
+  host.ranks = in.U32();
+  return host;
+}
+
 }  // namespace
 
 void PackSteps(const EpochRecord& epoch, PackedWriter& out) {
@@ -207,26 +233,39 @@ EpochSummary UnpackSummary(PackedReader& in) {
   return epoch;
 }
 
-void PackHost(const HostFacts& host, PackedWriter& out) {
-  out.Text(host.hostname);
-  out.U64(host.cpu_count);
-  out.U64(host.memory_bytes);
-  out.Text(host.processor_name);
-  PackPairs(host.cpuinfo, out);
-  PackPairs(host.meminfo, out);
-  out.U64(host.ranks);
+void PackAnchor(const TimeAnchor& anchor, PackedWriter& out) {
+  out.Span(anchor.wall.time_since_epoch());
+  out.Point(anchor.run);
 }
 
-HostFacts UnpackHost(PackedReader& in) {
+TimeAnchor UnpackAnchor(PackedReader& in) {
+  TimeAnchor anchor;
+  anchor.wall = WallTime(in.Span());
+  anchor.run = in.Point();
+  return anchor;
+}
+
+void PackLedHost(bool leads, const HostFacts& host, PackedWriter& out) {
+  out.U64(leads ? 1 : 0);
+  if (leads) PackHost(host, out);
+}
+
+core::Status TakeLedHost(PackedReader& in, std::size_t rank, std::uint32_t node,
+                         std::vector<HostFacts>& hosts) {
+  const bool leads = in.Bool();
   HostFacts host;
-  host.hostname = in.Text();
-  host.cpu_count = in.U32();
-  host.memory_bytes = in.U64();
-  host.processor_name = in.Text();
-  host.cpuinfo = UnpackPairs(in);
-  host.meminfo = UnpackPairs(in);
-  host.ranks = in.U32();
-  return host;
+  if (leads) host = UnpackHost(in);
+  if (!in.complete() || node >= hosts.size()) {
+    return core::Status(
+        core::Code::kCorruption,
+        fmt::format("the measurements of rank {} do not read; does every host "
+                    "run the same version?",
+                    rank));
+  }
+  const std::uint32_t ranks = hosts[node].ranks + 1;
+  if (leads) hosts[node] = std::move(host);
+  hosts[node].ranks = ranks;
+  return {};
 }
 
 void PackRank(const RankFacts& rank, PackedWriter& out) {
@@ -236,8 +275,7 @@ void PackRank(const RankFacts& rank, PackedWriter& out) {
   out.U64(rank.op_stream_hash);
   out.U64(rank.pool_bytes);
   out.Text(rank.engine);
-  out.Span(rank.anchor.wall.time_since_epoch());
-  out.Point(rank.anchor.run);
+  PackAnchor(rank.anchor, out);
 }
 
 RankFacts UnpackRank(PackedReader& in) {
@@ -248,8 +286,7 @@ RankFacts UnpackRank(PackedReader& in) {
   rank.op_stream_hash = in.U64();
   rank.pool_bytes = in.U64();
   rank.engine = in.Text();
-  rank.anchor.wall = WallTime(in.Span());
-  rank.anchor.run = in.Point();
+  rank.anchor = UnpackAnchor(in);
   return rank;
 }
 
