@@ -65,8 +65,9 @@ class Collector {
       case Node::Kind::kList:
       case Node::Kind::kTuple:
         for (std::size_t i = 0; i < node.children.size(); ++i) {
-          STOKER_TRY(VisitAt({.text = {}, .number = static_cast<std::int64_t>(i)},
-                             node.children[i]));
+          STOKER_TRY(
+              VisitAt({.text = {}, .number = static_cast<std::int64_t>(i)},
+                      node.children[i]));
         }
         return {};
       default:
@@ -163,8 +164,8 @@ class Collector {
       }
       const auto count = static_cast<std::uint64_t>(length.number);
       empty = empty || count == 0;
-      contiguous = contiguous && (count <= 1 || std::cmp_equal(stride.number,
-                                                               elements));
+      contiguous =
+          contiguous && (count <= 1 || std::cmp_equal(stride.number, elements));
       if (__builtin_mul_overflow(elements, std::max<std::uint64_t>(count, 1),
                                  &elements) ||
           elements > kMaxElements) {
