@@ -93,8 +93,8 @@ core::Result<StoredFile> ReadArchive(ByteSource& source,
 core::Status CheckRecordHeader(const StoredTensor& tensor,
                                std::span<const std::byte> header);
 
-// The same answer for a raw file, from what it must hold. kCorruption: another
-// size.
+// What ReadArchive answers, for a raw file: from what it must hold. kCorruption:
+// it has another size.
 core::Result<StoredFile> DescribeRaw(const ShardFile& file,
                                      std::uint64_t file_bytes);
 

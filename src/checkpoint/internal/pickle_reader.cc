@@ -47,11 +47,13 @@ class Collector {
 
   Status Visit(Id id) {
     const Node& node = graph_.nodes[id];
-    if (++visits_ > kMaxVisits || path_.size() > kMaxDepth) {
+    if (path_.size() > kMaxDepth) {
       return {Code::kUnsupported,
-              fmt::format("dicts are nested more than {} deep, or hold more "
-                          "than {} values",
-                          kMaxDepth, kMaxVisits)};
+              fmt::format("values are nested more than {} deep", kMaxDepth)};
+    }
+    if (++visits_ > kMaxVisits) {
+      return {Code::kUnsupported,
+              fmt::format("there are more than {} values", kMaxVisits)};
     }
     switch (node.kind) {
       case Node::Kind::kTensor:
