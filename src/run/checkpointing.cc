@@ -108,6 +108,7 @@ class Checkpointing {
     backend_ = std::move(opened).value();
     STOKER_TRY(CompareHosts());
     host_ = metrics::ReadHostFacts();
+    host_.ranks = static_cast<std::uint32_t>(context_.comm->local_size());
     STOKER_TRY(comm::Agree(comm(), CheckRoom()));
     STOKER_ASSIGN(save_id_, checkpoint::DrawSaveId(comm()));
     STOKER_TRY(MakeFacts());
@@ -150,8 +151,26 @@ class Checkpointing {
     }
     STOKER_ASSIGN(const std::uint64_t bytes, backend_->FreeBytes());
     STOKER_ASSIGN(const std::uint64_t objects, backend_->FreeObjects());
+    STOKER_ASSIGN(const std::uint64_t there, CountThere());
     return internal::CheckRoomForCheckpoints(bytes, objects, plan_,
-                                             request_.keep);
+                                             request_.keep, there);
+  }
+
+  // Checkpoints that will be overwritten.
+  core::Result<std::uint64_t> CountThere() {
+    std::uint64_t there = 0;
+    for (std::uint64_t step = 1; step <= plan_.saves; ++step) {
+      const auto size = storage::ObjectSize(
+          *backend_,
+          checkpoint::ObjectName(checkpoint::StepFolder(kEpoch, step),
+                                 checkpoint::kManifestName),
+          *context_.clock);
+      if (!size.ok() && size.status().code() != Code::kNotFound) {
+        return size.status();
+      }
+      there += size.ok() ? 1 : 0;
+    }
+    return there;
   }
 
   // Collective: whether the rules want caches cleared, by what each host holds
@@ -328,7 +347,8 @@ class Checkpointing {
       return {};
     }
     context_.console->Info(internal::CheckpointDoneEvent(facts_, op));
-    return log_->CheckpointFinished(rank_.anchor.ToWall(op.end), facts_, op);
+    return log_->CheckpointFinished(rank_.anchor, op, op.step,
+                                    facts_.checkpoint_bytes);
   }
 
   Status Save() {
@@ -465,14 +485,13 @@ class Checkpointing {
 
   std::optional<metrics::CheckpointEconomics> EconomicsOf(
       const metrics::CheckpointSummary& summary) const {
-    if (request_.accelerators == 0 || summary.saves.each.empty()) {
+    if (request_.accelerators == 0) {
       return std::nullopt;
     }
-    return metrics::Economics(
-        {.save = core::FromSeconds(summary.saves.duration_max_s.mean),
-         .restore = core::FromSeconds(summary.restores.duration_max_s.mean),
-         .mtbf = request_.mtbf,
-         .accelerators = request_.accelerators});
+    const auto input = metrics::EconomicsInputOf(
+        summary, request_.accelerators, request_.mtbf);
+    return input.has_value() ? std::optional(metrics::Economics(*input))
+                             : std::nullopt;
   }
 
   Status WriteReports(metrics::CheckpointRecord& record) {
