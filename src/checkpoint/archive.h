@@ -16,10 +16,10 @@
 namespace stoker::checkpoint {
 
 enum class FileFormat : std::uint8_t {
-  kTorchZip,      // as the newest torch.save writes
-  kTorchZip2_1,   // as torch 2.1 to 2.6: no format version, no alignment record
-  kTorchZip1_13,  // as torch 1.13 and 2.0: no byte order, no serialization id
-  kRaw            // the tensors end to end
+  kTorchZip,     // as the newest torch.save writes
+  kTorchZip21,   // as torch 2.1 to 2.6: no format version, no alignment record
+  kTorchZip113,  // as torch 1.13 and 2.0: no byte order, no serialization id
+  kRaw           // the tensors end to end
 };
 // "torchzip", "torchzip-2.1", "torchzip-1.13", "raw"; kInvalidArgument names
 // them.
@@ -32,6 +32,8 @@ class FileLayout {
  public:
   FileLayout(const ShardFile& file, FileFormat format);
   ~FileLayout();
+  FileLayout(const FileLayout&) = delete;
+  FileLayout& operator=(const FileLayout&) = delete;
   FileLayout(FileLayout&&) noexcept;
   FileLayout& operator=(FileLayout&&) noexcept;
 
@@ -93,8 +95,8 @@ core::Result<StoredFile> ReadArchive(ByteSource& source,
 core::Status CheckRecordHeader(const StoredTensor& tensor,
                                std::span<const std::byte> header);
 
-// What ReadArchive answers, for a raw file: from what it must hold. kCorruption:
-// it has another size.
+// What ReadArchive answers, for a raw file: from what it must hold.
+// kCorruption: it has another size.
 core::Result<StoredFile> DescribeRaw(const ShardFile& file,
                                      std::uint64_t file_bytes);
 

@@ -28,8 +28,8 @@ struct FormatRow {
 };
 constexpr std::array<FormatRow, 4> kFormats{
     {{FileFormat::kTorchZip, "torchzip"},
-     {FileFormat::kTorchZip2_1, "torchzip-2.1"},
-     {FileFormat::kTorchZip1_13, "torchzip-1.13"},
+     {FileFormat::kTorchZip21, "torchzip-2.1"},
+     {FileFormat::kTorchZip113, "torchzip-1.13"},
      {FileFormat::kRaw, "raw"}}};
 
 std::uint64_t HashOf(std::string_view text) {
@@ -49,8 +49,7 @@ std::uint32_t CrcOf(std::string_view text) {
 std::vector<std::size_t> OrderOf(std::size_t tensors, FileFormat format) {
   std::vector<std::size_t> order(tensors);
   std::iota(order.begin(), order.end(), std::size_t{0});
-  if (format == FileFormat::kTorchZip2_1 ||
-      format == FileFormat::kTorchZip1_13) {
+  if (format == FileFormat::kTorchZip21 || format == FileFormat::kTorchZip113) {
     std::ranges::sort(order, {},
                       [](std::size_t i) { return std::to_string(i); });
   }
@@ -144,6 +143,7 @@ struct FileLayout::Impl {
   void AppendTail(std::string& out, std::size_t first,
                   std::span<const std::uint32_t> tensor_crcs) const {
     std::vector<std::uint32_t> crcs;  // by part
+    crcs.reserve(parts.size());
     std::size_t position = 0;
     for (std::size_t i = 0; i < first; ++i) {
       crcs.push_back(parts[i].tensor ? tensor_crcs[position++]
@@ -178,7 +178,7 @@ FileLayout::FileLayout(const ShardFile& file, FileFormat format)
       impl_->Add(".format_version", "1");
       impl_->Add(".storage_alignment", "64");
     }
-    if (format != FileFormat::kTorchZip1_13) {
+    if (format != FileFormat::kTorchZip113) {
       impl_->Add("byteorder", "little");
     }
   }
@@ -187,7 +187,7 @@ FileLayout::FileLayout(const ShardFile& file, FileFormat format)
   }
   if (!impl_->raw) {
     impl_->Add("version", "3\n");
-    if (format != FileFormat::kTorchZip1_13) {
+    if (format != FileFormat::kTorchZip113) {
       impl_->Add(".data/serialization_id", std::string(kIdDigits, '0'));
       impl_->parts.back().content.clear();  // known once all CRC-32s are
     }

@@ -146,8 +146,8 @@ class Archive {
     if (FindRecord(".format_version") != nullptr) {
       return FileFormat::kTorchZip;
     }
-    return FindRecord("byteorder") != nullptr ? FileFormat::kTorchZip2_1
-                                              : FileFormat::kTorchZip1_13;
+    return FindRecord("byteorder") != nullptr ? FileFormat::kTorchZip21
+                                              : FileFormat::kTorchZip113;
   }
 
   core::Result<StoredTensor> Find(const PickledTensor& tensor) {

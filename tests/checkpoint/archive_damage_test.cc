@@ -124,7 +124,7 @@ TEST(DamagedArchive, RandomBytesInThePlacesThatMatter) {
 
 // The pickle's CRC-32 is set right again, so that the machine sees the damage.
 TEST(DamagedArchive, RandomBytesInThePickle) {
-  const File whole = Encode(Small(), FileFormat::kTorchZip1_13);
+  const File whole = Encode(Small(), FileFormat::kTorchZip113);
   const std::string text(reinterpret_cast<const char*>(whole.data()),
                          whole.size());
   const std::size_t pickle_bytes = text.find("PK\x07\x08") - 64;

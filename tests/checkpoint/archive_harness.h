@@ -138,7 +138,7 @@ inline checkpoint::ShardFile Shard(
 }
 
 inline constexpr checkpoint::FileFormat kArchives[] = {
-    checkpoint::FileFormat::kTorchZip1_13, checkpoint::FileFormat::kTorchZip2_1,
+    checkpoint::FileFormat::kTorchZip113, checkpoint::FileFormat::kTorchZip21,
     checkpoint::FileFormat::kTorchZip};
 
 }  // namespace stoker::testing

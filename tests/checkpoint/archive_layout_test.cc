@@ -107,16 +107,15 @@ std::uint64_t StoredBytes(const Case& run, FileFormat format) {
 }
 
 TEST(FileLayout, WholeCheckpointsOnStorage) {
-  EXPECT_EQ(StoredBytes(Llama8b(), FileFormat::kTorchZip2_1), 112'426'076'608U);
+  EXPECT_EQ(StoredBytes(Llama8b(), FileFormat::kTorchZip21), 112'426'076'608U);
   EXPECT_EQ(StoredBytes(Llama8b(), FileFormat::kTorchZip), 112'426'082'960U);
-  EXPECT_EQ(StoredBytes(Llama70b(), FileFormat::kTorchZip2_1),
-            978'415'386'880U);
+  EXPECT_EQ(StoredBytes(Llama70b(), FileFormat::kTorchZip21), 978'415'386'880U);
   EXPECT_EQ(StoredBytes(Llama70b(), FileFormat::kTorchZip), 978'415'437'696U);
-  EXPECT_EQ(StoredBytes(Llama405b(), FileFormat::kTorchZip2_1),
+  EXPECT_EQ(StoredBytes(Llama405b(), FileFormat::kTorchZip21),
             5'682'512'175'648U);
   EXPECT_EQ(StoredBytes(Llama405b(), FileFormat::kTorchZip),
             5'682'512'788'616U);
-  EXPECT_EQ(StoredBytes(Llama1t(), FileFormat::kTorchZip2_1),
+  EXPECT_EQ(StoredBytes(Llama1t(), FileFormat::kTorchZip21),
             16'564'178'943'648U);
   EXPECT_EQ(StoredBytes(Llama1t(), FileFormat::kTorchZip), 16'564'179'766'232U);
 }
@@ -158,7 +157,7 @@ TEST(FileLayout, BytesBetweenEndWhereTheTensorsBegin) {
 TEST(FileLayout, BytesBetweenPutTensorsAtTheirOffsets) {
   const ShardFile shard = Shard({"1", "2"}, {100, 1, 64});
   for (const FileFormat format :
-       {FileFormat::kTorchZip1_13, FileFormat::kTorchZip2_1,
+       {FileFormat::kTorchZip113, FileFormat::kTorchZip21,
         FileFormat::kTorchZip, FileFormat::kRaw}) {
     const File file = Encode(shard, format);
     const FileLayout layout(shard, format);
@@ -177,7 +176,7 @@ TEST(FileLayout, SizesAndOffsetsOf64BitsEqualTorchs) {
   // have this CRC-32. That of 2^32 - 1 zeros is 0, of 2^20 a738ea1c.
   const ShardFile shard =
       Shard({""}, {0xFFFFFFFF, 1 << 20, 0}, DataType::kUint8);
-  const FileLayout layout(shard, FileFormat::kTorchZip1_13);
+  const FileLayout layout(shard, FileFormat::kTorchZip113);
   const std::vector<std::uint32_t> crcs{0, 0xA738EA1C, 0};
   std::string text;
   for (std::size_t i = 0; i <= 3; ++i) {
@@ -201,8 +200,8 @@ TEST(FileLayout, OlderLayoutsSortStoragesByTheirText) {
   const std::vector<std::size_t> by_text{0, 1, 10, 11, 2, 3, 4, 5, 6, 7, 8, 9};
   const std::vector<std::size_t> by_number{0, 1, 2, 3, 4,  5,
                                            6, 7, 8, 9, 10, 11};
-  EXPECT_EQ(order(FileFormat::kTorchZip1_13), by_text);
-  EXPECT_EQ(order(FileFormat::kTorchZip2_1), by_text);
+  EXPECT_EQ(order(FileFormat::kTorchZip113), by_text);
+  EXPECT_EQ(order(FileFormat::kTorchZip21), by_text);
   EXPECT_EQ(order(FileFormat::kTorchZip), by_number);
 }
 

@@ -160,7 +160,7 @@ TEST(ReadArchive, CommentsAtTheEndAreSkipped) {
 }
 
 TEST(ReadArchive, WithoutZip64RecordsTheClassicOnesCount) {
-  File file = Encode(AllTypes(), FileFormat::kTorchZip1_13);
+  File file = Encode(AllTypes(), FileFormat::kTorchZip113);
   file.erase(file.end() - 98, file.end() - 22);
   EXPECT_TRUE(ReadBack(file).ok());
 }
@@ -168,7 +168,7 @@ TEST(ReadArchive, WithoutZip64RecordsTheClassicOnesCount) {
 TEST(ReadArchive, OtherPaddingIsFoundInTheLocalHeaders) {
   // All records 8 bytes further than torch's alignment has them: the first
   // header gets an extra field of so many bytes more.
-  File file = Encode(Shard({""}, {4}), FileFormat::kTorchZip1_13);
+  File file = Encode(Shard({""}, {4}), FileFormat::kTorchZip113);
   ASSERT_EQ(file[28], std::byte{18});  // 4 and the padding of 14 bytes
   file[28] = std::byte{26};
   ASSERT_EQ(file[48], std::byte{14});
@@ -211,7 +211,7 @@ TEST(ReadArchive, OtherVersionsAndByteOrdersAreRefused) {
 }
 
 TEST(ReadArchive, CompressedRecordsAreRefused) {
-  File file = Encode(Shard({""}, {4}), FileFormat::kTorchZip1_13);
+  File file = Encode(Shard({""}, {4}), FileFormat::kTorchZip113);
   file[file.size() - 98 - 61 + 10] = std::byte{8};  // of the last entry
   ExpectError(file, Code::kUnsupported, "compressed (method 8)");
 }
