@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "core/clock.h"
@@ -21,6 +22,18 @@ struct TimeAnchor {
   core::TimePoint run{};
 
   WallTime ToWall(core::TimePoint at) const { return wall + (at - run); }
+};
+
+// Checkpoints of a training run, as planned.
+struct TrainingCheckpoints {
+  std::uint64_t count = 0;  // of the whole run
+  std::uint64_t bytes = 0;  // of one, as the reference reports it
+  std::uint64_t files = 0;  // of one
+  std::uint64_t stored_bytes = 0;  // of these
+  std::string storage_uri;         // holds the step folders
+  std::string format;              // "torchzip", …
+  bool fsync = false;
+  bool all_ranks = false;  // each rank saves the model, not only the first
 };
 
 // The same on every rank; made by the run layer from plan and configuration.
@@ -56,6 +69,7 @@ struct RunFacts {
   std::string data_loader;   // "pytorch", "tensorflow"
   std::string format;        // "npz", …
   std::uint32_t read_threads = 0;
+  std::optional<TrainingCheckpoints> checkpoints;
   bool compat_v2_0 = false;
   std::int64_t seed = 0;
   bool content_checks = false;

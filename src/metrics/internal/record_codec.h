@@ -2,6 +2,7 @@
 
 // The records of this module as packed bytes.
 
+#include "metrics/checkpoint_op.h"
 #include "metrics/epoch_summary.h"
 #include "metrics/internal/packed.h"
 #include "metrics/run_facts.h"
@@ -10,12 +11,15 @@
 namespace stoker::metrics {
 
 // Epoch number, blocks, evaluation and meminfo of an epoch: what a summary
-// leaves out.
+// leaves out. Checkpoints are the summary's.
 void PackSteps(const EpochRecord& epoch, PackedWriter& out);
 void UnpackSteps(PackedReader& in, EpochRecord& epoch);
 
 void PackSummary(const EpochSummary& epoch, PackedWriter& out);
 EpochSummary UnpackSummary(PackedReader& in);
+
+void PackOp(const CheckpointOp& op, PackedWriter& out);
+CheckpointOp UnpackOp(PackedReader& in);
 
 void PackHost(const HostFacts& host, PackedWriter& out);
 HostFacts UnpackHost(PackedReader& in);
