@@ -242,17 +242,6 @@ void AddResources(const RunRecord& record, RunSummary& summary) {
             static_cast<double>(summary.reads.reads));
 }
 
-void AddHosts(const RunRecord& record, RunSummary& summary) {
-  const double data =
-      DataBytesPerHost(record.facts, record.hosts.front().ranks);
-  summary.data_per_host_gib = core::ToGiB(data);
-  for (const HostFacts& host : record.hosts) {
-    summary.host_memory_gib.push_back(
-        core::ToGiB(static_cast<double>(host.memory_bytes)));
-    summary.potential_caching.push_back(PotentialCaching(host, data));
-  }
-}
-
 }  // namespace
 
 std::string_view BoundName(Bound bound) {
@@ -288,6 +277,19 @@ double DataBytesPerHost(const RunFacts& facts, std::uint32_t ranks_on_host) {
   return static_cast<double>(samples) * facts.record_length_bytes;
 }
 
+HostFigures FiguresOfHosts(const RunFacts& facts,
+                           const std::vector<HostFacts>& hosts) {
+  HostFigures figures;
+  const double data = DataBytesPerHost(facts, hosts.front().ranks);
+  figures.data_per_host_gib = core::ToGiB(data);
+  for (const HostFacts& host : hosts) {
+    figures.memory_gib.push_back(
+        core::ToGiB(static_cast<double>(host.memory_bytes)));
+    figures.potential_caching.push_back(PotentialCaching(host, data));
+  }
+  return figures;
+}
+
 RunSummary Summarise(const RunRecord& record) {
   std::size_t epochs = record.ranks.front().epochs.size();
   for (const RankRecord& rank : record.ranks)
@@ -303,7 +305,7 @@ RunSummary Summarise(const RunRecord& record) {
   AddLongestLoads(record.longest_loads, summary);
   SetBound(record, summary);
   AddResources(record, summary);
-  AddHosts(record, summary);
+  summary.hosts = FiguresOfHosts(record.facts, record.hosts);
   return summary;
 }
 

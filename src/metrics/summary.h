@@ -53,6 +53,12 @@ enum class Bound : std::uint8_t { kCompute, kStorageWait, kBarrier, kClient };
 // "compute", "storage wait", "barrier", "client"
 std::string_view BoundName(Bound bound);
 
+struct HostFigures {
+  double data_per_host_gib = 0;  // of the first host
+  std::vector<double> memory_gib;
+  std::vector<bool> potential_caching;  // memory of the host > its data
+};
+
 struct RunSummary {
   std::uint32_t epochs = 0;  // measured on every rank
   PhaseFigures train;
@@ -99,9 +105,7 @@ struct RunSummary {
   storage::ReadCounters reads;
   double read_latency_mean_seconds = 0;
 
-  double data_per_host_gib = 0;  // of the first host
-  std::vector<double> host_memory_gib;
-  std::vector<bool> potential_caching;  // memory of the host > its data
+  HostFigures hosts;
 };
 
 // One number of one block.
@@ -118,6 +122,10 @@ RunSummary Summarise(const RunRecord& record);
 // The data a host reads in an epoch, with the reference's integer division:
 // ranks_on_host · samples per file · files / ranks (floor) · nominal length.
 double DataBytesPerHost(const RunFacts& facts, std::uint32_t ranks_on_host);
+
+// Of at least one host.
+HostFigures FiguresOfHosts(const RunFacts& facts,
+                           const std::vector<HostFacts>& hosts);
 
 // The host has more memory than `data_bytes`, what a host reads in an epoch.
 bool PotentialCaching(const HostFacts& host, double data_bytes);

@@ -5,33 +5,17 @@
 #include <algorithm>
 
 #include "core/units.h"
+#include "reporting/internal/console_text.h"
 
 namespace stoker::reporting {
 namespace {
 
-using metrics::MeanStdev;
 using metrics::PhaseFigures;
 using metrics::RunRecord;
 using metrics::RunSummary;
 
-constexpr std::string_view kFrame =
-    "==========================================================";
-
-std::string Metric(std::string_view name, std::string_view value) {
-  return fmt::format("[METRIC] {}: {}\n", name, value);
-}
-
-std::string Spread(const MeanStdev& value, int decimals = 4) {
-  return fmt::format("{:.{}f} ({:.{}f})", value.mean, decimals, value.stdev,
-                     decimals);
-}
-
 std::string_view Expectation(const PhaseFigures& figures) {
   return figures.au_met ? "success" : "fail";
-}
-
-std::string Line(std::string_view name, std::string_view value) {
-  return fmt::format("{:<18}{}\n", name, value);
 }
 
 // Where the time went: of the steps, and of the CPU.
@@ -116,13 +100,13 @@ std::string OccasionalLines(const RunRecord& record,
   if (summary.reads.errors > 0) {
     text += Line("read errors", core::FormatCount(summary.reads.errors));
   }
-  const auto cached = std::ranges::count(summary.potential_caching, true);
+  const auto cached = std::ranges::count(summary.hosts.potential_caching, true);
   // Storage that answers by itself is no matter of caching.
   if (cached > 0 && record.facts.backend != "null") {
     text += Line("page cache",
                  fmt::format("{} of {} hosts could hold all of their data in "
                              "memory",
-                             cached, summary.potential_caching.size()));
+                             cached, summary.hosts.potential_caching.size()));
   }
   return text;
 }
@@ -131,7 +115,7 @@ std::string OccasionalLines(const RunRecord& record,
 
 std::string MetricBlock(const RunRecord& record, const RunSummary& summary) {
   const PhaseFigures& train = summary.train;
-  std::string text = fmt::format("[METRIC] {}\n", kFrame);
+  std::string text = MetricFrame();
   text += Metric("Number of Simulated Accelerators",
                  fmt::format("{}", record.facts.num_accelerators));
   text += Metric("Training Accelerator Utilization [AU] (%)", Spread(train.au));
@@ -147,7 +131,7 @@ std::string MetricBlock(const RunRecord& record, const RunSummary& summary) {
                    Spread(eval.io_mib_per_second, 6));
     text += Metric("eval_au_meet_expectation", Expectation(eval));
   }
-  text += fmt::format("[METRIC] {}\n", kFrame);
+  text += MetricFrame();
   return text;
 }
 

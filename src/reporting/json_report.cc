@@ -1,8 +1,6 @@
 #include "reporting/json_report.h"
 
-#include <cstdint>
-#include <string_view>
-#include <vector>
+#include <string>
 
 #include "reporting/internal/file_output.h"
 #include "reporting/internal/host_json.h"
@@ -97,25 +95,6 @@ Json MetricJson(const RunSummary& summary) {
   return json;
 }
 
-void AddHosts(const RunRecord& record, const RunSummary& summary, Json& json) {
-  std::vector<std::uint32_t> cpus;
-  std::vector<int> caching;
-  cpus.reserve(record.hosts.size());
-  caching.reserve(record.hosts.size());
-  for (const metrics::HostFacts& host : record.hosts)
-    cpus.push_back(host.cpu_count);
-  for (const bool possible : summary.potential_caching)
-    caching.push_back(possible ? 1 : 0);
-  const metrics::HostFacts& first = record.hosts.front();
-  json.Add("host_cpu_count", cpus);
-  json.Add("host_processor_name", first.processor_name);
-  json.Add("potential_caching", caching);
-  json.Add("host_cpuinfo", TableJson(first.cpuinfo));
-  json.Add("host_meminfo", TableJson(first.meminfo));
-  json.Add("host_memory_GB", summary.host_memory_gib);
-  json.Add("data_size_per_host_GB", summary.data_per_host_gib);
-}
-
 }  // namespace
 
 Json SummaryJson(const RunRecord& record, const RunSummary& summary) {
@@ -129,7 +108,7 @@ Json SummaryJson(const RunRecord& record, const RunSummary& summary) {
   json.Add("num_files_train", facts.num_files_train);
   json.Add("num_files_eval", facts.num_files_eval);
   json.Add("num_samples_per_file", facts.num_samples_per_file);
-  AddHosts(record, summary, json);
+  AddHostFields(record.hosts, summary.hosts, json);
   json.Add("epochs", summary.epochs);
   json.Add("end", LocalTime(record.ended));
 

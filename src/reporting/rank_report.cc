@@ -5,8 +5,6 @@
 #include <functional>
 #include <vector>
 
-#include "core/units.h"
-#include "metrics/summary.h"
 #include "metrics/utilisation.h"
 #include "reporting/internal/file_output.h"
 #include "reporting/internal/host_json.h"
@@ -83,16 +81,8 @@ core::Status WriteOutput(const std::string& path, const RunFacts& facts,
                          const metrics::TimeAnchor& anchor,
                          const metrics::HostFacts& host,
                          const metrics::RankRecorder& recorder) {
-  const auto memory = static_cast<double>(host.memory_bytes);
-  const bool fits = metrics::PotentialCaching(
-      host, metrics::DataBytesPerHost(facts, host.ranks));
   STOKER_ASSIGN(ObjectFile file, ObjectFile::Make(path));
-  STOKER_TRY(file.Add("host_memory_GB", core::ToGiB(memory)));
-  STOKER_TRY(file.Add("host_cpu_count", host.cpu_count));
-  STOKER_TRY(file.Add("host_processor_name", host.processor_name));
-  STOKER_TRY(file.Add("potential_caching", fits ? 1 : 0));
-  STOKER_TRY(file.Add("host_cpuinfo", TableJson(host.cpuinfo)));
-  STOKER_TRY(file.Add("host_meminfo", TableJson(host.meminfo)));
+  STOKER_TRY(AddHostFields(facts, host, file));
   STOKER_TRY(recorder.ForEachEpoch(
       [&](const EpochRecord& epoch, const EpochSummary& summary) {
         return file.Add(fmt::format("{}", epoch.epoch),

@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <string>
 
 #include "metrics/summary.h"
 #include "reporting/internal/file_output.h"
 #include "reporting/internal/host_json.h"
+#include "reporting/internal/record_json.h"
 #include "reporting/result_folder.h"
 #include "reporting/time_text.h"
 
@@ -18,16 +18,6 @@ using metrics::BlockSummary;
 using metrics::EpochSummary;
 using metrics::RunFacts;
 using metrics::RunState;
-
-constexpr std::array<std::string_view, 3> kStateNames = {"running", "complete",
-                                                         "aborted"};
-
-std::string_view StateName(RunState state) {
-  return kStateNames[static_cast<std::size_t>(state)];
-}
-
-Json Count(core::Nanos span) { return span.count(); }
-Json Count(core::TimePoint point) { return point.time_since_epoch().count(); }
 
 Json FactsJson(const RunFacts& facts) {
   Json json = Json::MakeObject();
@@ -136,10 +126,6 @@ Json EpochJson(const EpochSummary& epoch) {
 
 Json RankJson(const metrics::RankRecord& rank) {
   const metrics::RankFacts& facts = rank.facts;
-  Json clock = Json::MakeObject();
-  clock.Add("wall", ZonedTime(facts.anchor.wall));
-  clock.Add("wall_unix_ns", Count(facts.anchor.wall.time_since_epoch()));
-  clock.Add("run_ns", Count(facts.anchor.run));
   Json::Array epochs;
   for (const EpochSummary& epoch : rank.epochs)
     epochs.push_back(EpochJson(epoch));
@@ -150,7 +136,7 @@ Json RankJson(const metrics::RankRecord& rank) {
   json.Add("op_stream_hash", fmt::format("{:016x}", facts.op_stream_hash));
   json.Add("pool_bytes", facts.pool_bytes);
   json.Add("engine", facts.engine);
-  json.Add("clock", std::move(clock));
+  json.Add("clock", AnchorJson(facts.anchor));
   json.Add("epochs", std::move(epochs));
   return json;
 }
@@ -173,43 +159,28 @@ Json CompanionsJson(const metrics::RunRecord& record) {
   Json json = Json::MakeObject();
   json.Add("summary", kSummaryFile);
   json.Add("steps", kStepsFile);
-  json.Add("configuration", kHydraFolder);
-  Json::Array outputs;
-  Json::Array stats;
-  for (std::uint32_t rank = 0; rank < record.facts.num_accelerators; ++rank) {
-    outputs.emplace_back(RankOutputFile(rank));
-    stats.emplace_back(RankStatsFile(rank));
-  }
-  json.Add("rank_outputs", std::move(outputs));
-  json.Add("rank_stats", std::move(stats));
+  AddCommonCompanions(record.facts.num_accelerators, json);
   return json;
 }
 
 }  // namespace
 
 Json RecordJson(const metrics::RunRecord& record) {
-  const bool running = record.state == RunState::kRunning;
-  Json::Array hosts;
-  for (const metrics::HostFacts& host : record.hosts) {
-    Json json = HostJson(host);
-    json.Add("ranks", host.ranks);
-    hosts.push_back(std::move(json));
-  }
   Json::Array ranks;
   for (const metrics::RankRecord& rank : record.ranks)
     ranks.push_back(RankJson(rank));
   Json json = Json::MakeObject();
-  json.Add("record_version", kRecordVersion);
-  json.Add("state", StateName(record.state));
-  json.Add("cause", record.cause);
-  json.Add("stoker_version", record.facts.tool_version);
-  json.Add("command_line", record.facts.command_line);
-  json.Add("start", ZonedTime(record.started));
-  json.Add("end", running ? Json() : Json(ZonedTime(record.ended)));
+  AddHead({.state = record.state,
+           .cause = record.cause,
+           .tool_version = record.facts.tool_version,
+           .command_line = record.facts.command_line,
+           .started = record.started,
+           .ended = record.ended},
+          json);
   json.Add("run", FactsJson(record.facts));
   json.Add("op_stream_hash", record.op_stream_hash);
   json.Add("longest_load_ns", HistogramJson(record.longest_loads));
-  json.Add("hosts", std::move(hosts));
+  json.Add("hosts", RecordHostsJson(record.hosts));
   json.Add("ranks", std::move(ranks));
   json.Add("files", CompanionsJson(record));
   return json;

@@ -253,10 +253,10 @@ TEST(Summarise, ReadsAndDiscardsAreAddedUp) {
 TEST(Summarise, PotentialCachingComparesMemoryWithTheHostsData) {
   // 2 ranks · 1 sample · 56 files / 2 · 2 MiB = 112 MiB, memory 1 GiB.
   RunRecord record = TwoRanks(1);
-  EXPECT_DOUBLE_EQ(Summarise(record).data_per_host_gib, 112.0 / 1024);
-  EXPECT_TRUE(Summarise(record).potential_caching.at(0));
+  EXPECT_DOUBLE_EQ(Summarise(record).hosts.data_per_host_gib, 112.0 / 1024);
+  EXPECT_TRUE(Summarise(record).hosts.potential_caching.at(0));
   record.hosts[0].memory_bytes = 112ULL << 20;  // equal is not more
-  EXPECT_FALSE(Summarise(record).potential_caching.at(0));
+  EXPECT_FALSE(Summarise(record).hosts.potential_caching.at(0));
 }
 
 TEST(DataBytesPerHost, DividesInIntegers) {

@@ -1,0 +1,21 @@
+#pragma once
+
+// Lines of the blocks that end a run.
+
+#include <string>
+#include <string_view>
+
+#include "metrics/utilisation.h"
+
+namespace stoker::reporting {
+
+// The reference's: "[METRIC] <name>: <value>", between two frames.
+std::string MetricFrame();
+std::string Metric(std::string_view name, std::string_view value);
+// "78.7500 (3.7500)"
+std::string Spread(const metrics::MeanStdev& value, int decimals = 4);
+
+// Ours: the name, and from column 18 on the value.
+std::string Line(std::string_view name, std::string_view value);
+
+}  // namespace stoker::reporting
