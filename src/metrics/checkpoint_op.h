@@ -41,6 +41,15 @@ struct CheckpointOp {
   // Restore: bytes this process made the block layer read (/proc/self/io).
   bool device_known = false;
   std::uint64_t device_bytes = 0;
+
+  core::Nanos duration() const { return end - start; }
 };
+
+// `bytes` in the time the op took, bytes/s; 0 where it took none.
+inline double RateOf(const CheckpointOp& op, std::uint64_t bytes) {
+  return op.duration() > core::Nanos{}
+             ? static_cast<double>(bytes) / core::Seconds(op.duration())
+             : 0.0;
+}
 
 }  // namespace stoker::metrics

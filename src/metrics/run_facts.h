@@ -9,6 +9,7 @@
 #include <string>
 
 #include "core/clock.h"
+#include "metrics/checkpoint_op.h"
 #include "metrics/utilisation.h"
 
 namespace stoker::metrics {
@@ -69,7 +70,7 @@ struct RunFacts {
   std::string data_loader;   // "pytorch", "tensorflow"
   std::string format;        // "npz", …
   std::uint32_t read_threads = 0;
-  std::optional<TrainingCheckpoints> checkpoints;
+  std::optional<TrainingCheckpoints> checkpoints;  // if it saves any
   bool compat_v2_0 = false;
   std::int64_t seed = 0;
   bool content_checks = false;
@@ -88,6 +89,12 @@ struct RankFacts {
   std::string engine;            // as its queue says
   TimeAnchor anchor;
 };
+
+// Of the whole checkpoint in the time this rank took, as the reference counts;
+// bytes/s.
+inline double SaveRate(const RunFacts& facts, const CheckpointOp& save) {
+  return facts.checkpoints ? RateOf(save, facts.checkpoints->bytes) : 0.0;
+}
 
 // The counted steps of training and of evaluation.
 inline CountedSteps TrainCounted(const RunFacts& facts) {

@@ -10,12 +10,17 @@
 namespace stoker::reporting {
 namespace {
 
+using metrics::MeanStdev;
 using metrics::PhaseFigures;
 using metrics::RunRecord;
 using metrics::RunSummary;
 
 std::string_view Expectation(const PhaseFigures& figures) {
   return figures.au_met ? "success" : "fail";
+}
+
+MeanStdev InGiB(const MeanStdev& bytes) {
+  return {.mean = core::ToGiB(bytes.mean), .stdev = core::ToGiB(bytes.stdev)};
 }
 
 // Where the time went: of the steps, and of the CPU.
@@ -54,6 +59,21 @@ std::string TimeLines(const RunSummary& summary) {
                            core::FormatSeconds(core::Seconds(cpu.checking)),
                            core::FormatSeconds(core::Seconds(cpu.rest))));
   return text;
+}
+
+// The slowest rank of each checkpoint, and the whole checkpoint at its pace.
+std::string SaveLine(const RunRecord& record, const RunSummary& summary) {
+  if (!summary.saves || !record.facts.checkpoints) return {};
+  const metrics::CheckpointSeries& saves = *summary.saves;
+  std::string text = fmt::format(
+      "{} of {} saved", saves.each.size(),
+      core::FormatBytes(static_cast<double>(record.facts.checkpoints->bytes)));
+  if (!saves.each.empty()) {
+    text += fmt::format(", {} each at the slowest rank, {:.4f} GiB/s",
+                        core::FormatSeconds(saves.duration_max_s.mean),
+                        core::ToGiB(saves.rate_min.mean));
+  }
+  return Line("checkpoints", text);
 }
 
 std::string VerdictText(const RunRecord& record, const RunSummary& summary) {
@@ -123,6 +143,12 @@ std::string MetricBlock(const RunRecord& record, const RunSummary& summary) {
   text += Metric("Training I/O Throughput (MB/second)",
                  Spread(train.io_mib_per_second));
   text += Metric("train_au_meet_expectation", Expectation(train));
+  if (summary.saves && !summary.saves->each.empty()) {
+    text += Metric("Checkpoint save duration (seconds)",
+                   Spread(summary.saves->rank0_duration_s));
+    text += Metric("Checkpoint save I/O Throughput (GB/second)",
+                   Spread(InGiB(summary.saves->rank0_rate)));
+  }
   if (summary.eval) {
     const PhaseFigures& eval = *summary.eval;
     text += Metric("Eval Accelerator Utilization [AU] (%)", Spread(eval.au));
@@ -151,6 +177,7 @@ std::string ConsoleReport(const RunRecord& record, const RunSummary& summary,
                fmt::format("{:.2f} % (rank {}) to {:.2f} % (rank {})",
                            summary.au_min.value, summary.au_min.rank,
                            summary.au_max.value, summary.au_max.rank));
+  text += SaveLine(record, summary);
   text += TimeLines(summary);
   text += OccasionalLines(record, summary);
   text += Line("bound by", BoundText(summary));

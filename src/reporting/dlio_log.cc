@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/units.h"
 #include "metrics/recorder.h"
 #include "metrics/utilisation.h"
 #include "reporting/console_report.h"
@@ -138,6 +139,8 @@ core::Status DlioLog::EpochFinished(const RunFacts& facts,
              metrics::ReferenceSamplesPerSecond(block.sums, facts.batch_size),
          .configured = facts.computation_time},
         epoch.blocks[i], block));
+    if (i < epoch.saves.size())
+      STOKER_TRY(TellSave(facts, anchor, epoch, i));
   }
   STOKER_TRY(
       Output(anchor.ToWall(epoch.train_end),
@@ -149,6 +152,21 @@ core::Status DlioLog::EpochFinished(const RunFacts& facts,
                    summary.eval->sums, facts.batch_size_eval),
                .configured = facts.eval_time},
               *epoch.eval, *summary.eval);
+}
+
+core::Status DlioLog::TellSave(const RunFacts& facts,
+                               const metrics::TimeAnchor& anchor,
+                               const metrics::EpochRecord& epoch,
+                               std::size_t index) {
+  const metrics::CheckpointOp& save = epoch.saves[index];
+  const std::string name =
+      fmt::format("Epoch {} checkpoint {}", epoch.epoch, index + 1);
+  STOKER_TRY(Output(anchor.ToWall(save.start),
+                    fmt::format("{} begins: step {}", name, save.step)));
+  return Output(anchor.ToWall(save.end),
+                fmt::format("{} is over: saved in {:.4f} s, {:.4f} GiB/s", name,
+                            core::Seconds(save.duration()),
+                            core::ToGiB(metrics::SaveRate(facts, save))));
 }
 
 core::Status DlioLog::RunFinished(metrics::WallTime at,

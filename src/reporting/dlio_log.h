@@ -3,6 +3,7 @@
 // The log file of a run (output.log_file): one line per message,
 // "[LEVEL] <local time> <text>".
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -39,7 +40,8 @@ class DlioLog {
   core::Status EpochStarted(metrics::WallTime at,
                             const metrics::RunFacts& facts,
                             std::uint32_t epoch);
-  // Blocks, evaluation and end of rank 0's epoch, at the times they happened.
+  // Blocks, checkpoints, evaluation and end of rank 0's epoch, at the times
+  // they happened.
   core::Status EpochFinished(const metrics::RunFacts& facts,
                              const metrics::TimeAnchor& anchor,
                              const metrics::EpochRecord& epoch);
@@ -51,6 +53,9 @@ class DlioLog {
  private:
   DlioLog(int fd, std::string path);
   core::Status Append(std::string_view level, std::string_view message);
+  core::Status TellSave(const metrics::RunFacts& facts,
+                        const metrics::TimeAnchor& anchor,
+                        const metrics::EpochRecord& epoch, std::size_t index);
 
   int fd_ = -1;
   std::string path_;

@@ -85,13 +85,47 @@ void AddOwnRun(const RunSummary& summary, Json& json) {
            core::Seconds(summary.reads.latency_max));
 }
 
-Json MetricJson(const RunSummary& summary) {
+// Rank 0's, as in the reference. Nothing saved, nothing measured.
+void AddStandardSaves(const metrics::CheckpointSeries& saves,
+                      std::uint64_t bytes, Json& json) {
+  if (!saves.each.empty()) {
+    const metrics::MeanStdev& rate = saves.rank0_rate;
+    const metrics::MeanStdev& seconds = saves.rank0_duration_s;
+    json.Add("save_checkpoint_io_mean_GB_per_second", core::ToGiB(rate.mean));
+    json.Add("save_checkpoint_io_stdev_GB_per_second", core::ToGiB(rate.stdev));
+    json.Add("save_checkpoint_duration_mean_seconds", seconds.mean);
+    json.Add("save_checkpoint_duration_stdev_seconds", seconds.stdev);
+  }
+  json.Add("checkpoint_size_GB", core::ToGiB(static_cast<double>(bytes)));
+}
+
+void AddOwnSaves(const metrics::CheckpointSeries& saves, Json& json) {
+  json.Add("save_checkpoint_count", saves.each.size());
+  if (saves.each.empty()) return;
+  json.Add("save_checkpoint_duration_max_over_ranks_mean_seconds",
+           saves.duration_max_s.mean);
+  json.Add("save_checkpoint_duration_max_over_ranks_stdev_seconds",
+           saves.duration_max_s.stdev);
+  json.Add("save_checkpoint_io_min_over_ranks_mean_GiB_per_second",
+           core::ToGiB(saves.rate_min.mean));
+  json.Add("save_checkpoint_io_min_over_ranks_stdev_GiB_per_second",
+           core::ToGiB(saves.rate_min.stdev));
+}
+
+Json MetricJson(const RunRecord& record, const RunSummary& summary) {
   Json json = Json::MakeObject();
+  if (summary.saves) {
+    AddStandardSaves(
+        *summary.saves,
+        record.facts.checkpoints.value_or(metrics::TrainingCheckpoints{}).bytes,
+        json);
+  }
   AddStandardPhase("train", summary.train, json);
   if (summary.eval) AddStandardPhase("eval", *summary.eval, json);
   AddOwnPhase("train", summary.train, json);
   if (summary.eval) AddOwnPhase("eval", *summary.eval, json);
   AddOwnRun(summary, json);
+  if (summary.saves) AddOwnSaves(*summary.saves, json);
   return json;
 }
 
@@ -104,7 +138,7 @@ Json SummaryJson(const RunRecord& record, const RunSummary& summary) {
   json.Add("num_accelerators", facts.num_accelerators);
   json.Add("num_hosts", facts.num_hosts);
   json.Add("hostname", record.hosts.front().hostname);
-  json.Add("metric", MetricJson(summary));
+  json.Add("metric", MetricJson(record, summary));
   json.Add("num_files_train", facts.num_files_train);
   json.Add("num_files_eval", facts.num_files_eval);
   json.Add("num_samples_per_file", facts.num_samples_per_file);

@@ -106,12 +106,27 @@ Json SpanJson(const BlockSummary& block, const metrics::TimeAnchor& anchor) {
   return json;
 }
 
-Json StatsEpochJson(const EpochSummary& epoch,
+Json SaveJson(const RunFacts& facts, const metrics::CheckpointOp& save,
+              const metrics::TimeAnchor& anchor) {
+  Json json = Json::MakeObject();
+  json.Add("start", LocalTime(anchor.ToWall(save.start)));
+  json.Add("end", LocalTime(anchor.ToWall(save.end)));
+  json.Add("duration", core::Seconds(save.duration()));
+  json.Add("throughput", core::ToGiB(metrics::SaveRate(facts, save)));
+  return json;
+}
+
+Json StatsEpochJson(const RunFacts& facts, const EpochSummary& epoch,
                     const metrics::TimeAnchor& anchor) {
   Json json = Json::MakeObject();
   json.Add("start", LocalTime(anchor.ToWall(epoch.start)));
-  for (std::size_t i = 0; i < epoch.blocks.size(); ++i)
+  for (std::size_t i = 0; i < epoch.blocks.size(); ++i) {
     json.Add(BlockName(i), SpanJson(epoch.blocks[i], anchor));
+    if (i < epoch.saves.size()) {
+      json.Add(fmt::format("save_ckpt{}", i + 1),
+               SaveJson(facts, epoch.saves[i], anchor));
+    }
+  }
   json.Add("end", LocalTime(anchor.ToWall(epoch.end)));
   // Of training only, though `end` is after the evaluation, as in the
   // reference.
@@ -120,13 +135,13 @@ Json StatsEpochJson(const EpochSummary& epoch,
   return json;
 }
 
-core::Status WriteStats(const std::string& path,
+core::Status WriteStats(const std::string& path, const RunFacts& facts,
                         const metrics::TimeAnchor& anchor,
                         const metrics::RankRecorder& recorder) {
   STOKER_ASSIGN(ObjectFile file, ObjectFile::Make(path));
   for (const EpochSummary& epoch : recorder.epochs()) {
     STOKER_TRY(file.Add(fmt::format("{}", epoch.epoch),
-                        StatsEpochJson(epoch, anchor)));
+                        StatsEpochJson(facts, epoch, anchor)));
   }
   return file.Commit();
 }
@@ -139,8 +154,8 @@ core::Status WriteRankReports(const std::string& folder, const RunFacts& facts,
                               const metrics::RankRecorder& recorder) {
   STOKER_TRY(WriteOutput(folder + '/' + RankOutputFile(rank.rank), facts,
                          rank.anchor, host, recorder));
-  return WriteStats(folder + '/' + RankStatsFile(rank.rank), rank.anchor,
-                    recorder);
+  return WriteStats(folder + '/' + RankStatsFile(rank.rank), facts,
+                    rank.anchor, recorder);
 }
 
 }  // namespace stoker::reporting
