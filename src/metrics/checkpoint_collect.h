@@ -16,14 +16,18 @@ struct ClockOffset {
   core::Nanos error{};
 };
 
-// Collective. By exchanges of time stamps with rank 0 (Cristian 1989): each
-// bounds the offset from both sides, the narrowest bounds of all count. Ranks of
-// rank 0's host share its clock: 0, 0.
+// Collective. By barriers that each rank stamps before and after: no rank
+// leaves before rank 0 has entered, nor rank 0 before every rank has, which
+// bounds the offset from both sides (after Cristian 1989); the narrowest bounds
+// of many count. Holds for the time of the call: clocks drift. Ranks of rank
+// 0's host share its clock: 0, 0. Fails as the communicator does; kCorruption
+// where rank 0's stamps do not read.
 core::Result<ClockOffset> AlignClocks(comm::Communicator& comm,
                                       core::Clock& clock);
 
 // Collective. The record at rank 0 (state complete), without times of start and
-// end; elsewhere the facts alone. Fills in rank, node and local_rank.
+// end; elsewhere the facts alone. Fills in rank, node and local_rank, and ranks
+// of the hosts. Fails as Collect.
 core::Result<CheckpointRecord> CollectCheckpoints(
     comm::Communicator& comm, const CheckpointFacts& facts,
     const CheckpointRankRecord& mine, const HostFacts& host);

@@ -45,11 +45,4 @@ struct CheckpointOp {
   core::Nanos duration() const { return end - start; }
 };
 
-// `bytes` in the time the op took, bytes/s; 0 where it took none.
-inline double RateOf(const CheckpointOp& op, std::uint64_t bytes) {
-  return op.duration() > core::Nanos{}
-             ? static_cast<double>(bytes) / core::Seconds(op.duration())
-             : 0.0;
-}
-
 }  // namespace stoker::metrics

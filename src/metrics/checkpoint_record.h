@@ -70,6 +70,10 @@ struct CheckpointRankRecord {
   core::Nanos clock_error{};
   std::vector<CheckpointOp> ops;  // in the order they were done
   BetweenRecord between;          // by the rank that leads a host
+
+  core::TimePoint OnRankZero(core::TimePoint at) const {
+    return at + clock_offset;
+  }
 };
 
 struct CheckpointRecord {

@@ -1,7 +1,5 @@
 #include "metrics/collect.h"
 
-#include <fmt/format.h>
-
 #include <utility>
 
 #include "metrics/internal/packed.h"
@@ -21,10 +19,7 @@ PackedWriter PackMine(const comm::Communicator& comm, RankFacts rank,
   PackRank(rank, out);
   out.U64(recorder.epochs().size());
   for (const EpochSummary& epoch : recorder.epochs()) PackSummary(epoch, out);
-  // One host's facts once: by the rank that leads it.
-  const bool leads = comm.local_rank() == 0;
-  out.U64(leads ? 1 : 0);
-  if (leads) PackHost(host, out);
+  PackLedHost(comm.local_rank() == 0, host, out);
   return out;
 }
 
@@ -33,20 +28,8 @@ core::Status AddRank(PackedReader& in, RunRecord& record) {
   rank.facts = UnpackRank(in);
   rank.epochs.resize(in.Count(8));
   for (EpochSummary& epoch : rank.epochs) epoch = UnpackSummary(in);
-  const bool leads = in.Bool();
-  HostFacts host;
-  if (leads) host = UnpackHost(in);
-  if (!in.complete() || rank.facts.node >= record.hosts.size()) {
-    return core::Status(
-        core::Code::kCorruption,
-        fmt::format("the measurements of rank {} do not read; does every host "
-                    "run the same version?",
-                    record.ranks.size()));
-  }
-  HostFacts& known = record.hosts[rank.facts.node];
-  const std::uint32_t ranks = known.ranks + 1;
-  if (leads) known = std::move(host);
-  known.ranks = ranks;
+  STOKER_TRY(TakeLedHost(in, record.ranks.size(), rank.facts.node,
+                         record.hosts));
   record.ranks.push_back(std::move(rank));
   return {};
 }

@@ -9,7 +9,6 @@
 #include <string>
 
 #include "core/clock.h"
-#include "metrics/checkpoint_op.h"
 #include "metrics/utilisation.h"
 
 namespace stoker::metrics {
@@ -90,10 +89,9 @@ struct RankFacts {
   TimeAnchor anchor;
 };
 
-// Of the whole checkpoint in the time this rank took, as the reference counts;
-// bytes/s.
-inline double SaveRate(const RunFacts& facts, const CheckpointOp& save) {
-  return facts.checkpoints ? RateOf(save, facts.checkpoints->bytes) : 0.0;
+// Of one checkpoint, as the reference reports it; 0 without.
+inline std::uint64_t BytesOfCheckpoint(const RunFacts& facts) {
+  return facts.checkpoints ? facts.checkpoints->bytes : 0;
 }
 
 // The counted steps of training and of evaluation.

@@ -93,8 +93,7 @@ PhaseFigures MakeEval(const RunRecord& record, std::size_t epochs) {
 // The ranks' checkpoints as a run of checkpoints alone would record them.
 CheckpointSeries MakeSaves(const RunRecord& record) {
   CheckpointRecord saves;
-  saves.facts.checkpoint_bytes =
-      record.facts.checkpoints.value_or(TrainingCheckpoints{}).bytes;
+  saves.facts.checkpoint_bytes = BytesOfCheckpoint(record.facts);
   for (const RankRecord& rank : record.ranks) {
     CheckpointRankRecord of;
     of.rank = rank.facts.rank;

@@ -10,17 +10,12 @@
 namespace stoker::reporting {
 namespace {
 
-using metrics::MeanStdev;
 using metrics::PhaseFigures;
 using metrics::RunRecord;
 using metrics::RunSummary;
 
 std::string_view Expectation(const PhaseFigures& figures) {
   return figures.au_met ? "success" : "fail";
-}
-
-MeanStdev InGiB(const MeanStdev& bytes) {
-  return {.mean = core::ToGiB(bytes.mean), .stdev = core::ToGiB(bytes.stdev)};
 }
 
 // Where the time went: of the steps, and of the CPU.
@@ -143,11 +138,8 @@ std::string MetricBlock(const RunRecord& record, const RunSummary& summary) {
   text += Metric("Training I/O Throughput (MB/second)",
                  Spread(train.io_mib_per_second));
   text += Metric("train_au_meet_expectation", Expectation(train));
-  if (summary.saves && !summary.saves->each.empty()) {
-    text += Metric("Checkpoint save duration (seconds)",
-                   Spread(summary.saves->rank0_duration_s));
-    text += Metric("Checkpoint save I/O Throughput (GB/second)",
-                   Spread(InGiB(summary.saves->rank0_rate)));
+  if (summary.saves) {
+    text += MetricSeries(metrics::CheckpointKind::kSave, *summary.saves);
   }
   if (summary.eval) {
     const PhaseFigures& eval = *summary.eval;

@@ -12,7 +12,9 @@
 #include "core/units.h"
 #include "metrics/recorder.h"
 #include "metrics/utilisation.h"
+#include "reporting/checkpoint_report.h"
 #include "reporting/console_report.h"
+#include "reporting/internal/checkpoint_json.h"
 #include "reporting/internal/file_output.h"
 #include "reporting/time_text.h"
 
@@ -139,8 +141,13 @@ core::Status DlioLog::EpochFinished(const RunFacts& facts,
              metrics::ReferenceSamplesPerSecond(block.sums, facts.batch_size),
          .configured = facts.computation_time},
         epoch.blocks[i], block));
-    if (i < epoch.saves.size())
-      STOKER_TRY(TellSave(facts, anchor, epoch, i));
+    if (i < epoch.saves.size()) {
+      const metrics::CheckpointOp& save = epoch.saves[i];
+      STOKER_TRY(
+          CheckpointStarted(anchor.ToWall(save.start), save.kind, i + 1));
+      STOKER_TRY(CheckpointFinished(anchor, save, i + 1,
+                                    metrics::BytesOfCheckpoint(facts)));
+    }
   }
   STOKER_TRY(
       Output(anchor.ToWall(epoch.train_end),
@@ -154,29 +161,68 @@ core::Status DlioLog::EpochFinished(const RunFacts& facts,
               *epoch.eval, *summary.eval);
 }
 
-core::Status DlioLog::TellSave(const RunFacts& facts,
-                               const metrics::TimeAnchor& anchor,
-                               const metrics::EpochRecord& epoch,
-                               std::size_t index) {
-  const metrics::CheckpointOp& save = epoch.saves[index];
-  const std::string name =
-      fmt::format("Epoch {} checkpoint {}", epoch.epoch, index + 1);
-  STOKER_TRY(Output(anchor.ToWall(save.start),
-                    fmt::format("{} begins: step {}", name, save.step)));
-  return Output(anchor.ToWall(save.end),
-                fmt::format("{} is over: saved in {:.4f} s, {:.4f} GiB/s", name,
-                            core::Seconds(save.duration()),
-                            core::ToGiB(metrics::SaveRate(facts, save))));
+core::Status DlioLog::Close(metrics::WallTime at, std::string block,
+                            std::string_view folder) {
+  block.pop_back();  // Append ends the line
+  STOKER_TRY(Append("OUTPUT", block));
+  return Output(at, fmt::format("Results are in {}", folder));
 }
 
 core::Status DlioLog::RunFinished(metrics::WallTime at,
                                   const metrics::RunRecord& record,
                                   const metrics::RunSummary& summary,
                                   std::string_view folder) {
-  std::string block = MetricBlock(record, summary);
-  block.pop_back();  // Append ends the line
-  STOKER_TRY(Append("OUTPUT", block));
-  return Output(at, fmt::format("Results are in {}", folder));
+  return Close(at, MetricBlock(record, summary), folder);
+}
+
+core::Status DlioLog::RunStarted(metrics::WallTime at,
+                                 const metrics::CheckpointFacts& facts) {
+  STOKER_TRY(Output(
+      at, fmt::format("Stoker {} saves {} and restores {} checkpoints of {} "
+                      "with {} processes",
+                      facts.tool_version, facts.saves, facts.restores,
+                      facts.model, facts.num_processes)));
+  const auto gib = [](std::uint64_t bytes) {
+    return core::ToGiB(static_cast<double>(bytes));
+  };
+  return Output(
+      at, fmt::format("Model of {} parameters; model {:.6f} GiB, optimizer "
+                      "{:.6f} GiB, checkpoint {:.6f} GiB",
+                      facts.parameters, gib(facts.model_bytes),
+                      gib(facts.optimizer_bytes),
+                      gib(facts.checkpoint_bytes)));
+}
+
+core::Status DlioLog::RunFinished(metrics::WallTime at,
+                                  const metrics::CheckpointRecord& record,
+                                  const metrics::CheckpointSummary& summary,
+                                  std::string_view folder) {
+  return Close(at, CheckpointMetricBlock(record, summary), folder);
+}
+
+core::Status DlioLog::CheckpointStarted(metrics::WallTime at,
+                                        metrics::CheckpointKind kind,
+                                        std::uint64_t number) {
+  return Output(at, fmt::format("Checkpoint {} {} begins",
+                                ReferenceKindName(kind), number));
+}
+
+core::Status DlioLog::CheckpointFinished(const metrics::TimeAnchor& anchor,
+                                         const metrics::CheckpointOp& op,
+                                         std::uint64_t number,
+                                         std::uint64_t bytes) {
+  const metrics::WallTime at = anchor.ToWall(op.end);
+  const core::Nanos duration = op.end - op.start;
+  const std::string name =
+      fmt::format("Checkpoint {} {}", ReferenceKindName(op.kind), number);
+  STOKER_TRY(Output(at, fmt::format("{}: model part {:.4f} s", name,
+                                    core::Seconds(op.model_part))));
+  STOKER_TRY(Output(at, fmt::format("{}: optimizer part {:.4f} s", name,
+                                    core::Seconds(op.optimizer_part))));
+  return Output(at, fmt::format("{} is over: {:.4f} s, {:.4f} GiB/s", name,
+                                core::Seconds(duration),
+                                core::ToGiB(metrics::CheckpointRate(
+                                    bytes, duration))));
 }
 
 }  // namespace stoker::reporting

@@ -3,12 +3,13 @@
 // The log file of a run (output.log_file): one line per message,
 // "[LEVEL] <local time> <text>".
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "core/status.h"
+#include "metrics/checkpoint_record.h"
+#include "metrics/checkpoint_summary.h"
 #include "metrics/collect.h"
 #include "metrics/run_facts.h"
 #include "metrics/run_record.h"
@@ -50,12 +51,28 @@ class DlioLog {
                            const metrics::RunSummary& summary,
                            std::string_view folder);
 
+  // The same of a checkpoint run. Saves and restores are counted from 1 each.
+  core::Status RunStarted(metrics::WallTime at,
+                          const metrics::CheckpointFacts& facts);
+  core::Status RunFinished(metrics::WallTime at,
+                           const metrics::CheckpointRecord& record,
+                           const metrics::CheckpointSummary& summary,
+                           std::string_view folder);
+  // Also of a checkpoint inside training.
+  core::Status CheckpointStarted(metrics::WallTime at,
+                                 metrics::CheckpointKind kind,
+                                 std::uint64_t number);
+  // Rank 0's, at the time it ended; `bytes` are of all ranks
+  // (CheckpointFacts::checkpoint_bytes).
+  core::Status CheckpointFinished(const metrics::TimeAnchor& anchor,
+                                  const metrics::CheckpointOp& op,
+                                  std::uint64_t number, std::uint64_t bytes);
+
  private:
   DlioLog(int fd, std::string path);
   core::Status Append(std::string_view level, std::string_view message);
-  core::Status TellSave(const metrics::RunFacts& facts,
-                        const metrics::TimeAnchor& anchor,
-                        const metrics::EpochRecord& epoch, std::size_t index);
+  core::Status Close(metrics::WallTime at, std::string block,
+                     std::string_view folder);
 
   int fd_ = -1;
   std::string path_;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "metrics/utilisation.h"
+#include "reporting/internal/checkpoint_json.h"
 #include "reporting/internal/file_output.h"
 #include "reporting/internal/host_json.h"
 #include "reporting/result_folder.h"
@@ -106,16 +107,6 @@ Json SpanJson(const BlockSummary& block, const metrics::TimeAnchor& anchor) {
   return json;
 }
 
-Json SaveJson(const RunFacts& facts, const metrics::CheckpointOp& save,
-              const metrics::TimeAnchor& anchor) {
-  Json json = Json::MakeObject();
-  json.Add("start", LocalTime(anchor.ToWall(save.start)));
-  json.Add("end", LocalTime(anchor.ToWall(save.end)));
-  json.Add("duration", core::Seconds(save.duration()));
-  json.Add("throughput", core::ToGiB(metrics::SaveRate(facts, save)));
-  return json;
-}
-
 Json StatsEpochJson(const RunFacts& facts, const EpochSummary& epoch,
                     const metrics::TimeAnchor& anchor) {
   Json json = Json::MakeObject();
@@ -124,7 +115,8 @@ Json StatsEpochJson(const RunFacts& facts, const EpochSummary& epoch,
     json.Add(BlockName(i), SpanJson(epoch.blocks[i], anchor));
     if (i < epoch.saves.size()) {
       json.Add(fmt::format("save_ckpt{}", i + 1),
-               SaveJson(facts, epoch.saves[i], anchor));
+               StatsJson(metrics::BytesOfCheckpoint(facts), anchor,
+                         epoch.saves[i]));
     }
   }
   json.Add("end", LocalTime(anchor.ToWall(epoch.end)));

@@ -1,5 +1,9 @@
 #include "metrics/internal/record_codec.h"
 
+#include <fmt/format.h>
+
+#include <utility>
+
 namespace stoker::metrics {
 namespace {
 
@@ -8,7 +12,6 @@ constexpr std::size_t kStepBytes = 80;
 constexpr std::size_t kPairBytes = 16;
 constexpr std::size_t kBlockBytes = 32;
 constexpr std::size_t kSumsBytes = 160;
-constexpr std::size_t kOpBytes = 176;
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
@@ -155,6 +158,28 @@ LoaderCounters UnpackLoader(PackedReader& in) {
   return loader;
 }
 
+void PackHost(const HostFacts& host, PackedWriter& out) {
+  out.Text(host.hostname);
+  out.U64(host.cpu_count);
+  out.U64(host.memory_bytes);
+  out.Text(host.processor_name);
+  PackPairs(host.cpuinfo, out);
+  PackPairs(host.meminfo, out);
+  out.U64(host.ranks);
+}
+
+HostFacts UnpackHost(PackedReader& in) {
+  HostFacts host;
+  host.hostname = in.Text();
+  host.cpu_count = in.U32();
+  host.memory_bytes = in.U64();
+  host.processor_name = in.Text();
+  host.cpuinfo = UnpackPairs(in);
+  host.meminfo = UnpackPairs(in);
+  host.ranks = in.U32();
+  return host;
+}
+
 }  // namespace
 
 void PackSteps(const EpochRecord& epoch, PackedWriter& out) {
@@ -264,26 +289,39 @@ CheckpointOp UnpackOp(PackedReader& in) {
   return op;
 }
 
-void PackHost(const HostFacts& host, PackedWriter& out) {
-  out.Text(host.hostname);
-  out.U64(host.cpu_count);
-  out.U64(host.memory_bytes);
-  out.Text(host.processor_name);
-  PackPairs(host.cpuinfo, out);
-  PackPairs(host.meminfo, out);
-  out.U64(host.ranks);
+void PackAnchor(const TimeAnchor& anchor, PackedWriter& out) {
+  out.Span(anchor.wall.time_since_epoch());
+  out.Point(anchor.run);
 }
 
-HostFacts UnpackHost(PackedReader& in) {
+TimeAnchor UnpackAnchor(PackedReader& in) {
+  TimeAnchor anchor;
+  anchor.wall = WallTime(in.Span());
+  anchor.run = in.Point();
+  return anchor;
+}
+
+void PackLedHost(bool leads, const HostFacts& host, PackedWriter& out) {
+  out.U64(leads ? 1 : 0);
+  if (leads) PackHost(host, out);
+}
+
+core::Status TakeLedHost(PackedReader& in, std::size_t rank, std::uint32_t node,
+                         std::vector<HostFacts>& hosts) {
+  const bool leads = in.Bool();
   HostFacts host;
-  host.hostname = in.Text();
-  host.cpu_count = in.U32();
-  host.memory_bytes = in.U64();
-  host.processor_name = in.Text();
-  host.cpuinfo = UnpackPairs(in);
-  host.meminfo = UnpackPairs(in);
-  host.ranks = in.U32();
-  return host;
+  if (leads) host = UnpackHost(in);
+  if (!in.complete() || node >= hosts.size()) {
+    return core::Status(
+        core::Code::kCorruption,
+        fmt::format("the measurements of rank {} do not read; does every host "
+                    "run the same version?",
+                    rank));
+  }
+  const std::uint32_t ranks = hosts[node].ranks + 1;
+  if (leads) hosts[node] = std::move(host);
+  hosts[node].ranks = ranks;
+  return {};
 }
 
 void PackRank(const RankFacts& rank, PackedWriter& out) {
@@ -293,8 +331,7 @@ void PackRank(const RankFacts& rank, PackedWriter& out) {
   out.U64(rank.op_stream_hash);
   out.U64(rank.pool_bytes);
   out.Text(rank.engine);
-  out.Span(rank.anchor.wall.time_since_epoch());
-  out.Point(rank.anchor.run);
+  PackAnchor(rank.anchor, out);
 }
 
 RankFacts UnpackRank(PackedReader& in) {
@@ -305,8 +342,7 @@ RankFacts UnpackRank(PackedReader& in) {
   rank.op_stream_hash = in.U64();
   rank.pool_bytes = in.U64();
   rank.engine = in.Text();
-  rank.anchor.wall = WallTime(in.Span());
-  rank.anchor.run = in.Point();
+  rank.anchor = UnpackAnchor(in);
   return rank;
 }
 

@@ -59,7 +59,8 @@ Event StartEvent(const metrics::RunFacts& facts, std::uint64_t pool_bytes) {
 Event SaveEvent(const metrics::RunFacts& facts, std::uint32_t epoch,
                 const metrics::CheckpointOp& save) {
   const double seconds = core::Seconds(save.duration());
-  const double rate = core::ToGiB(metrics::SaveRate(facts, save));
+  const double rate = core::ToGiB(metrics::CheckpointRate(
+      metrics::BytesOfCheckpoint(facts), save.duration()));
   Event event{.name = "checkpoint_end"};
   event.text = fmt::format("checkpoint of epoch {}, step {}: {}, {:.2f} GiB/s",
                            epoch, save.step, core::FormatSeconds(seconds),

@@ -1,0 +1,37 @@
+#include "metrics/internal/checkpoint_codec.h"
+
+#include "metrics/internal/record_codec.h"
+
+namespace stoker::metrics {
+
+void PackCheckpoints(const CheckpointRankRecord& rank, PackedWriter& out) {
+  out.U64(rank.rank);
+  out.U64(rank.node);
+  out.U64(rank.local_rank);
+  out.U64(rank.pool_bytes);
+  PackAnchor(rank.anchor, out);
+  out.Span(rank.clock_offset);
+  out.Span(rank.clock_error);
+  out.U64(rank.ops.size());
+  for (const CheckpointOp& op : rank.ops) PackOp(op, out);
+  out.Text(rank.between.what);
+  out.Span(rank.between.duration);
+}
+
+CheckpointRankRecord UnpackCheckpoints(PackedReader& in) {
+  CheckpointRankRecord rank;
+  rank.rank = in.U32();
+  rank.node = in.U32();
+  rank.local_rank = in.U32();
+  rank.pool_bytes = in.U64();
+  rank.anchor = UnpackAnchor(in);
+  rank.clock_offset = in.Span();
+  rank.clock_error = in.Span();
+  rank.ops.resize(in.Count(kOpBytes));
+  for (CheckpointOp& op : rank.ops) op = UnpackOp(in);
+  rank.between.what = in.Text();
+  rank.between.duration = in.Span();
+  return rank;
+}
+
+}  // namespace stoker::metrics
