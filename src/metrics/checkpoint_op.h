@@ -43,6 +43,7 @@ struct CheckpointOp {
   std::uint64_t device_bytes = 0;
 
   core::Nanos duration() const { return end - start; }
+  friend bool operator==(const CheckpointOp&, const CheckpointOp&) = default;
 };
 
 }  // namespace stoker::metrics
