@@ -111,6 +111,9 @@ Status TrainingCheckpoints::Open(const RankContext& context,
                  .WithContext("checkpoint.checkpoint_folder"));
   STOKER_ASSIGN(plan_, PlanTrainingCheckpoints(config, ranks, plan.saves));
   STOKER_ASSIGN(backend_, storage::OpenBackend(folder));
+  // Now, not hours later, is told that nothing can be made there.
+  STOKER_TRY(
+      backend_->EnsureFolder("").WithContext("checkpoint.checkpoint_folder"));
   facts_ = {.count = plan.saves,
             .bytes = plan_.reported_bytes,
             .files = plan_.bytes.files,

@@ -37,7 +37,7 @@ core::Status CheckCheckpointRoom(storage::Backend& backend, std::uint64_t saves,
 
 class TrainingCheckpoints final : public emulator::CheckpointHook {
  public:
-  // Collective: the folder is opened, rank 0 looks for room, all agree.
+  // Collective: the folder is made, rank 0 looks for room, all agree.
   static core::Result<std::unique_ptr<TrainingCheckpoints>> Make(
       const RankContext& context, const TrainRequest& request,
       const RunPlan& plan);
