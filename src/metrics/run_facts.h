@@ -27,7 +27,8 @@ struct TimeAnchor {
 // Checkpoints of a training run, as planned.
 struct TrainingCheckpoints {
   std::uint64_t count = 0;  // of the whole run
-  std::uint64_t bytes = 0;  // of one, as the reference reports it
+  std::uint64_t bytes = 0;  // of one, as the reference reports it, or of all
+                            // copies where each rank saves one
   std::uint64_t files = 0;  // of one
   std::uint64_t stored_bytes = 0;  // of these
   std::string storage_uri;         // holds the step folders

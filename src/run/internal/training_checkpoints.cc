@@ -114,14 +114,16 @@ Status TrainingCheckpoints::Open(const RankContext& context,
   // Now, not hours later, is told that nothing can be made there.
   STOKER_TRY(
       backend_->EnsureFolder("").WithContext("checkpoint.checkpoint_folder"));
+  const bool all_ranks = EveryRankSaves(config);
+  // The reference counts one copy, as it makes no more.
   facts_ = {.count = plan.saves,
-            .bytes = plan_.reported_bytes,
+            .bytes = all_ranks ? plan_.bytes.total() : plan_.reported_bytes,
             .files = plan_.bytes.files,
             .stored_bytes = plan_.stored_bytes,
             .storage_uri = backend_->uri(),
             .format = std::string(checkpoint::NameOf(plan_.format)),
             .fsync = plan_.fsync,
-            .all_ranks = EveryRankSaves(config)};
+            .all_ranks = all_ranks};
   return Leads(context)
              ? CheckCheckpointRoom(*backend_, plan.saves, plan_.stored_bytes)
              : Status();
