@@ -156,4 +156,5 @@ def main():
         assert not glob.glob(f"{folder}/**/*.tmp-*", recursive=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
