@@ -58,7 +58,9 @@ struct StoredTensor {
   std::uint64_t header_offset = 0;  // of its record; archive only
   std::uint64_t offset = 0;         // bytes from the file's start
   std::uint64_t bytes = 0;
-  std::uint32_t crc = 0;  // CRC-32 as stored; archive only
+  std::uint32_t crc = 0;  // CRC-32 of its record as stored; archive only
+  // `crc` is that of this tensor's bytes: the tensor is all of its record.
+  bool whole_record = false;
 };
 
 struct StoredFile {
@@ -78,10 +80,18 @@ class ByteSource {
 // we wrote: dicts with text or integer keys, nested or not, of contiguous
 // tensors; other values are skipped where they are plain. kCorruption names
 // offset and expectation; kUnsupported what we do not read (compressed records,
-// foreign classes). Checks the CRC-32 of the records it reads, not of tensors.
+// foreign classes). Checks the CRC-32 of the records it reads, not of tensors, and
+// trusts the directory in where tensors begin as far as torch's alignment bears
+// it out: mostly three reads, whatever the number of tensors.
 core::Result<StoredFile> ReadArchive(ByteSource& source,
                                      std::uint64_t file_bytes,
                                      std::string_view name);
+
+// `header` is what stands before a tensor that is all of its record: bytes
+// [header_offset, offset) of the file. For those who read it on the way to the
+// tensor. kCorruption: not its local header.
+core::Status CheckRecordHeader(const StoredTensor& tensor,
+                               std::span<const std::byte> header);
 
 // The same answer for a raw file, from what it must hold. kCorruption: another
 // size.

@@ -95,7 +95,8 @@ struct ShardFile {
 };
 
 // The files a rank writes, in the order it writes them; empty for a rank that
-// writes none.
+// writes none. Requires what CheckLayout accepts, as do all that follow. Tensors
+// of no elements are left out.
 std::vector<ShardFile> FilesOf(const ModelSpec& model, const Layout& layout,
                                std::uint32_t rank);
 
@@ -112,8 +113,9 @@ struct CheckpointBytes {
 };
 CheckpointBytes BytesOfRanks(const ModelSpec& model, const Layout& layout,
                              std::uint32_t first, std::uint32_t last);
-// What the reference reports as the checkpoint's size: as above over all ranks
-// but without the legacy optimization groups.
+// What the reference reports as the checkpoint's size: as above over all ranks,
+// but without tensors of the legacy keys, and model_size_bytes once whoever
+// saves it.
 std::uint64_t ReportedBytes(const ModelSpec& model, const Layout& layout);
 
 // "global_epoch1_step3"

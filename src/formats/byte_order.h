@@ -1,48 +1,15 @@
 #pragma once
 
-// Little-endian fields, as all our file formats store them.
+// core/byte_order.h under this module's name.
 
-#include <bit>
-#include <concepts>
-#include <cstddef>
-#include <cstring>
-#include <span>
-#include <string_view>
-#include <vector>
+#include "core/byte_order.h"
 
 namespace stoker::formats {
 
-static_assert(std::endian::native == std::endian::little,
-              "fields are copied as they are");
-
-// The T at `bytes[at]`. Requires at + sizeof(T) <= bytes.size().
-template <std::unsigned_integral T>
-T LoadLe(std::span<const std::byte> bytes, std::size_t at) {
-  T value;
-  std::memcpy(&value, bytes.subspan(at, sizeof(T)).data(), sizeof(T));
-  return value;
-}
-
-// Requires at + sizeof(T) <= bytes.size().
-template <std::unsigned_integral T>
-void StoreLe(std::span<std::byte> bytes, std::size_t at, T value) {
-  std::memcpy(bytes.subspan(at, sizeof(T)).data(), &value, sizeof(T));
-}
-
-template <std::unsigned_integral T>
-void AppendLe(std::vector<std::byte>& out, T value) {
-  const std::span<const std::byte> bytes =
-      std::as_bytes(std::span<const T, 1>(&value, 1));
-  out.insert(out.end(), bytes.begin(), bytes.end());
-}
-
-inline void AppendText(std::vector<std::byte>& out, std::string_view text) {
-  const std::span<const std::byte> bytes = std::as_bytes(std::span(text));
-  out.insert(out.end(), bytes.begin(), bytes.end());
-}
-
-inline std::string_view AsText(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
+using core::AppendLe;
+using core::AppendText;
+using core::AsText;
+using core::LoadLe;
+using core::StoreLe;
 
 }  // namespace stoker::formats
