@@ -98,6 +98,7 @@ class Loop {
     STOKER_TRY(parts_.comm->Barrier(options_.barrier_timeout));
     record.train_end = parts_.clock->Now();
     STOKER_ASSIGN(record.train_loader, parts_.train_loader->FinishEpoch());
+    // What was read beyond the epoch is gone by then, as in the reference.
     if (DueAfterEpoch(options_.checkpoints, epoch)) {
       STOKER_TRY(Save(epoch, options_.steps + 1, record));
       record.train_end = parts_.clock->Now();

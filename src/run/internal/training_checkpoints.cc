@@ -32,8 +32,8 @@ bool IsReferencesUnet3d(const config::LoadedConfig& config) {
 // Bytes of checkpoints that lie in `backend`.
 core::Result<std::uint64_t> BytesThere(storage::Backend& backend) {
   std::uint64_t bytes = 0;
-  const Status listed = backend.List(
-      "global_epoch", [&bytes](const storage::ObjectInfo& info) {
+  const Status listed =
+      backend.List("global_epoch", [&bytes](const storage::ObjectInfo& info) {
         bytes += info.size;
         return true;
       });
