@@ -32,9 +32,8 @@ struct RestoreOptions {
   // Rank r restores the files of rank (r + shift) mod ranks: 0, or the ranks
   // of a host.
   std::uint32_t rank_shift = 0;
-  // Step folders without manifest, written by others, are taken as they are:
-  // sizes are held against the model, tensors against the archive's CRC-32.
-  bool foreign = false;
+  // Of files that no manifest describes: in a store without data.
+  FileFormat format = FileFormat::kTorchZip;
 };
 
 // What a step folder was found to be, before anything is timed.
@@ -44,14 +43,23 @@ struct FoundCheckpoint {
   Manifest manifest;  // without: only epoch and step
 };
 
-// Collective. Looks for steps 1 … `count` of `epoch` (rank 0 asks, all learn)
-// and holds them against what this run would restore. kNotFound: a step folder
-// or its manifest is missing; kInvalidArgument: another model or layout;
-// kCorruption: a file is missing or has another size.
+struct FindRequest {
+  std::uint64_t epoch = 1;
+  std::uint64_t count = 0;  // steps 1 … count
+  std::uint32_t rank_shift = 0;
+  // Step folders without manifest, written by others, are taken as they are:
+  // sizes are held against the model, tensors against the archive's CRC-32.
+  bool foreign = false;
+};
+
+// Collective. Looks for the checkpoints (rank 0 reads the manifests, all look
+// for their files) and holds them against what this run would restore; a store
+// without data has them all. kNotFound: a step folder, its manifest or a file is
+// missing; kInvalidArgument: another model or layout; kCorruption: a file has
+// another size.
 core::Result<std::vector<FoundCheckpoint>> FindCheckpoints(
     comm::Communicator& comm, const ShardContext& context,
-    const ModelSpec& spec, const Layout& layout, std::uint64_t epoch,
-    std::uint64_t count, bool foreign);
+    const ModelSpec& spec, const Layout& layout, const FindRequest& request);
 
 class Restorer {
  public:
@@ -63,18 +71,30 @@ class Restorer {
   // first error. kCorruption names file, offset and expectation.
   core::Result<metrics::CheckpointOp> Restore(const FoundCheckpoint& found);
 
-  const std::vector<ShardFile>& files() const { return files_; }
+  // Of this rank; known after the first Restore.
+  std::uint64_t pool_bytes() const { return pool_bytes_; }
+  const std::string& engine() const { return engine_; }
 
  private:
   comm::Communicator& comm_;
   ShardContext context_;
   RestoreOptions options_;
   std::vector<ShardFile> files_;  // of the rank restored
+  std::uint64_t pool_bytes_ = 0;
+  std::string engine_;
 };
 
 // One rank's part. Sets all times of the op but `end`. Not collective.
-core::Result<metrics::CheckpointOp> RestoreShard(
-    const ShardContext& context, const RestoreOptions& options,
-    const FoundCheckpoint& found, const std::vector<ShardFile>& files);
+// `folder` is the step folder's name within the back end, may be "".
+struct RestoredShard {
+  metrics::CheckpointOp op;
+  std::uint64_t pool_bytes = 0;
+  std::string engine;
+};
+core::Result<RestoredShard> RestoreShard(const ShardContext& context,
+                                         const RestoreOptions& options,
+                                         const FoundCheckpoint& found,
+                                         std::string_view folder,
+                                         const std::vector<ShardFile>& files);
 
 }  // namespace stoker::checkpoint

@@ -3,6 +3,7 @@
 // Saving a checkpoint: each rank its files, rank 0 the manifest.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,10 @@ struct ShardContext {
   const core::CancelFlag* cancel = nullptr;  // may be null
   IoStyle style = IoStyle::kLean;
   std::uint64_t pool_bytes = 256ULL << 20;  // memory for requests, at most
-  core::Nanos io_timeout = std::chrono::seconds(60);
+  core::Nanos io_timeout = std::chrono::seconds(60);  // of a read
+  // Told the bytes of this rank's files that are done, after each request; may
+  // be empty. Must be quick.
+  std::function<void(std::uint64_t bytes)> progress{};
 };
 
 struct SaveOptions {
@@ -61,20 +65,22 @@ class Saver {
   Saver(comm::Communicator& comm, const ShardContext& context,
         const SaveOptions& options, SaveIdentity identity);
 
-  // Collective. Takes back the manifest that is there, so that what is being
-  // overwritten is not taken for whole; the ranks meet; each writes its files
-  // (timed); once all are there rank 0 writes the manifest. The ranks agree on
-  // the first error; no manifest then.
+  // Collective. The manifest that is there makes way for a partial one, so that
+  // what is being overwritten is not taken for whole; the ranks meet; each
+  // writes its files (timed); once all are there rank 0 writes the manifest.
+  // The ranks agree on the first error; no manifest then.
   core::Result<metrics::CheckpointOp> Save(std::uint64_t epoch,
                                            std::uint64_t step);
 
-  // Files of this rank, and what they take on storage.
-  const std::vector<ShardFile>& files() const { return files_; }
+  // Of this rank: what its files take on storage, and the memory that requests
+  // take while it writes them.
   std::uint64_t stored_bytes() const;
+  std::uint64_t pool_bytes() const;
 
  private:
-  core::Status Retract(std::string_view folder);
-  core::Status Publish(std::uint64_t epoch, std::uint64_t step,
+  Manifest ManifestOf(std::uint64_t epoch, std::uint64_t step) const;
+  core::Status Announce(const Manifest& manifest, const std::string& folder);
+  core::Status Publish(Manifest& manifest, const std::string& folder,
                        const std::vector<ManifestFile>& mine);
 
   comm::Communicator& comm_;

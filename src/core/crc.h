@@ -14,6 +14,12 @@ namespace stoker::core {
 // 0xCBF43926.
 std::uint32_t Crc32(std::span<const std::byte> data, std::uint32_t seed = 0);
 
+// The CRC-32 of a text whose first part has `first` and whose second part, of
+// `second_bytes` bytes, has `second`: parts may be summed in any order. Costs
+// some hundred operations, whatever the length.
+std::uint32_t Crc32Combine(std::uint32_t first, std::uint32_t second,
+                           std::uint64_t second_bytes);
+
 // CRC-32C (Castagnoli), chained alike. Crc32c("123456789") is 0xE3069283.
 std::uint32_t Crc32c(std::span<const std::byte> data, std::uint32_t seed = 0);
 

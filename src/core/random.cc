@@ -99,7 +99,63 @@ FillWords(std::uint64_t key, std::uint64_t first, std::uint64_t* out,
   }
 }
 
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__) && defined(__GNUC__) && !defined(__clang__)
+__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#endif
+std::uint64_t
+DifferingBits(std::uint64_t key, std::uint64_t first, const std::uint64_t* data,
+              std::size_t words) {
+  std::uint64_t bits = 0;
+  for (std::size_t i = 0; i < words; ++i) {
+    bits |= data[i] ^ Mix64(key + kGolden64 * (first + i));
+  }
+  return bits;
+}
+
 }  // namespace
+
+bool MatchesCounterStream(std::uint64_t key, std::uint64_t offset,
+                          std::span<const std::byte> data) {
+  constexpr std::size_t kWord = sizeof(std::uint64_t);
+  // The edges through a word of our own; `at` is anywhere in the stream.
+  const auto edge = [key](std::uint64_t at, std::span<const std::byte> part) {
+    std::byte expected[kWord];
+    const std::span<std::byte> filled = std::span(expected).first(part.size());
+    FillCounterStream(key, at, filled);
+    return std::ranges::equal(filled, part);
+  };
+  const std::size_t head =
+      std::min((kWord - offset % kWord) % kWord, data.size());
+  if (!edge(offset, data.first(head))) {
+    return false;
+  }
+  offset += head;
+  data = data.subspan(head);
+  const std::size_t words = data.size() / kWord;
+  std::span<const std::byte> left = data.first(words * kWord);
+  std::uint64_t word = offset / kWord;
+  if (reinterpret_cast<std::uintptr_t>(left.data()) % kWord == 0) {
+    if (DifferingBits(key, word,
+                      reinterpret_cast<const std::uint64_t*>(left.data()),
+                      words) != 0) {
+      return false;
+    }
+    left = {};
+  }
+  constexpr std::size_t kBlockWords = 512;
+  std::uint64_t block[kBlockWords];
+  while (!left.empty()) {
+    const std::size_t bytes = std::min(left.size(), sizeof(block));
+    std::memcpy(block, left.data(), bytes);
+    if (DifferingBits(key, word, block, bytes / kWord) != 0) {
+      return false;
+    }
+    left = left.subspan(bytes);
+    word += bytes / kWord;
+  }
+  return edge(offset + words * kWord, data.subspan(words * kWord));
+}
 
 void FillCounterStream(std::uint64_t key, std::uint64_t offset,
                        std::span<std::byte> out) {

@@ -79,6 +79,10 @@ constexpr std::uint64_t StreamKey(std::uint64_t seed, Parts... parts) {
 void FillCounterStream(std::uint64_t key, std::uint64_t offset,
                        std::span<std::byte> out);
 
+// Whether `data` is what FillCounterStream would fill in; nothing is stored.
+bool MatchesCounterStream(std::uint64_t key, std::uint64_t offset,
+                          std::span<const std::byte> data);
+
 // A small, fast generator for jitter and shuffle buffers, by the same counter
 // stream. Not safe for concurrent use.
 class CounterRandom {

@@ -116,6 +116,17 @@ class Backend {
                                                    Sweep /*sweep*/) {
     return Unfinished{};
   }
+  // Bytes of the object that are in this host's page cache (of an object that
+  // lives in memory, tmpfs: that are in memory); nothing where there is no such
+  // cache or it cannot be told. kNotFound.
+  virtual core::Result<std::optional<std::uint64_t>> CachedBytes(
+      std::string_view /*object_name*/) {
+    return std::optional<std::uint64_t>();
+  }
+  // Writes back what only the page cache has of the object and asks the kernel
+  // to let go of what it caches of it: a request, CachedBytes tells what came
+  // of it. Nothing to do where there is no such cache. kNotFound.
+  virtual core::Status Forget(std::string_view /*object_name*/) { return {}; }
   // Free space for new objects; UINT64_MAX where unlimited.
   virtual core::Result<std::uint64_t> FreeBytes() = 0;
   // How many more objects there can be (inodes of a file system); UINT64_MAX

@@ -30,8 +30,9 @@ core::Status Act(internal::FaultScriptState& script, Operation operation,
   return std::get<FaultRule::Error>(rule->action).status.WithContext(object);
 }
 
-// The parts lie in the inner stream's memory. Both keep the first part back,
-// so a patch of ours is one of the inner stream's too.
+// The parts lie in the inner stream's memory. Both keep the first part back, or
+// neither does, so a patch of ours is one of the inner stream's too. Faults are
+// met before a part is on its way.
 class FaultWriteStream final : public WriteStream {
  public:
   FaultWriteStream(internal::FaultScriptState& script, std::string name,
@@ -50,13 +51,16 @@ class FaultWriteStream final : public WriteStream {
   core::Status DoSend(std::uint64_t offset,
                       std::span<const std::byte> part) override {
     STOKER_TRY(Act(script_, Operation::kWrite, name_, clock()));
-    return Forward(offset + part.size());
+    STOKER_TRY(Forward(offset + part.size()));
+    return inner_->Cut();
   }
   core::Status DoCommit(std::uint64_t size, WriteTimes& times) override {
     STOKER_TRY(Act(script_, Operation::kCommit, name_, clock()));
     STOKER_TRY(Forward(size));
     STOKER_ASSIGN(const WriteTimes inner_times, inner_->Commit());
+    times.last = inner_times.last;
     times.synced = inner_times.synced;
+    CountFlight(inner_->counters().idle, inner_->counters().waited);
     return {};
   }
   // Appends to the inner stream what is ours up to `end`.

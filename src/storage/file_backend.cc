@@ -22,6 +22,7 @@
 #include "storage/internal/file_write_stream.h"
 #include "storage/internal/open_files.h"
 #include "storage/internal/options.h"
+#include "storage/internal/page_cache.h"
 
 namespace stoker::storage {
 
@@ -35,6 +36,7 @@ struct FileSettings {
   std::string place;   // as the user wrote it
   Engine engine = Engine::kAuto;
   std::uint64_t io_threads = 0;  // 0: by the depth
+  std::uint64_t write_threads = 1;
   bool direct = false;           // what Access::kDefault means
 };
 
@@ -74,7 +76,9 @@ core::Status SweepOne(const std::string& path, const internal::TempOwner& owner,
 class FileBackend final : public Backend {
  public:
   explicit FileBackend(FileSettings settings)
-      : settings_(std::move(settings)), files_(settings_.root) {}
+      : settings_(std::move(settings)), files_(settings_.root) {
+    writing_.threads = settings_.write_threads;
+  }
 
   std::string_view scheme() const override { return settings_.scheme; }
   std::string uri() const override {
@@ -101,6 +105,9 @@ class FileBackend final : public Backend {
       std::string_view object_name) override;
   core::Result<Unfinished> SweepUnfinished(std::string_view prefix,
                                            Sweep sweep) override;
+  core::Result<std::optional<std::uint64_t>> CachedBytes(
+      std::string_view object_name) override;
+  core::Status Forget(std::string_view object_name) override;
   core::Result<std::uint64_t> FreeBytes() override {
     return internal::FreeBytesAt(internal::NearestExisting(settings_.root));
   }
@@ -121,9 +128,7 @@ class FileBackend final : public Backend {
 
   FileSettings settings_;
   internal::OpenFiles files_;
-  internal::TempNames temp_names_;
-  std::shared_ptr<internal::PartPool> parts_ =
-      std::make_shared<internal::PartPool>();
+  internal::FileWriting writing_;
 };
 
 Capabilities FileBackend::capabilities() const {
@@ -201,8 +206,8 @@ core::Result<std::unique_ptr<WriteStream>> FileBackend::Create(
     std::string_view object_name, const WriteOptions& options,
     core::Clock& clock) {
   STOKER_TRY(internal::CheckObjectName(object_name));
-  return internal::FileWriteStream::Make(Path(object_name), temp_names_, parts_,
-                                         options, clock);
+  return internal::FileWriteStream::Make(Path(object_name), writing_, options,
+                                         clock);
 }
 
 core::Status FileBackend::List(
@@ -216,11 +221,15 @@ core::Status FileBackend::List(
   fs::recursive_directory_iterator at(folder, error);
   for (; !error && at != fs::end(at); at.increment(error)) {
     const std::string path = at->path().string();
-    if (internal::IsTempName(at->path().filename().string()) ||
-        !path.starts_with(wanted)) {
+    std::error_code vanished;
+    if (!path.starts_with(wanted)) {
+      // Whatever is below has another prefix, too.
+      at.disable_recursion_pending();
       continue;
     }
-    std::error_code vanished;
+    if (internal::IsTempName(at->path().filename().string())) {
+      continue;
+    }
     if (!at->is_regular_file(vanished)) {
       continue;
     }
@@ -260,12 +269,12 @@ core::Status FileBackend::Link(std::string_view existing,
 // Through a temporary name, so that `to` always names a whole object.
 core::Status FileBackend::ReplaceByLink(const std::string& from,
                                         const std::string& to) {
-  std::string temp = temp_names_.For(to);
+  std::string temp = writing_.temp_names.For(to);
   while (::link(from.c_str(), temp.c_str()) != 0) {
     if (errno != EEXIST) {
       return LinkError(from, to, errno);
     }
-    temp = temp_names_.For(to);
+    temp = writing_.temp_names.For(to);
   }
   const int failure = std::rename(temp.c_str(), to.c_str()) == 0 ? 0 : errno;
   // rename leaves both names if they were links to the same file already.
@@ -355,6 +364,17 @@ core::Result<Unfinished> FileBackend::SweepUnfinished(std::string_view prefix,
   return found;
 }
 
+core::Result<std::optional<std::uint64_t>> FileBackend::CachedBytes(
+    std::string_view object_name) {
+  STOKER_TRY(internal::CheckObjectName(object_name));
+  return internal::CachedBytesOf(Path(object_name));
+}
+
+core::Status FileBackend::Forget(std::string_view object_name) {
+  STOKER_TRY(internal::CheckObjectName(object_name));
+  return internal::ForgetFile(Path(object_name));
+}
+
 // "/mnt/x//" → "/mnt/x", "/" → "". Otherwise as written: taking ".." out would
 // change what a path through a symbolic link means.
 std::string RootOf(std::string_view place) {
@@ -396,6 +416,9 @@ core::Result<std::unique_ptr<Backend>> Open(const Uri& uri, bool direct) {
   STOKER_ASSIGN(settings.io_threads,
                 internal::CountOption(uri, "io_threads", 0,
                                       {.lowest = 1, .highest = 256}));
+  STOKER_ASSIGN(settings.write_threads,
+                internal::CountOption(uri, "write_threads", 1,
+                                      {.lowest = 1, .highest = 64}));
   return std::unique_ptr<Backend>(
       std::make_unique<FileBackend>(std::move(settings)));
 }

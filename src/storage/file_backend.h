@@ -10,12 +10,15 @@
 
 namespace stoker::storage {
 
-inline constexpr std::array<OptionHelp, 2> kFileOptions{
+inline constexpr std::array<OptionHelp, 3> kFileOptions{
     {{"engine", "auto|uring|threads",
       "how reads are done; auto takes io_uring where the kernel allows it"},
      {"io_threads", "1..256",
       "reader threads of a queue with engine=threads; as many as its depth, "
-      "at most 256, unless set"}}};
+      "at most 256, unless set"},
+     {"write_threads", "1..64",
+      "writer threads of a file whose parts are sent while others are made; 1 "
+      "unless set, more for file systems that write one file in parallel"}}};
 
 // `uri.place` is the root folder; it need not exist yet. Objects are regular
 // files, symbolic links to files included; symbolic links to folders are not

@@ -117,7 +117,7 @@ class MemWriteStream final : public WriteStream {
 
  private:
   core::Result<std::span<std::byte>> DoBuffer(std::uint64_t offset) override {
-    return memory_.For(offset, options().part_size);
+    return memory_.For(options(), IsKeptBack(offset));
   }
   core::Status DoSend(std::uint64_t offset,
                       std::span<const std::byte> part) override {

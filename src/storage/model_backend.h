@@ -28,7 +28,8 @@ inline constexpr std::array<OptionHelp, 3> kModelOptions{
 //
 // The inner back end is read while ops are submitted, and its own time comes
 // on top: use one that answers at once. All waiting is done on the queue's
-// clock, so that virtual time is exact. Writing is not modelled.
+// clock, so that virtual time is exact. Writing is not modelled: it goes to the
+// inner back end as it is.
 core::Result<std::unique_ptr<Backend>> OpenModelBackend(
     const Uri& uri, std::unique_ptr<Backend> inner);
 

@@ -12,6 +12,7 @@ namespace stoker::storage {
 
 namespace {
 constexpr std::size_t kPartAlign = 4096;
+constexpr std::size_t kMostInFlight = 1024;
 }  // namespace
 
 WriteStream::WriteStream(const WriteOptions& options, core::Clock& clock)
@@ -28,6 +29,11 @@ core::Status WriteStream::CheckUsable() const {
                         "multiples of {}",
                         options_.part_size, kPartAlign)};
   }
+  if (options_.in_flight > kMostInFlight) {
+    return {core::Code::kInvalidArgument,
+            fmt::format("write: {} parts in flight; allowed are 0 to {}",
+                        options_.in_flight, kMostInFlight)};
+  }
   return failed_;
 }
 
@@ -41,9 +47,6 @@ core::Result<std::span<std::byte>> WriteStream::Buffer() {
 
 core::Status WriteStream::NextPart() {
   const core::TimePoint start = clock_.Now();
-  if (position_ == 0) {
-    times_.first = start;
-  }
   const core::Result<std::span<std::byte>> part = DoBuffer(position_);
   counters_.busy += clock_.Now() - start;
   if (!part.ok()) {
@@ -71,22 +74,31 @@ core::Status WriteStream::Append(std::size_t bytes) {
     return {};
   }
   position_ += bytes;
-  if (part_start_ == 0) {
+  if (IsKeptBack(part_start_)) {
     first_part_ = part_.first(position_);
   }
   if (used + bytes < part_.size()) {
     return {};
   }
   const std::span<std::byte> full = std::exchange(part_, {});
-  if (part_start_ == 0) {
-    return {};  // kept back for Patch
+  return IsKeptBack(part_start_) ? core::Status{} : Send(part_start_, full);
+}
+
+core::Status WriteStream::Cut() {
+  STOKER_TRY(CheckUsable());
+  if (part_.empty() || position_ == part_start_ || IsKeptBack(part_start_)) {
+    return {};
   }
-  return Send(part_start_, full);
+  const std::span<std::byte> part = std::exchange(part_, {});
+  return Send(part_start_, part.first(position_ - part_start_));
 }
 
 core::Status WriteStream::Send(std::uint64_t offset,
                                std::span<const std::byte> part) {
   const core::TimePoint start = clock_.Now();
+  if (counters_.parts == 0) {
+    times_.first = start;
+  }
   failed_ = DoSend(offset, part);
   times_.last = clock_.Now();
   counters_.busy += times_.last - start;
@@ -111,6 +123,12 @@ core::Status WriteStream::Write(std::span<const std::byte> data) {
 core::Status WriteStream::Patch(std::uint64_t offset,
                                 std::span<const std::byte> bytes) {
   STOKER_TRY(CheckUsable());
+  if (!options_.patch) {
+    return {core::Code::kInvalidArgument,
+            fmt::format("patch {} bytes at offset {}: the stream was made "
+                        "without patch",
+                        bytes.size(), offset)};
+  }
   if (offset > first_part_.size() ||
       bytes.size() > first_part_.size() - offset) {
     return {core::Code::kInvalidArgument,
@@ -125,12 +143,9 @@ core::Status WriteStream::Patch(std::uint64_t offset,
 }
 
 core::Result<WriteTimes> WriteStream::Commit() {
-  STOKER_TRY(CheckUsable());
+  STOKER_TRY(Cut());
   if (position_ == 0) {
     times_.first = times_.last = clock_.Now();
-  }
-  if (!part_.empty() && part_start_ != 0) {
-    STOKER_TRY(Send(part_start_, part_.first(position_ - part_start_)));
   }
   if (!first_part_.empty()) {
     STOKER_TRY(Send(0, first_part_));
@@ -138,6 +153,7 @@ core::Result<WriteTimes> WriteStream::Commit() {
   times_.synced = times_.last;
   const core::TimePoint start = clock_.Now();
   failed_ = DoCommit(position_, times_);
+  times_.synced = std::max(times_.synced, times_.last);
   times_.committed = clock_.Now();
   counters_.busy += times_.committed - start;
   STOKER_TRY(failed_);

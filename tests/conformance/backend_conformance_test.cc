@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -42,9 +43,10 @@ class BackendConformance : public ::testing::TestWithParam<Row> {
         WriteObject(*backend_, name, content, clock_, {.part_size = kPart});
     ASSERT_TRUE(status.ok()) << status.ToString();
   }
-  std::unique_ptr<WriteStream> Create(std::string_view name,
-                                      std::size_t part_size = kPart) {
-    auto stream = backend_->Create(name, {.part_size = part_size}, clock_);
+  std::unique_ptr<WriteStream> Create(
+      std::string_view name, const WriteOptions& options = {.part_size =
+                                                                kPart}) {
+    auto stream = backend_->Create(name, options, clock_);
     STOKER_CHECK(stream.ok());
     return std::move(stream).value();
   }
@@ -126,6 +128,115 @@ TEST_P(BackendConformance, PatchReachesTheFirstPartAfterLaterOnesWereSent) {
   std::string expected = Letters(2 * kPart + 10);
   expected.replace(14, 4, "CRC!");
   EXPECT_EQ(Read("object"), Content(expected));
+}
+
+TEST_P(BackendConformance, PartsInFlightArriveWhole) {
+  const std::string text = Letters(50 * kPart + 77);
+  for (const bool patch : {true, false}) {
+    const auto stream =
+        Create("object", {.expected_size = text.size(),
+                          .part_size = kPart,
+                          .in_flight = 3,
+                          .patch = patch});
+    // In pieces that end anywhere.
+    for (std::size_t at = 0; at < text.size(); at += 5000) {
+      ASSERT_TRUE(stream->Write(AsBytes(text).subspan(at).first(
+                            std::min<std::size_t>(5000, text.size() - at)))
+                      .ok());
+    }
+    const WriteTimes times = stream->Commit().value();
+    EXPECT_TRUE(Read("object") == Content(text));
+    EXPECT_EQ(stream->counters().parts, 51U);
+    EXPECT_EQ(stream->counters().bytes, text.size());
+    EXPECT_LE(times.first, times.last);
+    EXPECT_LE(times.last, times.synced);
+    EXPECT_LE(times.synced, times.committed);
+    EXPECT_LE(stream->counters().idle, times.last - times.first);
+    EXPECT_LE(stream->counters().waited, stream->counters().busy);
+  }
+}
+
+TEST_P(BackendConformance, ACutMakesAPartOfItsOwnWhereverItIs) {
+  const std::string text = Letters(9 * kPart);
+  for (const std::size_t in_flight : {0, 3}) {
+    const auto stream =
+        Create("object", {.part_size = kPart, .in_flight = in_flight,
+                          .patch = false});
+    std::size_t at = 0;
+    // Parts of 1, 999, 4096, 904, 4096, 4096 and 10 bytes.
+    for (const std::size_t bytes : {std::size_t{1}, std::size_t{999},
+                                    kPart + 904, 2 * kPart, std::size_t{10}}) {
+      ASSERT_TRUE(stream->Write(AsBytes(text).subspan(at, bytes)).ok());
+      ASSERT_TRUE(stream->Cut().ok());
+      EXPECT_EQ(stream->Buffer().value().size(), kPart);
+      at += bytes;
+    }
+    EXPECT_EQ(stream->counters().parts, 7U);
+    ASSERT_TRUE(stream->Write(AsBytes(text).subspan(at, 100)).ok());
+    ASSERT_TRUE(stream->Commit().ok());
+    EXPECT_EQ(stream->counters().parts, 8U);
+    EXPECT_EQ(Read("object"), Content(text.substr(0, at + 100)));
+  }
+}
+
+TEST_P(BackendConformance, ACutLeavesThePartForPatchAsItIs) {
+  const auto stream = Create("object", {.part_size = kPart, .in_flight = 2});
+  ASSERT_TRUE(stream->Write(AsBytes(Letters(100))).ok());
+  ASSERT_TRUE(stream->Cut().ok());
+  EXPECT_EQ(stream->Buffer().value().size(), kPart - 100);
+  ASSERT_TRUE(stream->Write(AsBytes(Letters(kPart))).ok());
+  ASSERT_TRUE(stream->Cut().ok());
+  EXPECT_EQ(stream->counters().parts, 1U);
+  ASSERT_TRUE(stream->Patch(99, AsBytes("!!")).ok());
+  ASSERT_TRUE(stream->Commit().ok());
+  std::string expected = Letters(100) + Letters(kPart);
+  expected.replace(99, 2, "!!");
+  EXPECT_EQ(Read("object"), Content(expected));
+}
+
+TEST_P(BackendConformance, WithoutPatchNothingIsKeptBack) {
+  const auto stream = Create("object", {.part_size = kPart, .patch = false});
+  ASSERT_TRUE(stream->Write(AsBytes(Letters(kPart))).ok());
+  EXPECT_EQ(stream->counters().parts, 1U);
+  EXPECT_EQ(stream->Patch(0, AsBytes("x")).code(),
+            core::Code::kInvalidArgument);
+  ASSERT_TRUE(stream->Commit().ok());
+  EXPECT_EQ(Read("object"), Content(Letters(kPart)));
+}
+
+TEST_P(BackendConformance, AFailedPartInFlightLeavesNoObject) {
+  backend_ =
+      testing::Open("fault:?op=write&nth=7&error=EIO," + GetParam().uri(dir_));
+  auto stream =
+      Create("a", {.part_size = kPart, .in_flight = 3, .patch = false});
+  core::Status status = stream->Write(AsBytes(Letters(20 * kPart)));
+  if (status.ok()) {
+    status = stream->Commit().status();
+  }
+  EXPECT_EQ(status.os_error(), EIO);
+  EXPECT_EQ(stream->Commit().status().os_error(), EIO);
+  stream.reset();
+  ASSERT_TRUE(backend_->EnsureFolder("").ok());
+  EXPECT_THAT(ListAll(*backend_, ""), IsEmpty());
+}
+
+TEST_P(BackendConformance, ADropWithPartsInFlightLeavesNothing) {
+  Put("train/kept", "text");
+  auto stream =
+      Create("train/dropped", {.part_size = kPart, .in_flight = 3});
+  ASSERT_TRUE(stream->Write(AsBytes(Letters(10 * kPart))).ok());
+  stream.reset();
+  EXPECT_EQ(ListAll(*backend_, "train/"), Listed({{"train/kept", 4}}));
+}
+
+TEST_P(BackendConformance, ForgettingAnObjectLeavesItAsItIs) {
+  Put("a", Letters(3 * kPart));
+  const auto cached = backend_->CachedBytes("a");
+  ASSERT_TRUE(cached.ok()) << cached.status().ToString();
+  EXPECT_EQ(cached.value().has_value(), GetParam().has_folders);
+  EXPECT_LE(cached.value().value_or(0), 3 * kPart);
+  ASSERT_TRUE(backend_->Forget("a").ok());
+  EXPECT_EQ(Read("a"), Content(Letters(3 * kPart)));
 }
 
 TEST_P(BackendConformance, CountsWhatIsWritten) {

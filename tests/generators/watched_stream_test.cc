@@ -72,6 +72,19 @@ TEST_F(WatchedStreamTest, EndsOnAPartsEdge) {
   EXPECT_EQ(Get("object"), data);
 }
 
+TEST_F(WatchedStreamTest, PassesOnACut) {
+  const std::string data(3 * kPart, 'x');
+  const auto bytes = std::as_bytes(std::span(data.data(), data.size()));
+  ASSERT_TRUE(stream_->Write(bytes.first(kPart + 5)).ok());
+  ASSERT_TRUE(stream_->Cut().ok());
+  EXPECT_EQ(stream_->Buffer().value().size(), kPart);
+  ASSERT_TRUE(stream_->Write(bytes.subspan(kPart + 5)).ok());
+  ASSERT_TRUE(stream_->Commit().ok());
+  EXPECT_EQ(Get("object"), data);
+  // Behind the first part: 5 bytes, a whole part, the rest.
+  EXPECT_THAT(parts_, ElementsAre(0, kPart, kPart + 5, 2 * kPart + 5));
+}
+
 TEST_F(WatchedStreamTest, MakesAnEmptyObject) {
   ASSERT_TRUE(stream_->Commit().ok());
   EXPECT_EQ(Get("object"), "");

@@ -5,7 +5,10 @@
 
 #include <array>
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/metrics/epochs.h"

@@ -46,3 +46,15 @@ def write_fresh(log, folder, jobs, sizes):
         "--group_reporting")
     job = grouped[0]["write"]
     return job["io_bytes"] / (job["runtime"] / 1000)
+
+
+def write_stream(log, folder, jobs, size, fsync):
+    """Bytes per second of a new file of `size` bytes a job, in requests of
+    1 MiB, all of it on stable storage at the end if `fsync`."""
+    grouped = run(
+        log, "--name=stream", "--rw=write", "--ioengine=psync", "--bs=1m",
+        f"--numjobs={jobs}", f"--directory={folder}",
+        f"--size={size // 2**20}m", "--create_on_open=1", "--fallocate=none",
+        f"--end_fsync={int(fsync)}", "--unlink=1", "--group_reporting")
+    job = grouped[0]["write"]
+    return job["io_bytes"] / (job["runtime"] / 1000)

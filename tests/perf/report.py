@@ -14,8 +14,12 @@ import subprocess
 import sys
 import time
 
+import checkpoint_rows
 import rows
 import stoker
+
+
+ROWS = rows.ROWS + checkpoint_rows.ROWS
 
 
 def machine():
@@ -86,10 +90,10 @@ def main():
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
     if options.list:
-        for row in rows.ROWS:
+        for row in ROWS:
             print(f"{row.name:<22} {row.title}")
         return 0
-    known = {row.name: row for row in rows.ROWS}
+    known = {row.name: row for row in ROWS}
     wanted = options.rows.split(",") if options.rows else list(known)
     for name in wanted:
         if name not in known:

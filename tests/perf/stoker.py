@@ -71,6 +71,9 @@ class Stoker:
                  "--data-dir", str(data_dir), "--results-dir",
                  str(self.folder / "results"), "--oversubscribe", *self.root,
                  "--params", *params]
+        return self._run(words, watch_memory)
+
+    def _run(self, words, watch_memory):
         launched = time.time()
         with self._started(words) as process:
             watcher = MemoryWatcher(process.pid) if watch_memory else None
@@ -90,6 +93,18 @@ class Stoker:
                       for rank, held in sorted(watcher.peaks.items())]
         return Run(record, json.loads((folder / "summary.json").read_text()),
                    launched, memory)
+
+    def checkpoint(self, model, ranks, folder, saves, restores, params,
+                   watch_memory=False):
+        """One checkpoint run; `folder` is where the checkpoints are."""
+        words = [self.program, "checkpointing", "run", "--model", model,
+                 "--num-processes", str(ranks), "--checkpoint-folder",
+                 str(folder), "--num-checkpoints-write", str(saves),
+                 "--num-checkpoints-read", str(restores),
+                 "--client-host-memory-in-gb", "16", "--results-dir",
+                 str(self.folder / "results"), "--oversubscribe", *self.root,
+                 "--params", "checkpoint.time_between_checkpoints=0", *params]
+        return self._run(words, watch_memory)
 
     def generate(self, model, processes, data_dir, params, options=()):
         """Returns the bytes per second of the writing alone; 0 where the whole

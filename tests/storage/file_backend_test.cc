@@ -395,6 +395,31 @@ TEST_F(FileWrites, ASymbolicLinkToAFileIsAnObject) {
   EXPECT_THAT(ListAll(*backend_, ""), ElementsAre(Key("a"), Key("link")));
 }
 
+TEST_F(FileWrites, AListOfACheckpointHasItsFilesAndNoOthers) {
+  // As many as the largest of the models has.
+  constexpr std::size_t kFiles = 2072;
+  for (const char* folder : {"global_epoch1_step1", "global_epoch1_step10"}) {
+    fs::create_directory(dir_.path() / folder);
+  }
+  std::ofstream(dir_.path() / "global_epoch1_step10" / "model_0.pt") << "x";
+  for (std::size_t i = 0; i < kFiles; ++i) {
+    std::ofstream(dir_.path() / "global_epoch1_step1" /
+                  fmt::format("optimizer_{}.pt", i));
+  }
+  EXPECT_EQ(ListAll(*backend_, "global_epoch1_step1/").size(), kFiles);
+  EXPECT_THAT(ListAll(*backend_, "global_epoch1_step10/"),
+              ElementsAre(Key("global_epoch1_step10/model_0.pt")));
+  EXPECT_EQ(ListAll(*backend_, "global_epoch1_step1").size(), kFiles + 1);
+}
+
+TEST_F(FileWrites, APrefixIsOfTheWholeName) {
+  ASSERT_TRUE(WriteObject(*backend_, "train/a", "text", clock_).ok());
+  ASSERT_TRUE(WriteObject(*backend_, "tr", "text", clock_).ok());
+  ASSERT_TRUE(WriteObject(*backend_, "other/train", "text", clock_).ok());
+  EXPECT_THAT(ListAll(*backend_, "tr"), ElementsAre(Key("tr"), Key("train/a")));
+  EXPECT_THAT(ListAll(*backend_, "o"), ElementsAre(Key("other/train")));
+}
+
 TEST_F(FileWrites, FoldersAreMadeAndListable) {
   ASSERT_TRUE(backend_->EnsureFolder("valid/").ok());
   EXPECT_THAT(ListAll(*backend_, "valid/"), IsEmpty());

@@ -106,7 +106,7 @@ TEST(OpenBackend, NamesTheNearestAndAllKnownOptions) {
   EXPECT_THAT(OpenError("file:///mnt/x?engin=threads"),
               AllOf(HasSubstr("unknown option 'engin'"),
                     HasSubstr("did you mean 'engine'?"),
-                    HasSubstr("engine, io_threads")));
+                    HasSubstr("engine, io_threads, write_threads")));
   EXPECT_THAT(OpenError("null:?size=3"), HasSubstr("known: none"));
 }
 
@@ -130,6 +130,8 @@ TEST(OpenBackend, RefusesBadOptionValues) {
                         "threads"));
   EXPECT_THAT(OpenError("file:///mnt/x?io_threads=0"),
               HasSubstr("option io_threads=0: allowed are 1 to 256"));
+  EXPECT_THAT(OpenError("file:///mnt/x?write_threads=65"),
+              HasSubstr("option write_threads=65: allowed are 1 to 64"));
   EXPECT_THAT(OpenError("model:?latency=3h"), HasSubstr("option latency=3h"));
   EXPECT_THAT(OpenError("model:?bandwidth=0"), HasSubstr("bandwidth=0"));
   EXPECT_THAT(OpenError("model:?servers=x"),

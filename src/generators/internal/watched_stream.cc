@@ -31,7 +31,8 @@ core::Status WatchedStream::DoSend(std::uint64_t offset,
   if (offset == 0 && inner_.position() > 0) {
     return {};  // appended when the second part was asked for
   }
-  return inner_.Append(part.size());
+  STOKER_TRY(inner_.Append(part.size()));
+  return inner_.Cut();  // where our part was cut
 }
 
 core::Status WatchedStream::DoCommit(std::uint64_t /*size*/,

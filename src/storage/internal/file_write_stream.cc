@@ -13,6 +13,9 @@ namespace stoker::storage::internal {
 namespace {
 
 constexpr mode_t kMode = 0666;  // the process mask applies
+// Left to itself the kernel begins to write back when a good part of the memory
+// is dirty, and a smaller object waits as a whole for its fsync.
+constexpr std::uint64_t kWriteBack = 8U << 20;
 
 std::string_view WriteRemedy(int os_error) {
   switch (os_error) {
@@ -42,23 +45,25 @@ core::Status SyncFolders(const std::string& path, bool all) {
 }  // namespace
 
 core::Result<std::unique_ptr<WriteStream>> FileWriteStream::Make(
-    std::string path, TempNames& temp_names, std::shared_ptr<PartPool> parts,
-    const WriteOptions& options, core::Clock& clock) {
+    std::string path, FileWriting& writing, const WriteOptions& options,
+    core::Clock& clock) {
   std::unique_ptr<FileWriteStream> stream(
-      new FileWriteStream(std::move(path), std::move(parts), options, clock));
-  STOKER_TRY(stream->Open(temp_names));
+      new FileWriteStream(std::move(path), writing, options, clock));
+  STOKER_TRY(stream->Open(writing.temp_names));
   return std::unique_ptr<WriteStream>(std::move(stream));
 }
 
-FileWriteStream::FileWriteStream(std::string path,
-                                 std::shared_ptr<PartPool> parts,
+FileWriteStream::FileWriteStream(std::string path, const FileWriting& writing,
                                  const WriteOptions& options,
                                  core::Clock& clock)
     : WriteStream(options, clock),
       path_(std::move(path)),
-      memory_(std::move(parts)) {}
+      threads_(writing.threads),
+      parts_(writing.parts),
+      memory_(writing.parts) {}
 
 FileWriteStream::~FileWriteStream() {
+  sender_.reset();
   if (fd_ >= 0) {
     ::close(fd_);
   }
@@ -101,11 +106,34 @@ int FileWriteStream::TryOpen(TempNames& temp_names) {
 
 core::Result<std::span<std::byte>> FileWriteStream::DoBuffer(
     std::uint64_t offset) {
-  return memory_.For(offset, options().part_size);
+  const std::size_t part_size = PartSize(options(), IsKeptBack(offset));
+  const std::uint64_t expected = options().expected_size;
+  const bool is_only = expected != 0 && expected <= part_size;
+  if (options().in_flight == 0 || IsKeptBack(offset) || is_only) {
+    return memory_.For(options(), IsKeptBack(offset));
+  }
+  if (!sender_.has_value()) {
+    const PartSender::Setup setup{.parts = options().in_flight + 1,
+                                  .part_size = part_size,
+                                  .threads = threads_};
+    sender_.emplace(
+        setup, parts_, clock(),
+        [this](std::uint64_t at, std::span<const std::byte> one) {
+          return WritePart(at, one);
+        });
+  }
+  return sender_->Take();
 }
 
 core::Status FileWriteStream::DoSend(std::uint64_t offset,
                                      std::span<const std::byte> part) {
+  return sender_.has_value() ? sender_->Send(offset, part)
+                             : WritePart(offset, part);
+}
+
+core::Status FileWriteStream::WritePart(std::uint64_t offset,
+                                        std::span<const std::byte> part) {
+  const std::size_t size = part.size();
   while (!part.empty()) {
     const ssize_t result =
         ::pwrite(fd_, part.data(), part.size(), static_cast<off_t>(offset));
@@ -118,11 +146,32 @@ core::Status FileWriteStream::DoSend(std::uint64_t offset,
     offset += static_cast<std::uint64_t>(result);
     part = part.subspan(static_cast<std::size_t>(result));
   }
+  bytes_ += size;
+  StartWriteBack(size);
   return {};
+}
+
+// A hint: what goes wrong is fsync's to say.
+void FileWriteStream::StartWriteBack(std::size_t bytes) {
+  if (options().durable && (not_begun_ += bytes) >= kWriteBack) {
+    not_begun_ = 0;
+    ::sync_file_range(fd_, 0, 0, SYNC_FILE_RANGE_WRITE);
+  }
+}
+
+core::Status FileWriteStream::Drain(WriteTimes& times) {
+  if (!sender_.has_value() || !sender_->started()) {
+    return {};
+  }
+  const core::Status status = sender_->Drain();
+  CountFlight(sender_->idle(), sender_->waited());
+  times.last = sender_->last_end();
+  return status;
 }
 
 core::Status FileWriteStream::DoCommit(std::uint64_t /*size*/,
                                        WriteTimes& times) {
+  STOKER_TRY(Drain(times));
   if (options().durable) {
     if (::fsync(fd_) != 0) {
       return WriteError(0, errno);
@@ -158,7 +207,7 @@ core::Status FileWriteStream::WriteError(std::uint64_t offset,
   return {status.code(),
           fmt::format("{} ({} of its bytes were written, {} bytes are free "
                       "there); {}",
-                      status.message(), counters().bytes,
+                      status.message(), bytes_.load(),
                       free_bytes.ok() ? fmt::to_string(free_bytes.value())
                                       : "an unknown number of",
                       remedy),

@@ -28,64 +28,73 @@ class PartPool {
           core::AlignedBuffer taken = std::exchange(kept, {});
           std::swap(kept, free_.back());
           free_.pop_back();
+          bytes_ -= bytes;
           return taken;
         }
       }
     }
-    return core::AlignedBuffer::Make(bytes, /*resident=*/bytes <= kLargest);
+    return core::AlignedBuffer::Make(bytes, /*resident=*/bytes <= kResident);
   }
 
-  // Those that are large or many go back to the system.
+  // What is more than the pool keeps goes back to the system.
   void Give(core::AlignedBuffer buffer) {
     const std::scoped_lock lock(mutex_);
-    if (buffer.size() > 0 && buffer.size() <= kLargest &&
-        free_.size() < kMost) {
+    if (buffer.size() > 0 && free_.size() < kMost &&
+        bytes_ + buffer.size() <= kMostBytes) {
+      bytes_ += buffer.size();
       free_.push_back(std::move(buffer));
     }
   }
 
  private:
-  static constexpr std::size_t kLargest = 1U << 20;
+  static constexpr std::size_t kResident = 1U << 20;
   static constexpr std::size_t kMost = 16;
+  static constexpr std::size_t kMostBytes = kMost << 20;
 
-  std::mutex mutex_;  // guards free_
+  std::mutex mutex_;  // guards the two
   std::vector<core::AlignedBuffer> free_;
+  std::size_t bytes_ = 0;  // of free_
 };
 
-// The first part has pages of its own, all later parts share theirs.
+// Bytes of a part: as asked for, or what suits memory and page cache. Then a
+// part is made, summed and copied within the second-level cache of a core, and
+// no more is kept back of the file's beginning than headers need.
+inline std::size_t PartSize(const WriteOptions& options, bool kept_back) {
+  constexpr std::size_t kKeptBack = 64U << 10;
+  constexpr std::size_t kPart = 256U << 10;
+  if (options.part_size != 0) {
+    return options.part_size;
+  }
+  return kept_back ? kKeptBack : kPart;
+}
+
+// A part that is kept back has pages of its own, all others share theirs.
 class PartMemory {
  public:
   // `pool` is shared by the streams of a back end and may outlive it.
   explicit PartMemory(std::shared_ptr<PartPool> pool)
       : pool_(std::move(pool)) {}
   ~PartMemory() {
-    pool_->Give(std::move(first_));
-    pool_->Give(std::move(later_));
+    pool_->Give(std::move(kept_));
+    pool_->Give(std::move(shared_));
   }
   PartMemory(const PartMemory&) = delete;
   PartMemory& operator=(const PartMemory&) = delete;
 
-  // Page-aligned memory for the part at `offset`: `part_size` bytes, or, where
-  // that is 0, what suits memory and page cache. Then a part is made, summed
-  // and copied within the second-level cache of a core, and no more is kept
-  // back of the file's beginning than headers need.
-  core::Result<std::span<std::byte>> For(std::uint64_t offset,
-                                         std::size_t part_size) {
-    core::AlignedBuffer& part = offset == 0 ? first_ : later_;
+  // Page-aligned memory for a part of PartSize.
+  core::Result<std::span<std::byte>> For(const WriteOptions& options,
+                                         bool kept_back) {
+    core::AlignedBuffer& part = kept_back ? kept_ : shared_;
     if (part.size() == 0) {
-      const std::size_t own = offset == 0 ? kFirstPart : kPart;
-      STOKER_ASSIGN(part, pool_->Take(part_size == 0 ? own : part_size));
+      STOKER_ASSIGN(part, pool_->Take(PartSize(options, kept_back)));
     }
     return part.bytes();
   }
 
  private:
-  static constexpr std::size_t kFirstPart = 64U << 10;
-  static constexpr std::size_t kPart = 256U << 10;
-
   std::shared_ptr<PartPool> pool_;
-  core::AlignedBuffer first_;
-  core::AlignedBuffer later_;
+  core::AlignedBuffer kept_;
+  core::AlignedBuffer shared_;
 };
 
 }  // namespace stoker::storage::internal

@@ -55,6 +55,13 @@ class WrapperBackend : public Backend {
                                            Sweep sweep) override {
     return inner_->SweepUnfinished(prefix, sweep);
   }
+  core::Result<std::optional<std::uint64_t>> CachedBytes(
+      std::string_view object_name) override {
+    return inner_->CachedBytes(object_name);
+  }
+  core::Status Forget(std::string_view object_name) override {
+    return inner_->Forget(object_name);
+  }
   core::Result<std::uint64_t> FreeBytes() override {
     return inner_->FreeBytes();
   }
