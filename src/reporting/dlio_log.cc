@@ -189,8 +189,7 @@ core::Status DlioLog::RunStarted(metrics::WallTime at,
       at, fmt::format("Model of {} parameters; model {:.6f} GiB, optimizer "
                       "{:.6f} GiB, checkpoint {:.6f} GiB",
                       facts.parameters, gib(facts.model_bytes),
-                      gib(facts.optimizer_bytes),
-                      gib(facts.checkpoint_bytes)));
+                      gib(facts.optimizer_bytes), gib(facts.checkpoint_bytes)));
 }
 
 core::Status DlioLog::RunFinished(metrics::WallTime at,
@@ -219,10 +218,10 @@ core::Status DlioLog::CheckpointFinished(const metrics::TimeAnchor& anchor,
                                     core::Seconds(op.model_part))));
   STOKER_TRY(Output(at, fmt::format("{}: optimizer part {:.4f} s", name,
                                     core::Seconds(op.optimizer_part))));
-  return Output(at, fmt::format("{} is over: {:.4f} s, {:.4f} GiB/s", name,
-                                core::Seconds(duration),
-                                core::ToGiB(metrics::CheckpointRate(
-                                    bytes, duration))));
+  return Output(
+      at, fmt::format("{} is over: {:.4f} s, {:.4f} GiB/s", name,
+                      core::Seconds(duration),
+                      core::ToGiB(metrics::CheckpointRate(bytes, duration))));
 }
 
 }  // namespace stoker::reporting

@@ -114,9 +114,9 @@ Json StatsEpochJson(const RunFacts& facts, const EpochSummary& epoch,
   for (std::size_t i = 0; i < epoch.blocks.size(); ++i) {
     json.Add(BlockName(i), SpanJson(epoch.blocks[i], anchor));
     if (i < epoch.saves.size()) {
-      json.Add(fmt::format("save_ckpt{}", i + 1),
-               StatsJson(metrics::BytesOfCheckpoint(facts), anchor,
-                         epoch.saves[i]));
+      json.Add(
+          fmt::format("save_ckpt{}", i + 1),
+          StatsJson(metrics::BytesOfCheckpoint(facts), anchor, epoch.saves[i]));
     }
   }
   json.Add("end", LocalTime(anchor.ToWall(epoch.end)));
@@ -146,8 +146,8 @@ core::Status WriteRankReports(const std::string& folder, const RunFacts& facts,
                               const metrics::RankRecorder& recorder) {
   STOKER_TRY(WriteOutput(folder + '/' + RankOutputFile(rank.rank), facts,
                          rank.anchor, host, recorder));
-  return WriteStats(folder + '/' + RankStatsFile(rank.rank), facts,
-                    rank.anchor, recorder);
+  return WriteStats(folder + '/' + RankStatsFile(rank.rank), facts, rank.anchor,
+                    recorder);
 }
 
 }  // namespace stoker::reporting

@@ -503,9 +503,9 @@ TEST(RunEpochs, UtilisationLeavesTheTimeOfCheckpointsOut) {
   for (const std::int64_t between : {0, 2}) {
     core::VirtualClock clock;
     OnRanks(2, clock, [&](comm::Communicator& comm) {
-      Seat seat(clock, {.epochs = 1,
-                        .steps = 5,
-                        .checkpoints = {.steps_between = between}});
+      Seat seat(
+          clock,
+          {.epochs = 1, .steps = 5, .checkpoints = {.steps_between = between}});
       ASSERT_TRUE(seat.Run(comm, microseconds(100)).ok());
       std::vector<double> values;
       std::vector<std::uint64_t> steps;

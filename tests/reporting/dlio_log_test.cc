@@ -84,8 +84,7 @@ TEST(DlioLog, CheckpointsAreToldBehindTheirBlocks) {
   metrics::EpochRecord epoch = testing::SyntheticEpoch(0, 1, false);
   epoch.saves = {testing::SyntheticSave(0, 1)};
   DlioLog log = OpenLog(folder, DlioLog::Mode::kNew);
-  ASSERT_TRUE(
-      log.EpochFinished(facts, testing::SyntheticAnchor(), epoch).ok());
+  ASSERT_TRUE(log.EpochFinished(facts, testing::SyntheticAnchor(), epoch).ok());
   const std::string text = testing::Slurp(folder.path() / "dlio.log");
   // 14:30:00.25 + 10 s + 5 s; 2 GiB in 0.5 s.
   EXPECT_THAT(text, HasSubstr("(set to 0.4)\n"

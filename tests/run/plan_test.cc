@@ -190,10 +190,9 @@ TEST(MakePlan, CheckpointsByEpochsAreCounted) {
 
 TEST(MakePlan, CheckpointsByStepsAreCounted) {
   // 8 steps in each of 2 epochs.
-  const RunPlan plan =
-      PlanOf(Small({"workflow.checkpoint=True",
-                    "checkpoint.steps_between_checkpoints=3"}),
-             1);
+  const RunPlan plan = PlanOf(Small({"workflow.checkpoint=True",
+                                     "checkpoint.steps_between_checkpoints=3"}),
+                              1);
 
   EXPECT_EQ(plan.saves, 4U);
   EXPECT_THAT(plan.warnings, IsEmpty());
@@ -207,10 +206,9 @@ TEST(MakePlan, WarnsOfCheckpointsThatNeverCome) {
 }
 
 TEST(MakePlan, WarnsOfCheckpointsThatLeaveNoStepToCount) {
-  const RunPlan plan =
-      PlanOf(Small({"workflow.checkpoint=True",
-                    "checkpoint.steps_between_checkpoints=1"}),
-             1);
+  const RunPlan plan = PlanOf(Small({"workflow.checkpoint=True",
+                                     "checkpoint.steps_between_checkpoints=1"}),
+                              1);
 
   EXPECT_EQ(plan.saves, 16U);
   EXPECT_THAT(plan.warnings,

@@ -76,9 +76,9 @@ TEST(PlanTrainingCheckpoints, CompatIgnoresTheTypeAndTheModelsSize) {
 
 TEST(PlanTrainingCheckpoints, ShardingSaysWhoWritesATransformer) {
   // 2 ranks share each layer of 4 ranks: the first two save.
-  const std::vector<std::string> transformer = {
-      "model.type=transformer", "model.num_layers=2",
-      "model.parallelism.tensor=2"};
+  const std::vector<std::string> transformer = {"model.type=transformer",
+                                                "model.num_layers=2",
+                                                "model.parallelism.tensor=2"};
   std::vector<std::string> all = transformer;
   all.emplace_back("checkpoint.type=all_ranks");
 

@@ -90,8 +90,9 @@ TEST(StartEvent, NamesTheCheckpointsToCome) {
                        .format = "torchzip",
                        .fsync = true};
   const Event event = StartEvent(facts, 0);
-  EXPECT_THAT(event.text,
-              HasSubstr("checkpoints: 3 of 2.00 MiB to file:///ck, with fsync"));
+  EXPECT_THAT(
+      event.text,
+      HasSubstr("checkpoints: 3 of 2.00 MiB to file:///ck, with fsync"));
   EXPECT_DOUBLE_EQ(NumberOf(event, "checkpoints"), 3.0);
 }
 

@@ -29,11 +29,11 @@ constexpr std::uint64_t kFixedFiles = 16;
 
 ResultsNeed NeedOfResults(const RunPlan& plan, std::uint64_t ranks) {
   const std::uint64_t rank_epochs = ranks * plan.epochs;
-  return {.bytes = kFixedBytes + ranks * plan.saves * kBytesPerSave +
-                   rank_epochs * (kBytesPerEpoch +
-                                  (plan.steps + plan.eval_steps) *
-                                      kBytesPerStep),
-          .files = kFixedFiles + ranks * kFilesPerRank};
+  return {
+      .bytes = kFixedBytes + ranks * plan.saves * kBytesPerSave +
+               rank_epochs * (kBytesPerEpoch +
+                              (plan.steps + plan.eval_steps) * kBytesPerStep),
+      .files = kFixedFiles + ranks * kFilesPerRank};
 }
 
 Status CheckResultsRoom(const std::string& folder, const ResultsNeed& need) {

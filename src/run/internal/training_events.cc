@@ -27,10 +27,10 @@ Event StartEvent(const metrics::RunFacts& facts, std::uint64_t pool_bytes) {
       core::FormatBytes(static_cast<double>(pool_bytes)));
   if (facts.checkpoints) {
     const metrics::TrainingCheckpoints& saves = *facts.checkpoints;
-    event.text += fmt::format(
-        "\ncheckpoints: {} of {} to {}{}", saves.count,
-        core::FormatBytes(static_cast<double>(saves.stored_bytes)),
-        saves.storage_uri, saves.fsync ? ", with fsync" : "");
+    event.text +=
+        fmt::format("\ncheckpoints: {} of {} to {}{}", saves.count,
+                    core::FormatBytes(static_cast<double>(saves.stored_bytes)),
+                    saves.storage_uri, saves.fsync ? ", with fsync" : "");
   }
   event.fields = {{"model", facts.model},
                   {"accelerators", facts.num_accelerators},
@@ -62,9 +62,9 @@ Event SaveEvent(const metrics::RunFacts& facts, std::uint32_t epoch,
   const double rate = core::ToGiB(metrics::CheckpointRate(
       metrics::BytesOfCheckpoint(facts), save.duration()));
   Event event{.name = "checkpoint_end"};
-  event.text = fmt::format("checkpoint of epoch {}, step {}: {}, {:.2f} GiB/s",
-                           epoch, save.step, core::FormatSeconds(seconds),
-                           rate);
+  event.text =
+      fmt::format("checkpoint of epoch {}, step {}: {}, {:.2f} GiB/s", epoch,
+                  save.step, core::FormatSeconds(seconds), rate);
   event.fields = {{"epoch", epoch},
                   {"step", save.step},
                   {"seconds", seconds},
