@@ -25,7 +25,7 @@ struct LoopOptions {
   std::uint64_t eval_steps = 0;
   std::uint32_t eval_after_epoch = 1;
   std::uint32_t epochs_between_evals = 1;
-  CheckpointTimes checkpoints;
+  CheckpointTimes checkpoints{};
   // All ranks meet once the loaders stand, before epoch 1.
   bool start_barrier = true;
   // Pumps go on once the accelerators are asleep: ranks that share cores would

@@ -34,7 +34,7 @@ struct RunPlan {
   std::uint64_t steps = 0;  // per epoch and rank
   std::uint64_t eval_steps = 0;
   std::uint32_t epochs = 1;
-  emulator::CheckpointTimes checkpoints;
+  emulator::CheckpointTimes checkpoints{};
   std::uint64_t saves = 0;           // checkpoints of the run
   std::uint64_t returned_bytes = 0;  // tensor of one sample
   std::vector<std::string> warnings;
