@@ -80,7 +80,7 @@ TEST(DlioLog, EpochIsToldAtTheTimesItHappened) {
 TEST(DlioLog, CheckpointsAreToldBehindTheirBlocks) {
   const testing::TempDir folder;
   metrics::RunFacts facts = testing::SyntheticFacts(false);
-  facts.checkpoints = testing::SyntheticCheckpoints();
+  facts.checkpoints = testing::SyntheticCheckpointPlan();
   metrics::EpochRecord epoch = testing::SyntheticEpoch(0, 1, false);
   epoch.saves = {testing::SyntheticSave(0, 1)};
   DlioLog log = OpenLog(folder, DlioLog::Mode::kNew);

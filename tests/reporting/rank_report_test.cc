@@ -92,7 +92,7 @@ TEST(WriteRankReports, CheckpointsStandBehindTheirBlocks) {
   testing::UseTestZone();
   const testing::TempDir folder;
   metrics::RunFacts facts = testing::SyntheticFacts(false);
-  facts.checkpoints = testing::SyntheticCheckpoints();
+  facts.checkpoints = testing::SyntheticCheckpointPlan();
   metrics::RankRecorder recorder =
       testing::SyntheticRecorder(0, false, folder.str());
   metrics::EpochRecord epoch = testing::SyntheticEpoch(0, 3, false);

@@ -144,7 +144,7 @@ metrics::RunRecord SyntheticRun(bool evaluation) {
   return record;
 }
 
-metrics::TrainingCheckpoints SyntheticCheckpoints() {
+metrics::TrainingCheckpoints SyntheticCheckpointPlan() {
   return {.count = 2,
           .bytes = 2ULL << 30,
           .files = 1,
@@ -167,7 +167,7 @@ metrics::CheckpointOp SyntheticSave(std::uint32_t rank, std::uint32_t epoch) {
 
 metrics::RunRecord SyntheticRunWithCheckpoints() {
   metrics::RunRecord record = SyntheticRun(false);
-  record.facts.checkpoints = SyntheticCheckpoints();
+  record.facts.checkpoints = SyntheticCheckpointPlan();
   for (metrics::RankRecord& rank : record.ranks) {
     for (metrics::EpochSummary& epoch : rank.epochs)
       epoch.saves = {SyntheticSave(rank.facts.rank, epoch.epoch)};

@@ -33,7 +33,7 @@ metrics::HostFacts SyntheticHost();
 metrics::EpochRecord SyntheticEpoch(std::uint32_t rank, std::uint32_t epoch,
                                     bool evaluation);
 metrics::RunRecord SyntheticRun(bool evaluation);
-metrics::TrainingCheckpoints SyntheticCheckpoints();
+metrics::TrainingCheckpoints SyntheticCheckpointPlan();
 metrics::CheckpointOp SyntheticSave(std::uint32_t rank, std::uint32_t epoch);
 // Without evaluation.
 metrics::RunRecord SyntheticRunWithCheckpoints();
