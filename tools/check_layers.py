@@ -38,7 +38,7 @@ HOMES = {
     "fmt/": ["*"],
     "yaml.h": ["config"],
     "liburing.h": ["storage"],
-    "isa-l": ["core/crc.cc"],
+    "isa-l": ["core/crc.cc", "core/internal/crc32_fold.cc"],
     "turbojpeg.h": ["formats/jpeg_format.cc"],
     "mpi.h": ["comm/mpi_communicator.cc"],
     "boost/": ["cli"],

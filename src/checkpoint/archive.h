@@ -66,7 +66,7 @@ struct StoredTensor {
 struct StoredFile {
   FileFormat format = FileFormat::kTorchZip;
   std::uint64_t file_bytes = 0;
-  std::vector<StoredTensor> tensors;  // in the order of the pickle
+  std::vector<StoredTensor> tensors{};  // in the order of the pickle
 };
 
 // Reads bytes [offset, offset + out.size()) of the file.
@@ -80,9 +80,9 @@ class ByteSource {
 // we wrote: dicts with text or integer keys, nested or not, of contiguous
 // tensors; other values are skipped where they are plain. kCorruption names
 // offset and expectation; kUnsupported what we do not read (compressed records,
-// foreign classes). Checks the CRC-32 of the records it reads, not of tensors, and
-// trusts the directory in where tensors begin as far as torch's alignment bears
-// it out: mostly three reads, whatever the number of tensors.
+// foreign classes). Checks the CRC-32 of the records it reads, not of tensors,
+// and trusts the directory in where tensors begin as far as torch's alignment
+// bears it out: mostly three reads, whatever the number of tensors.
 core::Result<StoredFile> ReadArchive(ByteSource& source,
                                      std::uint64_t file_bytes,
                                      std::string_view name);
@@ -93,8 +93,8 @@ core::Result<StoredFile> ReadArchive(ByteSource& source,
 core::Status CheckRecordHeader(const StoredTensor& tensor,
                                std::span<const std::byte> header);
 
-// The same answer for a raw file, from what it must hold. kCorruption: another
-// size.
+// What ReadArchive answers, for a raw file: from what it must hold. kCorruption:
+// it has another size.
 core::Result<StoredFile> DescribeRaw(const ShardFile& file,
                                      std::uint64_t file_bytes);
 

@@ -51,7 +51,8 @@ std::vector<std::size_t> OrderOf(std::size_t tensors, FileFormat format) {
   std::iota(order.begin(), order.end(), std::size_t{0});
   if (format == FileFormat::kTorchZip2_1 ||
       format == FileFormat::kTorchZip1_13) {
-    std::ranges::sort(order, {}, [](std::size_t i) { return std::to_string(i); });
+    std::ranges::sort(order, {},
+                      [](std::size_t i) { return std::to_string(i); });
   }
   return order;
 }
@@ -220,8 +221,7 @@ std::string FileLayout::Between(std::size_t position,
   std::size_t part = 0;
   if (position > 0) {
     const std::size_t before = impl_->tensor_parts[position - 1];
-    zip::AppendDescriptor(out, impl_->parts[before].record,
-                          crcs[position - 1]);
+    zip::AppendDescriptor(out, impl_->parts[before].record, crcs[position - 1]);
     part = before + 1;
   }
   if (position == tensors()) {

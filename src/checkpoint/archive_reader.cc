@@ -64,10 +64,9 @@ class Archive {
       if (&entry == &entries_.front()) {
         folder = slash == std::string_view::npos ? 0 : slash + 1;
       }
-      if (folder == 0 ||
-          name.substr(0, folder) !=
-              std::string_view(entries_.front().record.name)
-                  .substr(0, folder)) {
+      if (folder == 0 || name.substr(0, folder) !=
+                             std::string_view(entries_.front().record.name)
+                                 .substr(0, folder)) {
         return {Code::kUnsupported,
                 fmt::format("record {}: a torch archive has all of its records "
                             "in one folder",
@@ -105,9 +104,10 @@ class Archive {
     STOKER_ASSIGN(const std::uint64_t at, zip::FindPayload(source_, *entry));
     STOKER_ASSIGN(std::vector<std::byte> content, source_.Read(at, bytes));
     if (const std::uint32_t crc = core::Crc32(content); crc != entry->crc) {
-      return Corrupt(at, fmt::format("CRC-32 of record {} of {} bytes: expected "
-                                     "{:08x}, found {:08x}",
-                                     name, bytes, entry->crc, crc));
+      return Corrupt(at,
+                     fmt::format("CRC-32 of record {} of {} bytes: expected "
+                                 "{:08x}, found {:08x}",
+                                 name, bytes, entry->crc, crc));
     }
     return content;
   }
@@ -120,8 +120,7 @@ class Archive {
     std::string_view text = core::AsText(content);
     text = text.substr(0, text.find('\n'));
     const core::Result<std::int64_t> version = core::ParseInt(text);
-    if (!version.ok() || version.value() < 1 ||
-        version.value() > kMaxVersion) {
+    if (!version.ok() || version.value() < 1 || version.value() > kMaxVersion) {
       return {Code::kUnsupported,
               fmt::format("record {} says '{}': versions 1 to {} are read",
                           name, text, kMaxVersion)};
@@ -201,8 +200,7 @@ core::Status CheckRecordHeader(const StoredTensor& tensor,
   if (payload != tensor.header_offset + header.size()) {
     return Corrupt(tensor.header_offset,
                    fmt::format("expected a local header of {} bytes, found {}",
-                               header.size(),
-                               payload - tensor.header_offset));
+                               header.size(), payload - tensor.header_offset));
   }
   return {};
 }

@@ -184,7 +184,8 @@ core::Result<Manifest> ParseManifest(std::string_view text,
 }
 
 std::string ObjectName(std::string_view folder, std::string_view name) {
-  return folder.empty() ? std::string(name) : fmt::format("{}/{}", folder, name);
+  return folder.empty() ? std::string(name)
+                        : fmt::format("{}/{}", folder, name);
 }
 
 core::Status WriteManifest(storage::Backend& backend, std::string_view folder,

@@ -37,13 +37,13 @@ struct Manifest {
   int version = 1;
   std::string tool;   // "stoker 0.1.0"
   std::string model;  // "llama3-8b"
-  ModelSpec spec;
-  Layout layout;
+  ModelSpec spec{};
+  Layout layout{};
   FileFormat format = FileFormat::kTorchZip;
-  ContentKey content;
+  ContentKey content{};
   std::uint64_t epoch = 1;
   std::uint64_t step = 1;
-  std::vector<ManifestFile> files;  // by rank, in the order written
+  std::vector<ManifestFile> files{};  // by rank, in the order written
 };
 
 // The manifest as it is stored, and back. Parse: kCorruption if the text or its

@@ -45,12 +45,11 @@ Status CheckShape(const ModelSpec& model) {
     std::string_view name;
     std::uint64_t value;
   };
-  const std::array<Key, 5> keys{
-      {{"hidden_size", model.hidden},
-       {"ffn_hidden_size", model.ffn_hidden},
-       {"num_attention_heads", model.attention_heads},
-       {"num_kv_heads", model.kv_heads},
-       {"vocab_size", model.vocabulary}}};
+  const std::array<Key, 5> keys{{{"hidden_size", model.hidden},
+                                 {"ffn_hidden_size", model.ffn_hidden},
+                                 {"num_attention_heads", model.attention_heads},
+                                 {"num_kv_heads", model.kv_heads},
+                                 {"vocab_size", model.vocabulary}}};
   for (const Key& key : keys) {
     if (key.value == 0) {
       return Refuse(fmt::format(
@@ -79,8 +78,7 @@ double TransformerBytes(const ModelSpec& model, const Layout& layout) {
   const double block =
       2 + 2 * hidden + 2 * heads + 3 * static_cast<double>(model.ffn_hidden);
   const double elements =
-      hidden *
-      (2 * static_cast<double>(model.vocabulary) + 1 + layers * block);
+      hidden * (2 * static_cast<double>(model.vocabulary) + 1 + layers * block);
   // Norms are whole on every tensor-parallel rank.
   const double norms = hidden * (2 * layers + 1) * layout.tensor;
   // The model, and three times as optimizer state with 15 * hidden a rank.
@@ -117,10 +115,10 @@ Status CheckStages(const ModelSpec& model, const Layout& layout) {
   }
   if (model.layers > 0 &&
       static_cast<std::uint64_t>(model.layers) < layout.pipeline) {
-    return Refuse(fmt::format(
-        "model.num_layers is {}, fewer than the {} stages of "
-        "model.parallelism.pipeline: set the latter to at most {}",
-        model.layers, layout.pipeline, model.layers));
+    return Refuse(
+        fmt::format("model.num_layers is {}, fewer than the {} stages of "
+                    "model.parallelism.pipeline: set the latter to at most {}",
+                    model.layers, layout.pipeline, model.layers));
   }
   if (layout.pipeline > 1 && layout.zero_stage == 3) {
     return Refuse(fmt::format(

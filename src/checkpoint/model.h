@@ -39,8 +39,8 @@ struct ModelSpec {
   std::uint64_t kv_heads = 8;
   std::uint64_t vocabulary = 32000;
   // Legacy: elements of each int8 tensor of a layer, and of each group.
-  std::vector<std::uint64_t> layer_parameters;
-  std::vector<std::uint64_t> optimization_groups;
+  std::vector<std::uint64_t> layer_parameters{};
+  std::vector<std::uint64_t> optimization_groups{};
   DataType model_type = DataType::kFp16;
   DataType optimizer_type = DataType::kFp32;
 };
@@ -95,8 +95,8 @@ struct ShardFile {
 };
 
 // The files a rank writes, in the order it writes them; empty for a rank that
-// writes none. Requires what CheckLayout accepts, as do all that follow. Tensors
-// of no elements are left out.
+// writes none. Requires what CheckLayout accepts, as do all that follow.
+// Tensors of no elements are left out.
 std::vector<ShardFile> FilesOf(const ModelSpec& model, const Layout& layout,
                                std::uint32_t rank);
 

@@ -36,18 +36,17 @@ core::Result<std::string> ReadManifests(const ShardContext& context,
     if (!manifest.has_value() && (partial.has_value() || !request.foreign)) {
       return Status(
           Code::kNotFound,
-          fmt::format(
-              "restore {}/{}: {}; remedy: save it again{}",
-              context.backend->uri(), folder,
-              partial.has_value()
-                  ? "its saving was interrupted, it is not whole"
-                  : fmt::format("there is no {}, so it is not a whole "
-                                "checkpoint of ours",
-                                kManifestName),
-              partial.has_value()
-                  ? ""
-                  : ", restore fewer (--num-checkpoints-read), or give "
-                    "--foreign if another program wrote it"));
+          fmt::format("restore {}/{}: {}; remedy: save it again{}",
+                      context.backend->uri(), folder,
+                      partial.has_value()
+                          ? "its saving was interrupted, it is not whole"
+                          : fmt::format("there is no {}, so it is not a whole "
+                                        "checkpoint of ours",
+                                        kManifestName),
+                      partial.has_value()
+                          ? ""
+                          : ", restore fewer (--num-checkpoints-read), or give "
+                            "--foreign if another program wrote it"));
     }
     texts += manifest.has_value() ? ManifestText(*manifest) : std::string();
     texts += '\0';
@@ -61,15 +60,15 @@ Status CheckShards(const FoundCheckpoint& found, const ModelSpec& spec,
       SameShards(found.manifest.spec, found.manifest.layout, spec, layout)) {
     return {};
   }
-  return {Code::kInvalidArgument,
-          fmt::format("restore {}/{}: it holds {} ({}); this run wants {}; "
-                      "remedy: the model and number of processes it was saved "
-                      "with, or another folder",
-                      uri, StepFolder(found.manifest.epoch, found.step),
-                      found.manifest.model,
-                      DescribeShards(found.manifest.spec,
-                                     found.manifest.layout),
-                      DescribeShards(spec, layout))};
+  return {
+      Code::kInvalidArgument,
+      fmt::format("restore {}/{}: it holds {} ({}); this run wants {}; "
+                  "remedy: the model and number of processes it was saved "
+                  "with, or another folder",
+                  uri, StepFolder(found.manifest.epoch, found.step),
+                  found.manifest.model,
+                  DescribeShards(found.manifest.spec, found.manifest.layout),
+                  DescribeShards(spec, layout))};
 }
 
 // This rank's files of one checkpoint are there and as long as they should be.
@@ -183,9 +182,9 @@ core::Result<RestoredShard> RestoreShard(const ShardContext& context,
     return restored;
   }
   STOKER_ASSIGN(const auto reader,
-                internal::ChunkReader::Make(
-                    context, found.has_manifest ? found.manifest.format
-                                                : options.format));
+                internal::ChunkReader::Make(context, found.has_manifest
+                                                         ? found.manifest.format
+                                                         : options.format));
   internal::FileRestorer restorer(context, options, found, *reader, op);
   core::TimePoint began = op.start;
   for (const ShardFile& file : files) {

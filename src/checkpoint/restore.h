@@ -54,9 +54,9 @@ struct FindRequest {
 
 // Collective. Looks for the checkpoints (rank 0 reads the manifests, all look
 // for their files) and holds them against what this run would restore; a store
-// without data has them all. kNotFound: a step folder, its manifest or a file is
-// missing; kInvalidArgument: another model or layout; kCorruption: a file has
-// another size.
+// without data has them all. kNotFound: a step folder, its manifest or a file
+// is missing; kInvalidArgument: another model or layout; kCorruption: a file
+// has another size.
 core::Result<std::vector<FoundCheckpoint>> FindCheckpoints(
     comm::Communicator& comm, const ShardContext& context,
     const ModelSpec& spec, const Layout& layout, const FindRequest& request);

@@ -58,31 +58,27 @@ core::Status Decode(std::string_view text, std::uint32_t rank,
 }
 
 core::Result<std::size_t> PreferredUnit(const ShardContext& context) {
-  STOKER_ASSIGN(const auto queue, context.backend->NewReadQueue(
-                                      {.depth = 1}, *context.clock));
+  STOKER_ASSIGN(const auto queue,
+                context.backend->NewReadQueue({.depth = 1}, *context.clock));
   return std::size_t{queue->limits().preferred_unit};
 }
 
 // One file, committed; adds to the op.
-core::Result<ManifestFile> SaveFile(const ShardContext& context,
-                                    const SaveOptions& options,
-                                    const internal::WriteShape& shape,
-                                    std::string_view folder,
-                                    const ShardFile& file,
-                                    const ContentKey& key,
-                                    metrics::CheckpointOp& op) {
+core::Result<ManifestFile> SaveFile(
+    const ShardContext& context, const SaveOptions& options,
+    const internal::WriteShape& shape, std::string_view folder,
+    const ShardFile& file, const ContentKey& key, metrics::CheckpointOp& op) {
   const FileLayout layout(file, options.format);
   const std::string object = ObjectName(folder, file.name);
-  STOKER_ASSIGN(
-      const auto stream,
-      context.backend->Create(object,
-                              {.expected_size = layout.file_bytes(),
-                               .part_size = shape.part_bytes,
-                               .durable = options.fsync,
-                               .in_place = options.in_place,
-                               .in_flight = shape.in_flight,
-                               .patch = false},
-                              *context.clock));
+  STOKER_ASSIGN(const auto stream,
+                context.backend->Create(object,
+                                        {.expected_size = layout.file_bytes(),
+                                         .part_size = shape.part_bytes,
+                                         .durable = options.fsync,
+                                         .in_place = options.in_place,
+                                         .in_flight = shape.in_flight,
+                                         .patch = false},
+                                        *context.clock));
   internal::ShardWriter writer(*stream, shape, *context.clock);
   STOKER_TRY(writer
                  .Write(file, layout, FileContent(key, file.name), context,
@@ -143,8 +139,8 @@ core::Result<SavedShard> SaveShard(const ShardContext& context,
       internal::ShapeOf(context, options.format, unit);
   core::TimePoint began = op.start;
   for (const ShardFile& file : files) {
-    STOKER_ASSIGN(ManifestFile written, SaveFile(context, options, shape,
-                                                 folder, file, key, op));
+    STOKER_ASSIGN(ManifestFile written,
+                  SaveFile(context, options, shape, folder, file, key, op));
     saved.files.push_back(std::move(written));
     const core::TimePoint done = context.clock->Now();
     (file.part == ShardFile::Part::kModel ? op.model_part
@@ -205,8 +201,8 @@ core::Status Saver::Announce(const Manifest& manifest,
                                .payload_bytes = file.payload_bytes()});
     }
   }
-  STOKER_TRY(WriteManifest(*context_.backend, folder, partial,
-                           options_.fsync, *context_.clock, kPartialName));
+  STOKER_TRY(WriteManifest(*context_.backend, folder, partial, options_.fsync,
+                           *context_.clock, kPartialName));
   const core::Status removed =
       context_.backend->Remove(ObjectName(folder, kManifestName));
   return removed.code() == core::Code::kNotFound ? core::Status() : removed;
@@ -218,8 +214,8 @@ core::Status Saver::Publish(Manifest& manifest, const std::string& folder,
   const comm::Bytes message = comm::ToBytes(Encode(mine));
   STOKER_ASSIGN(const std::vector<comm::Bytes> all, comm_.Gather(message, 0));
   for (std::size_t rank = 0; rank < all.size(); ++rank) {
-    STOKER_TRY(Decode(comm::ToText(all[rank]),
-                      static_cast<std::uint32_t>(rank), manifest.files));
+    STOKER_TRY(Decode(comm::ToText(all[rank]), static_cast<std::uint32_t>(rank),
+                      manifest.files));
   }
   if (comm_.rank() != 0) {
     return {};
@@ -248,8 +244,8 @@ core::Result<metrics::CheckpointOp> Saver::Save(std::uint64_t epoch,
   const core::TimePoint end = context_.clock->Now();
   STOKER_TRY(comm::Agree(comm_, saved.status()));
   saved.value().op.end = end;
-  status = keeps ? Publish(manifest, folder, saved.value().files)
-                 : core::Status();
+  status =
+      keeps ? Publish(manifest, folder, saved.value().files) : core::Status();
   STOKER_TRY(comm::Agree(comm_, status));
   return saved.value().op;
 }

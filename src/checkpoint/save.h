@@ -50,8 +50,8 @@ struct SaveOptions {
 struct SaveIdentity {
   std::string tool;   // "stoker 0.1.0"
   std::string model;  // "llama3-8b"
-  ModelSpec spec;
-  Layout layout;
+  ModelSpec spec{};
+  Layout layout{};
   std::uint64_t save_id = 0;  // drawn by rank 0 once a run
 };
 

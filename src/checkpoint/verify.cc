@@ -64,8 +64,8 @@ Status VerifyFile(const ShardContext& context, const FoundCheckpoint& found,
                         size.value(), known->bytes)};
   }
   // A reader each: after an error one cannot go on.
-  STOKER_ASSIGN(const auto reader, internal::ChunkReader::Make(
-                                       context, found.manifest.format));
+  STOKER_ASSIGN(const auto reader,
+                internal::ChunkReader::Make(context, found.manifest.format));
   const RestoreOptions options{.verify = Verify::kFull};
   metrics::CheckpointOp op;
   internal::FileRestorer restorer(context, options, found, *reader, op);
@@ -88,9 +88,9 @@ core::Result<std::vector<std::string>> FindStepFolders(
   bool itself = false;
   STOKER_TRY(backend.List("", [&](const storage::ObjectInfo& info) {
     const std::size_t slash = info.name.rfind('/');
-    const std::string_view own =
-        slash == std::string_view::npos ? info.name
-                                        : info.name.substr(slash + 1);
+    const std::string_view own = slash == std::string_view::npos
+                                     ? info.name
+                                     : info.name.substr(slash + 1);
     if (own == kManifestName || own == kPartialName) {
       itself = itself || slash == std::string_view::npos;
       folders.emplace(slash == std::string_view::npos
@@ -127,10 +127,9 @@ core::Result<VerifiedCheckpoint> VerifyCheckpoint(const ShardContext& context,
                               .has_manifest = true,
                               .manifest = std::move(*manifest.value())};
   const Manifest& told = found.manifest;
-  verified.description =
-      fmt::format("{} ({}), {}, saved by {}", told.model,
-                  DescribeShards(told.spec, told.layout), NameOf(told.format),
-                  told.tool);
+  verified.description = fmt::format("{} ({}), {}, saved by {}", told.model,
+                                     DescribeShards(told.spec, told.layout),
+                                     NameOf(told.format), told.tool);
   STOKER_ASSIGN(auto objects, ObjectsIn(*context.backend, folder));
   for (std::uint32_t rank = 0; rank < told.layout.ranks; ++rank) {
     for (const ShardFile& file : FilesOf(told.spec, told.layout, rank)) {
@@ -163,8 +162,7 @@ core::Result<DeletedCheckpoint> DeleteCheckpoint(storage::Backend& backend,
                              clock, kPartialName));
     STOKER_TRY(backend.Remove(ObjectName(folder, kManifestName)));
   } else {
-    STOKER_ASSIGN(manifest,
-                  ReadManifest(backend, folder, clock, kPartialName));
+    STOKER_ASSIGN(manifest, ReadManifest(backend, folder, clock, kPartialName));
   }
   if (!manifest.has_value()) {
     return Status(

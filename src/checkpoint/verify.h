@@ -23,14 +23,14 @@ struct VerifiedCheckpoint {
   bool whole = false;
   std::string description;  // of the manifest
   std::uint64_t files = 0;
-  std::uint64_t bytes = 0;              // read
-  std::vector<std::string> problems{};  // what is not as saved, a line each
+  std::uint64_t bytes = 0;               // read
+  std::vector<std::string> problems{};   // what is not as saved, a line each
   std::vector<std::string> strangers{};  // objects it does not name
 };
 
 // Reads every file of the checkpoint in `folder` and compares every byte with
-// what was saved, and the sums with the manifest's. An error means that it could
-// not be found out.
+// what was saved, and the sums with the manifest's. An error means that it
+// could not be found out.
 core::Result<VerifiedCheckpoint> VerifyCheckpoint(const ShardContext& context,
                                                   const std::string& folder);
 

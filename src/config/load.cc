@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <initializer_list>
 #include <optional>
 #include <set>
 #include <tuple>
@@ -146,6 +147,7 @@ class Loader {
               : DataLoader::kTensorflow;
     }
     CheckLoader();
+    CheckCheckpoint();
   }
 
   // `data_reader` is the same section as `reader`, and the one that counts.
@@ -288,7 +290,10 @@ class Loader {
                         torch_loader ? "pytorch" : "tensorflow",
                         torch_framework ? "pytorch" : "tensorflow"));
     }
-    if (!failed_.contains("dataset.format") && torch_loader &&
+    const bool uses_data = config.workflow.train ||
+                           config.workflow.evaluation ||
+                           config.workflow.generate_data;
+    if (uses_data && !failed_.contains("dataset.format") && torch_loader &&
         config.dataset.format == "tfrecord") {
       Error(MarkOf(IsSet("dataset.format") ? "dataset.format"
                                            : "reader.data_loader"),
@@ -296,6 +301,74 @@ class Loader {
                         "the pytorch loader; use the tensorflow loader and "
                         "framework, or another format",
                         IsSet("dataset.format") ? "" : " (the default)"));
+    }
+  }
+
+  // Combinations that no number of ranks can save or restore.
+  void CheckCheckpoint() {
+    const CheckpointConfig& checkpoint = loaded_.workload.checkpoint;
+    const ModelConfig& model = loaded_.workload.model;
+    const auto sound = [this](std::initializer_list<std::string_view> keys) {
+      return std::ranges::none_of(keys, [this](std::string_view key) {
+        return failed_.contains(key);
+      });
+    };
+    constexpr std::string_view kLayers = "model.num_layers";
+    constexpr std::string_view kPipeline = "model.parallelism.pipeline";
+    constexpr std::string_view kZero = "model.parallelism.zero_stage";
+    constexpr std::string_view kData = "model.parallelism.data";
+    constexpr std::string_view kMode = "checkpoint.mode";
+    constexpr std::string_view kReads = "checkpoint.num_checkpoints_read";
+    constexpr std::string_view kWrites = "checkpoint.num_checkpoints_write";
+    const auto [tensor, pipeline, data, zero] = model.parallelism;
+    if (sound({kLayers, kPipeline}) && model.num_layers > 0 &&
+        model.num_layers < pipeline) {
+      Error(MarkOf(kPipeline),
+            fmt::format("{}: value {} is more than {} ({}); each stage holds "
+                        "at least one layer",
+                        kPipeline, pipeline, kLayers, model.num_layers));
+    }
+    if (sound({kPipeline, kZero}) && pipeline > 1 && zero == 3) {
+      Error(MarkOf(kZero),
+            fmt::format("{}: value 3 does not go with {} above 1; set {}=1, or "
+                        "a stage below 3",
+                        kZero, kPipeline, kPipeline));
+    }
+    const bool subset = checkpoint.mode == "subset";
+    if (sound({kMode, kData}) && subset != (data > 0)) {
+      Error(MarkOf(subset ? kMode : kData),
+            subset ? fmt::format("{}: value 'subset' needs {}, the copies of "
+                                 "the whole model",
+                                 kMode, kData)
+                   : fmt::format("{}: value {} is for {}=subset alone; "
+                                 "otherwise it follows from the ranks: leave "
+                                 "it at -1",
+                                 kData, data, kMode));
+    }
+    const std::int64_t reads = checkpoint.num_checkpoints_read;
+    const std::int64_t writes = checkpoint.num_checkpoints_write;
+    if (sound({kReads, kWrites}) && writes > 0 && reads > writes) {
+      Error(MarkOf(kReads),
+            fmt::format("{}: value {} is more than {} ({}): what is read back "
+                        "is what the run wrote; read at most that many, or "
+                        "write 0 to read what is there",
+                        kReads, reads, kWrites, writes));
+    }
+    CheckMerging();
+  }
+
+  // Pages of random content cannot be merged.
+  void CheckMerging() {
+    for (const Row& row : Table()) {
+      if (row.key.starts_with("checkpoint.ksm.") && IsSet(row.key) &&
+          loaded_.workload.checkpoint.randomize_tensor &&
+          !failed_.contains("checkpoint.randomize_tensor")) {
+        Error(MarkOf(row.key),
+              fmt::format("{}: pages are merged where they are equal; it "
+                          "needs checkpoint.randomize_tensor=false",
+                          row.key));
+        return;
+      }
     }
   }
 

@@ -124,6 +124,10 @@ struct CheckpointConfig {
   bool rank_sync = false;
   std::string mode = "default";
   bool randomize_tensor = true;
+  // Ours: what stands around the tensors of a file, and what a restore looks
+  // at. Words of checkpoint::ParseFileFormat and checkpoint::ParseVerify.
+  std::string format = "torchzip";
+  std::string verify = "none";
 };
 
 struct ModelConfig {

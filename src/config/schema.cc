@@ -25,7 +25,7 @@ std::string_view SectionOf(std::string_view key) {
 static_assert(sizeof(StorageConfig) == 64 && sizeof(DatasetConfig) == 232 &&
               sizeof(ReaderConfig) == 304 && sizeof(TrainConfig) == 104 &&
               sizeof(EvaluationConfig) == 80 &&
-              sizeof(CheckpointConfig) == 168 && sizeof(ModelConfig) == 264 &&
+              sizeof(CheckpointConfig) == 232 && sizeof(ModelConfig) == 264 &&
               sizeof(OutputConfig) == 64 && sizeof(WorkflowConfig) == 5 &&
               sizeof(ProfilingConfig) == 56 && sizeof(MetricConfig) == 24);
 

@@ -12,6 +12,8 @@ constexpr std::int64_t kMaxEpochs = 1'000'000;
 // What numpy takes for a seed, less room for one more per epoch.
 constexpr std::int64_t kMaxSeed = 4294967295 - kMaxEpochs;
 constexpr double kMaxSeconds = 1e6;
+// Of ranks that share a model one way; two such fit a 32-bit product.
+constexpr std::int64_t kMaxParallel = 32768;
 
 template <auto... kMembers>
 constexpr auto kTrain = &At<&WorkloadConfig::train, kMembers...>;
@@ -39,6 +41,10 @@ using Transformer = ModelConfig::Transformer;
 
 constexpr std::array<Word, 2> kCheckpointTypes{{{"rank_zero"}, {"all_ranks"}}};
 constexpr std::array<Word, 2> kCheckpointModes{{{"default"}, {"subset"}}};
+constexpr std::array<Word, 4> kCheckpointFormats{
+    {{"torchzip"}, {"torchzip-2.1"}, {"torchzip-1.13"}, {"raw"}}};
+constexpr std::array<Word, 3> kCheckpointVerify{
+    {{"none"}, {"sample"}, {"full"}}};
 constexpr std::array<Word, 6> kDatatypes{
     {{"fp16"}, {"fp32"}, {"fp64"}, {"bf16"}, {"int8"}, {"uint8"}}};
 constexpr std::array<Word, 4> kProfilers{
@@ -98,7 +104,7 @@ const std::array kRows{
         "steps", "0 and above: a checkpoint after so many steps instead"},
     Row{"checkpoint.type",
         WordField{kCheckpoint<&CheckpointConfig::type>, kCheckpointTypes}, "",
-        "which ranks write", "DLIO never acts on it either (Q32)"},
+        "which ranks write during training (Q32)"},
     Row{"checkpoint.checkpoint_mechanism_classname", PluginField{}, "",
         "Python class that writes checkpoints"},
     Row{"checkpoint.fsync", BoolField{kCheckpoint<&CheckpointConfig::fsync>},
@@ -125,6 +131,16 @@ const std::array kRows{
     Row{"checkpoint.randomize_tensor",
         BoolField{kCheckpoint<&CheckpointConfig::randomize_tensor>}, "",
         "random content instead of constant"},
+    Row{"checkpoint.format",
+        WordField{kCheckpoint<&CheckpointConfig::format>, kCheckpointFormats},
+        "",
+        "bytes around the tensors: as torch.save writes them, now or in older "
+        "versions, or none; Stoker's own key"},
+    Row{"checkpoint.verify",
+        WordField{kCheckpoint<&CheckpointConfig::verify>, kCheckpointVerify},
+        "",
+        "how many of the bytes read back are compared with those written; "
+        "Stoker's own key"},
     Row{"checkpoint.ksm.madv_mergeable_id", IgnoredField{"integer", "12"}, "",
         "madvise() advice that merges pages", kNoMerging},
     Row{"checkpoint.ksm.high_ram_trigger", IgnoredField{"number", "30"},
@@ -160,14 +176,15 @@ const std::array kRows{
         WordField{kModel<&ModelConfig::optimizer_datatype>, kDatatypes}, "",
         "element type of optimizer state"},
     Row{"model.parallelism.tensor",
-        IntField{kParallelism<&Parallelism::tensor>, 1}, "",
+        IntField{kParallelism<&Parallelism::tensor>, 1, kMaxParallel}, "",
         "ranks that share a layer"},
     Row{"model.parallelism.pipeline",
-        IntField{kParallelism<&Parallelism::pipeline>, 1}, "",
+        IntField{kParallelism<&Parallelism::pipeline>, 1, kMaxParallel}, "",
         "groups of layers"},
     Row{"model.parallelism.data",
-        IntField{kParallelism<&Parallelism::data>, -1}, "",
-        "copies of the model; -1: all ranks"},
+        IntField{kParallelism<&Parallelism::data>, -1, kMaxParallel}, "",
+        "copies of the whole model of which a subset is written; -1: all "
+        "ranks"},
     Row{"model.parallelism.zero_stage",
         IntField{kParallelism<&Parallelism::zero_stage>, 0, 3}, "",
         "stage of ZeRO sharding"},

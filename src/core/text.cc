@@ -163,9 +163,15 @@ Result<std::uint64_t> ParseBytes(std::string_view text) {
 }
 
 Result<double> ParseSeconds(std::string_view text) {
-  static constexpr std::array<std::pair<std::string_view, double>, 5> kUnits{
-      {{"", 1.0}, {"s", 1.0}, {"ms", 1e-3}, {"us", 1e-6}, {"ns", 1e-9}}};
-  return Scaled(text, kUnits, "s, ms, us, ns");
+  static constexpr std::array<std::pair<std::string_view, double>, 7> kUnits{
+      {{"", 1.0},
+       {"s", 1.0},
+       {"ms", 1e-3},
+       {"us", 1e-6},
+       {"ns", 1e-9},
+       {"min", 60.0},
+       {"h", 3600.0}}};
+  return Scaled(text, kUnits, "h, min, s, ms, us, ns");
 }
 
 }  // namespace stoker::core

@@ -32,7 +32,8 @@ Result<double> ParseDouble(std::string_view text);
 // Sizes with binary units: "64", "4KiB", "1.5 GiB", "100MB" (10^6), "8M" is
 // refused as ambiguous. kInvalidArgument names what is allowed.
 Result<std::uint64_t> ParseBytes(std::string_view text);
-// Durations: "250ns", "10us", "1.5ms", "2s"; a bare number is seconds.
+// Durations: "250ns", "10us", "1.5ms", "2s", "5min", "4h"; a bare number is
+// seconds.
 Result<double> ParseSeconds(std::string_view text);
 
 }  // namespace stoker::core

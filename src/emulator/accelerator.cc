@@ -22,7 +22,12 @@ ComputeTime Accelerator::Compute(const std::function<void()>& settled) {
   constexpr core::Nanos kSlice =
       std::chrono::milliseconds(core::kCancelPollMillis);
   while (now < deadline && !cancel_.IsSet()) {
-    clock_.SleepUntil(std::min(deadline, now + kSlice));
+    const core::TimePoint next = std::min(deadline, now + kSlice);
+    if (next == deadline) {
+      sleeper_.SleepUntil(next);
+    } else {
+      clock_.SleepUntil(next);
+    }
     now = clock_.Now();
   }
   return {.taken = now - start,

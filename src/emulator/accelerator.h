@@ -22,7 +22,7 @@ class Accelerator {
   // The references outlive the accelerator.
   Accelerator(const TimeSource& source, core::Clock& clock,
               const core::CancelFlag& cancel)
-      : source_(source), clock_(clock), cancel_(cancel) {}
+      : source_(source), clock_(clock), sleeper_(clock), cancel_(cancel) {}
   // Sleeps to an absolute deadline; returns early when cancelled.
   ComputeTime Compute() { return Compute({}); }
   // Calls `settled` once on the way: after 1 % of the time, 2 ms at most, or
@@ -32,6 +32,7 @@ class Accelerator {
  private:
   TimeSource source_;
   core::Clock& clock_;
+  core::PunctualSleeper sleeper_;
   const core::CancelFlag& cancel_;
 };
 

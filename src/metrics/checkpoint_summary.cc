@@ -158,8 +158,8 @@ void Finish(bool null_storage, CheckpointSeries& series) {
     bytes += figures.file_bytes;
   }
   if (bytes > 0) {
-    series.cpu_s_per_gib = core::Seconds(series.cpu_sum) /
-                           core::ToGiB(static_cast<double>(bytes));
+    series.cpu_s_per_gib =
+        core::Seconds(series.cpu_sum) / core::ToGiB(static_cast<double>(bytes));
   }
   series.slowest_rank = OftenSlowest(series);
   series.bound = BoundOf(series, null_storage);
@@ -174,9 +174,8 @@ std::string_view BoundName(CheckpointBound bound) {
 }
 
 double CheckpointRate(std::uint64_t bytes, core::Nanos span) {
-  return span > core::Nanos{}
-             ? static_cast<double>(bytes) / core::Seconds(span)
-             : 0.0;
+  return span > core::Nanos{} ? static_cast<double>(bytes) / core::Seconds(span)
+                              : 0.0;
 }
 
 std::vector<CheckpointOps> GroupByCheckpoint(const CheckpointRecord& record) {
@@ -200,9 +199,8 @@ std::vector<CheckpointOps> GroupByCheckpoint(const CheckpointRecord& record) {
 CheckpointSummary SummariseCheckpoints(const CheckpointRecord& record) {
   CheckpointSummary summary;
   for (const CheckpointOps& group : GroupByCheckpoint(record)) {
-    CheckpointSeries& series = group.kind == CheckpointKind::kSave
-                                   ? summary.saves
-                                   : summary.restores;
+    CheckpointSeries& series =
+        group.kind == CheckpointKind::kSave ? summary.saves : summary.restores;
     series.each.push_back(FiguresOf(group, record.facts.checkpoint_bytes));
     summary.restored_from_cache =
         summary.restored_from_cache ||

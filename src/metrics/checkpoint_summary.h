@@ -44,14 +44,14 @@ struct CheckpointFigures {
   std::uint64_t step = 0;
   core::Nanos duration_max{};  // over ranks of end - start
   std::uint32_t slowest_rank = 0;
-  double rate_min = 0;         // over ranks of bytes / (end - start)
-  core::Nanos strict_span{};   // latest end - earliest start, clocks aligned
+  double rate_min = 0;        // over ranks of bytes / (end - start)
+  core::Nanos strict_span{};  // latest end - earliest start, clocks aligned
   double rate_strict = 0;
   core::Nanos rank0_duration{};
   double rank0_rate = 0;
-  core::Nanos fsync_max{};     // over ranks
-  core::Nanos stalled_max{};   // over ranks
-  core::Nanos content_sum{};   // over ranks; client's own cost
+  core::Nanos fsync_max{};    // over ranks
+  core::Nanos stalled_max{};  // over ranks
+  core::Nanos content_sum{};  // over ranks; client's own cost
   core::Nanos checksum_sum{};
   core::Nanos cpu_sum{};
   // Restores: of all ranks' file bytes; nothing where no rank could tell.
@@ -82,8 +82,8 @@ struct CheckpointSeries {
 struct CheckpointSummary {
   CheckpointSeries saves;
   CheckpointSeries restores;
-  core::Nanos between_max{};       // over hosts
-  core::Nanos clock_error_max{};   // of what the strict spans rest on
+  core::Nanos between_max{};      // over hosts
+  core::Nanos clock_error_max{};  // of what the strict spans rest on
   // Some restore found at least a tenth of its bytes in page cache.
   bool restored_from_cache = false;
 };

@@ -28,8 +28,8 @@ core::Status AddRank(PackedReader& in, RunRecord& record) {
   rank.facts = UnpackRank(in);
   rank.epochs.resize(in.Count(8));
   for (EpochSummary& epoch : rank.epochs) epoch = UnpackSummary(in);
-  STOKER_TRY(TakeLedHost(in, record.ranks.size(), rank.facts.node,
-                         record.hosts));
+  STOKER_TRY(
+      TakeLedHost(in, record.ranks.size(), rank.facts.node, record.hosts));
   record.ranks.push_back(std::move(rank));
   return {};
 }

@@ -14,8 +14,7 @@ constexpr double kHoursPerDay = 24;
 double DalyInterval(double save, double mtbf) {
   if (save >= 2 * mtbf) return mtbf;
   const double ratio = save / (2 * mtbf);
-  return std::sqrt(2 * save * mtbf) *
-             (1 + std::sqrt(ratio) / 3 + ratio / 9) -
+  return std::sqrt(2 * save * mtbf) * (1 + std::sqrt(ratio) / 3 + ratio / 9) -
          save;
 }
 

@@ -24,7 +24,7 @@ struct CheckpointEconomics {
   CheckpointEconomicsInput input;
   double young_interval_s = 0;  // of training between checkpoints
   double daly_interval_s = 0;
-  double goodput = 0;           // training time / wall time at Daly's interval
+  double goodput = 0;  // training time / wall time at Daly's interval
   double lost_accelerator_hours_per_day = 0;
   double lost_to_saving = 0;    // fractions of wall time, that sum with goodput
   double lost_to_failures = 0;  // to 1: saving; rework and restores

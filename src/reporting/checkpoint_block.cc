@@ -57,9 +57,8 @@ void AppendRows(CheckpointKind kind, const CheckpointSeries& series,
 
 std::string Table(const CheckpointSummary& summary) {
   std::string text = fmt::format(
-      "{:<11}{:>10}{:>7}{:>11}{:>14}{:>10}{:>11}{:>9}\n", "checkpoint",
-      "max s", "rank", "min GiB/s", "strict GiB/s", "fsync s", "stalled s",
-      "cached");
+      "{:<11}{:>10}{:>7}{:>11}{:>14}{:>10}{:>11}{:>9}\n", "checkpoint", "max s",
+      "rank", "min GiB/s", "strict GiB/s", "fsync s", "stalled s", "cached");
   AppendRows(CheckpointKind::kSave, summary.saves, text);
   AppendRows(CheckpointKind::kRestore, summary.restores, text);
   return text;
@@ -90,17 +89,18 @@ std::string BoundText(const CheckpointSeries& series, const Sums& sums) {
     case CheckpointBound::kStorage:
       return std::string(BoundName(series.bound));
     case CheckpointBound::kClient:
-      return fmt::format("{} (the storage had nothing to do in {:.1f} % of the "
-                         "slowest rank's time)",
-                         BoundName(series.bound),
-                         sums.longest > core::Nanos{}
-                             ? 100 * core::Seconds(sums.stalled) /
-                                   core::Seconds(sums.longest)
-                             : 0.0);
+      return fmt::format(
+          "{} (the storage had nothing to do in {:.1f} % of the "
+          "slowest rank's time)",
+          BoundName(series.bound),
+          sums.longest > core::Nanos{}
+              ? 100 * core::Seconds(sums.stalled) / core::Seconds(sums.longest)
+              : 0.0);
     case CheckpointBound::kRank:
-      return fmt::format("{}: rank {} moves its bytes at less than two thirds "
-                         "of the median rank's rate",
-                         BoundName(series.bound), series.slowest_rank);
+      return fmt::format(
+          "{}: rank {} moves its bytes at less than two thirds "
+          "of the median rank's rate",
+          BoundName(series.bound), series.slowest_rank);
   }
   return "";
 }
@@ -112,22 +112,19 @@ std::string CostLines(CheckpointKind kind, const CheckpointSeries& series) {
   const auto count = static_cast<std::int64_t>(series.each.size());
   const bool save = kind == CheckpointKind::kSave;
   const std::string_view name = KindName(kind);
-  std::string text =
-      Line(fmt::format("{} time", name),
-           fmt::format("of {}: {}waiting for {} {} (means)",
-                       Short(sums.longest / count),
-                       save ? fmt::format("fsync {}, ",
-                                          Short(sums.fsync / count))
-                            : "",
-                       save ? "content" : "the client",
-                       Short(sums.stalled / count)));
-  text += Line(
-      fmt::format("{} cost", name),
-      fmt::format("{} {}, checksums {}, CPU {} ({:.3f} s per GiB), of all "
-                  "ranks and checkpoints",
-                  save ? "content" : "comparing", Short(sums.content),
-                  Short(sums.checksum), Short(series.cpu_sum),
-                  series.cpu_s_per_gib));
+  std::string text = Line(
+      fmt::format("{} time", name),
+      fmt::format(
+          "of {}: {}waiting for {} {} (means)", Short(sums.longest / count),
+          save ? fmt::format("fsync {}, ", Short(sums.fsync / count)) : "",
+          save ? "content" : "the client", Short(sums.stalled / count)));
+  text +=
+      Line(fmt::format("{} cost", name),
+           fmt::format("{} {}, checksums {}, CPU {} ({:.3f} s per GiB), of all "
+                       "ranks and checkpoints",
+                       save ? "content" : "comparing", Short(sums.content),
+                       Short(sums.checksum), Short(series.cpu_sum),
+                       series.cpu_s_per_gib));
   text += Line(fmt::format("{} bound by", name), BoundText(series, sums));
   return text;
 }
@@ -152,11 +149,10 @@ std::string CacheLines(const CheckpointRecord& record,
                  cached ? fmt::format("{:.1f} % of a restore's bytes at most",
                                       100 * *cached)
                         : "not known for this storage");
-    text += Line("between",
-                 facts.between == "none"
-                     ? facts.between
-                     : fmt::format("{}, {}", facts.between,
-                                   Short(summary.between_max)));
+    text += Line("between", facts.between == "none"
+                                ? facts.between
+                                : fmt::format("{}, {}", facts.between,
+                                              Short(summary.between_max)));
   }
   text += Line(
       "3x memory rule",
@@ -165,31 +161,31 @@ std::string CacheLines(const CheckpointRecord& record,
                   core::FormatBytes(
                       static_cast<double>(facts.largest_bytes_per_host))));
   if (facts.num_hosts > 1) {
-    text += Line("clocks of hosts",
-                 fmt::format("aligned to within {}",
-                             Short(summary.clock_error_max)));
+    text += Line(
+        "clocks of hosts",
+        fmt::format("aligned to within {}", Short(summary.clock_error_max)));
   }
   return text;
 }
 
 std::string EconomicsLines(const metrics::CheckpointEconomics& economics) {
   const metrics::CheckpointEconomicsInput& input = economics.input;
-  std::string text = Line(
-      "best interval",
-      fmt::format("{} of training between checkpoints (Daly; Young: {}), "
-                  "failures {} apart",
-                  core::FormatSeconds(economics.daly_interval_s),
-                  core::FormatSeconds(economics.young_interval_s),
-                  Short(input.mtbf)));
-  text += Line("goodput",
-               fmt::format("{:.2f} %: {:.2f} % go to saving, {:.2f} % to "
-                           "failures{}",
-                           100 * economics.goodput,
-                           100 * economics.lost_to_saving,
-                           100 * economics.lost_to_failures,
-                           input.restore == core::Nanos{}
-                               ? " (no restore was measured: taken as 0 s)"
-                               : ""));
+  std::string text =
+      Line("best interval",
+           fmt::format("{} of training between checkpoints (Daly; Young: {}), "
+                       "failures {} apart",
+                       core::FormatSeconds(economics.daly_interval_s),
+                       core::FormatSeconds(economics.young_interval_s),
+                       Short(input.mtbf)));
+  text +=
+      Line("goodput",
+           fmt::format("{:.2f} %: {:.2f} % go to saving, {:.2f} % to "
+                       "failures{}",
+                       100 * economics.goodput, 100 * economics.lost_to_saving,
+                       100 * economics.lost_to_failures,
+                       input.restore == core::Nanos{}
+                           ? " (no restore was measured: taken as 0 s)"
+                           : ""));
   text += Line("lost a day",
                fmt::format("{:.1f} accelerator-hours of {} accelerators",
                            economics.lost_accelerator_hours_per_day,
@@ -208,8 +204,7 @@ void AddMissing(const CheckpointRecord& record,
     if (group.ranks.size() == record.ranks.size()) continue;
     warnings.push_back(fmt::format(
         "{} {} was recorded by {} of {} ranks only; its figures are theirs",
-        KindName(group.kind), number, group.ranks.size(),
-        record.ranks.size()));
+        KindName(group.kind), number, group.ranks.size(), record.ranks.size()));
   }
 }
 
@@ -267,13 +262,13 @@ std::string CheckpointBlock(
     const std::string& folder) {
   const metrics::CheckpointFacts& facts = record.facts;
   std::string text = CheckpointMetricBlock(record, summary);
-  text += Line(
-      "checkpoint",
-      fmt::format("{} of {} in {} files, fsync {}, {} i/o, verify {}",
-                  core::FormatBytes(
-                      static_cast<double>(facts.checkpoint_bytes)),
-                  facts.model, core::FormatCount(facts.files),
-                  facts.fsync ? "on" : "off", facts.io, facts.verify));
+  text +=
+      Line("checkpoint",
+           fmt::format(
+               "{} of {} in {} files, fsync {}, {} i/o, verify {}",
+               core::FormatBytes(static_cast<double>(facts.checkpoint_bytes)),
+               facts.model, core::FormatCount(facts.files),
+               facts.fsync ? "on" : "off", facts.io, facts.verify));
   text += RuleLine(CheckpointKind::kSave, summary.saves);
   text += RuleLine(CheckpointKind::kRestore, summary.restores);
   text += Table(summary);

@@ -86,9 +86,8 @@ void AppendRow(std::string_view keys, core::TimePoint zero,
        {op.first_byte, op.last_byte, op.synced, op.end}) {
     seconds(at - op.start);
   }
-  for (const core::Nanos span :
-       {op.model_part, op.optimizer_part, op.fsync, op.stalled, op.content,
-        op.checksum, op.cpu}) {
+  for (const core::Nanos span : {op.model_part, op.optimizer_part, op.fsync,
+                                 op.stalled, op.content, op.checksum, op.cpu}) {
     seconds(span);
   }
   fmt::format_to(std::back_inserter(text), "{},{},{},{},{},{}\n", op.files,
@@ -103,8 +102,8 @@ core::Status WriteCheckpointRankReports(const std::string& folder,
                                         const CheckpointFacts& facts,
                                         const CheckpointRankRecord& rank,
                                         const metrics::HostFacts& host) {
-  STOKER_TRY(WriteOutput(folder + '/' + RankOutputFile(rank.rank), facts, rank,
-                         host));
+  STOKER_TRY(
+      WriteOutput(folder + '/' + RankOutputFile(rank.rank), facts, rank, host));
   return WriteStats(folder + '/' + RankStatsFile(rank.rank), facts, rank);
 }
 

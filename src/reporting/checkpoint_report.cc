@@ -51,9 +51,8 @@ void AddCheckedFigures(CheckpointKind kind, const CheckpointSeries& series,
   json.Add(fmt::format("mean_of_min_{}_throughput", name),
            core::ToGiB(series.rate_min.mean));
   json.Add(fmt::format("min_throughput_list_{}", name), least);
-  json.Add(
-      fmt::format("calculated_mean_{}_throughput_from_strict_times", name),
-      core::ToGiB(series.rate_strict.mean));
+  json.Add(fmt::format("calculated_mean_{}_throughput_from_strict_times", name),
+           core::ToGiB(series.rate_strict.mean));
 }
 
 Json FiguresJson(const CheckpointFigures& figures) {

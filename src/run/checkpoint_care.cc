@@ -75,8 +75,7 @@ Status VerifyCheckpoints(Console& console, core::Clock& clock,
     }
     if (!verified.strangers.empty()) {
       console.Warn(fmt::format("{}: {} object(s) do not belong to it, first {}",
-                               NameOf(place, folder),
-                               verified.strangers.size(),
+                               NameOf(place, folder), verified.strangers.size(),
                                verified.strangers.front()));
     }
     bad += verified.whole ? 0 : 1;
@@ -99,37 +98,35 @@ Status VerifyCheckpoints(Console& console, core::Clock& clock,
   if (bad == 0) {
     return {};
   }
-  return {Code::kCorruption,
-          fmt::format("verify {}: {} of {} checkpoint(s) are not whole; remedy: "
-                      "save them again, or remove them with 'stoker "
-                      "checkpointing delete'",
-                      uri, bad, place.folders.size())};
+  return {
+      Code::kCorruption,
+      fmt::format("verify {}: {} of {} checkpoint(s) are not whole; remedy: "
+                  "save them again, or remove them with 'stoker "
+                  "checkpointing delete'",
+                  uri, bad, place.folders.size())};
 }
 
 Status DeleteCheckpoints(Console& console, core::Clock& clock,
                          const std::string& uri) {
   STOKER_ASSIGN(const Place place, Open(uri));
   for (const std::string& folder : place.folders) {
-    STOKER_ASSIGN(
-        const checkpoint::DeletedCheckpoint deleted,
-        checkpoint::DeleteCheckpoint(*place.backend, folder, clock));
+    STOKER_ASSIGN(const checkpoint::DeletedCheckpoint deleted,
+                  checkpoint::DeleteCheckpoint(*place.backend, folder, clock));
     console.Info(Event{
         .name = "delete_done",
-        .text = fmt::format("{}: {} files removed{}", NameOf(place, folder),
-                            deleted.files,
-                            deleted.swept.objects > 0
-                                ? fmt::format(
-                                      ", {} unfinished ones of killed writers",
-                                      deleted.swept.objects)
-                                : ""),
+        .text = fmt::format(
+            "{}: {} files removed{}", NameOf(place, folder), deleted.files,
+            deleted.swept.objects > 0
+                ? fmt::format(", {} unfinished ones of killed writers",
+                              deleted.swept.objects)
+                : ""),
         .fields = {{"checkpoint", NameOf(place, folder)},
                    {"files", deleted.files},
                    {"unfinished", deleted.swept.objects},
                    {"strangers", deleted.strangers}}});
     if (deleted.strangers > 0) {
-      console.Warn(fmt::format(
-          "{}: {} object(s) did not belong to it and stay",
-          NameOf(place, folder), deleted.strangers));
+      console.Warn(fmt::format("{}: {} object(s) did not belong to it and stay",
+                               NameOf(place, folder), deleted.strangers));
     }
     if (deleted.swept.busy > 0) {
       console.Warn(fmt::format(

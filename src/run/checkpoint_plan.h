@@ -44,7 +44,8 @@ core::Result<CheckpointPlan> MakeCheckpointPlan(
 
 // Payload bytes of each host with ranks in blocks (as mpirun places them);
 // element i is host i.
-std::vector<std::uint64_t> BytesPerHost(const CheckpointPlan& plan,
-                                        const std::vector<std::uint32_t>& ranks_of_host);
+std::vector<std::uint64_t> BytesPerHost(
+    const CheckpointPlan& plan,
+    const std::vector<std::uint32_t>& ranks_of_host);
 
 }  // namespace stoker::run

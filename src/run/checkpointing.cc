@@ -108,6 +108,7 @@ class Checkpointing {
     backend_ = std::move(opened).value();
     STOKER_TRY(CompareHosts());
     host_ = metrics::ReadHostFacts();
+    host_.ranks = static_cast<std::uint32_t>(context_.comm->local_size());
     STOKER_TRY(comm::Agree(comm(), CheckRoom()));
     STOKER_ASSIGN(save_id_, checkpoint::DrawSaveId(comm()));
     STOKER_TRY(MakeFacts());
@@ -127,32 +128,49 @@ class Checkpointing {
       return internal::ReadHostIdentity(
           *request_.config,
           {{"--checkpoint-folder", request_.uri},
-           {"--io", request_.io == checkpoint::IoStyle::kLean ? "lean"
-                                                              : "reference"},
+           {"--io",
+            request_.io == checkpoint::IoStyle::kLean ? "lean" : "reference"},
            {"--between", std::string(NameOf(request_.between))},
            {"--keep", fmt::to_string(request_.keep)},
            {"--pool", fmt::to_string(request_.pool_bytes)}});
     };
-    STOKER_TRY(
-        comm::Agree(comm(), internal::CompareHosts(context_, identify)));
+    STOKER_TRY(comm::Agree(comm(), internal::CompareHosts(context_, identify)));
     const bool asks = plan_.saves > 0 && backend_->capabilities().stores_data;
     return comm::Agree(
-        comm(), asks ? internal::CheckSharedPlace(context_, *backend_)
-                     : Status());
+        comm(),
+        asks ? internal::CheckSharedPlace(context_, *backend_) : Status());
   }
 
   // Files this rank has open at once: one, and its queue's.
   Status CheckRoom() {
     constexpr std::uint64_t kOpenFiles = 64;
-    STOKER_TRY(internal::CheckHost(request_.pool_bytes, context_.comm->local_size(),
-                                   kOpenFiles));
+    STOKER_TRY(internal::CheckHost(request_.pool_bytes,
+                                   context_.comm->local_size(), kOpenFiles));
     if (!leads() || plan_.saves == 0) {
       return {};
     }
     STOKER_ASSIGN(const std::uint64_t bytes, backend_->FreeBytes());
     STOKER_ASSIGN(const std::uint64_t objects, backend_->FreeObjects());
+    STOKER_ASSIGN(const std::uint64_t there, CountThere());
     return internal::CheckRoomForCheckpoints(bytes, objects, plan_,
-                                             request_.keep);
+                                             request_.keep, there);
+  }
+
+  // Checkpoints that will be overwritten.
+  core::Result<std::uint64_t> CountThere() {
+    std::uint64_t there = 0;
+    for (std::uint64_t step = 1; step <= plan_.saves; ++step) {
+      const auto size = storage::ObjectSize(
+          *backend_,
+          checkpoint::ObjectName(checkpoint::StepFolder(kEpoch, step),
+                                 checkpoint::kManifestName),
+          *context_.clock);
+      if (!size.ok() && size.status().code() != Code::kNotFound) {
+        return size.status();
+      }
+      there += size.ok() ? 1 : 0;
+    }
+    return there;
   }
 
   // Collective: whether the rules want caches cleared, by what each host holds
@@ -162,9 +180,8 @@ class Checkpointing {
     for (const checkpoint::ShardFile& file : mine_) {
       payload += file.payload_bytes();
     }
-    const std::string message =
-        fmt::format("{} {} {}", context_.comm->node(), payload,
-                    host_.memory_bytes);
+    const std::string message = fmt::format("{} {} {}", context_.comm->node(),
+                                            payload, host_.memory_bytes);
     STOKER_ASSIGN(const std::vector<comm::Bytes> all,
                   comm::AllGather(comm(), comm::ToBytes(message)));
     struct Host {
@@ -234,8 +251,8 @@ class Checkpointing {
     metrics::CheckpointRecord running;
     running.facts = facts_;
     running.started = rank_.anchor.wall;
-    STOKER_TRY(reporting::WriteCheckpointRecord(
-        PathOf(reporting::kRecordFile), running));
+    STOKER_TRY(reporting::WriteCheckpointRecord(PathOf(reporting::kRecordFile),
+                                                running));
     STOKER_ASSIGN(auto log,
                   reporting::DlioLog::Open(PathOf(log_file_),
                                            reporting::DlioLog::Mode::kNew));
@@ -330,25 +347,25 @@ class Checkpointing {
       return {};
     }
     context_.console->Info(internal::CheckpointDoneEvent(facts_, op));
-    return log_->CheckpointFinished(rank_.anchor.ToWall(op.end), facts_, op);
+    return log_->CheckpointFinished(rank_.anchor, op, op.step,
+                                    facts_.checkpoint_bytes);
   }
 
   Status Save() {
     if (plan_.saves == 0) {
       return {};
     }
-    checkpoint::Saver saver(
-        comm(), ShardContextOf(),
-        {.format = plan_.format,
-         .fsync = plan_.fsync,
-         .in_place = request_.config->compat.v2_0,
-         .rank_sync = plan_.rank_sync,
-         .random = plan_.random},
-        {.tool = "stoker " + request_.tool,
-         .model = request_.model,
-         .spec = plan_.model,
-         .layout = plan_.layout,
-         .save_id = save_id_});
+    checkpoint::Saver saver(comm(), ShardContextOf(),
+                            {.format = plan_.format,
+                             .fsync = plan_.fsync,
+                             .in_place = request_.config->compat.v2_0,
+                             .rank_sync = plan_.rank_sync,
+                             .random = plan_.random},
+                            {.tool = "stoker " + request_.tool,
+                             .model = request_.model,
+                             .spec = plan_.model,
+                             .layout = plan_.layout,
+                             .save_id = save_id_});
     stored_mine_ = saver.stored_bytes();
     rank_.pool_bytes = saver.pool_bytes();
     for (std::uint64_t i = 1; i <= plan_.saves; ++i) {
@@ -407,11 +424,10 @@ class Checkpointing {
         status = host_leader ? internal::DropCaches() : Status();
         break;
       case Between::kCommand:
-        status = host_leader
-                     ? internal::RunShellCommand(request_.between_command,
-                                                 *context_.clock,
-                                                 *context_.cancel)
-                     : Status();
+        status = host_leader ? internal::RunShellCommand(
+                                   request_.between_command, *context_.clock,
+                                   *context_.cancel)
+                             : Status();
         break;
     }
     rank_.between = {.what = std::string(NameOf(request_.between)),
@@ -427,8 +443,7 @@ class Checkpointing {
     for (const checkpoint::FoundCheckpoint& found : found_) {
       const std::string folder = checkpoint::StepFolder(kEpoch, found.step);
       for (const checkpoint::ShardFile& file : files) {
-        STOKER_TRY(
-            backend_->Forget(checkpoint::ObjectName(folder, file.name)));
+        STOKER_TRY(backend_->Forget(checkpoint::ObjectName(folder, file.name)));
       }
     }
     return {};
@@ -461,9 +476,8 @@ class Checkpointing {
     rank_.clock_offset = offset.offset;
     rank_.clock_error = offset.error;
     rank_.rank = rank();
-    STOKER_TRY(comm::Agree(
-        comm(), reporting::WriteCheckpointRankReports(request_.folder, facts_,
-                                                      rank_, host_)));
+    STOKER_TRY(comm::Agree(comm(), reporting::WriteCheckpointRankReports(
+                                       request_.folder, facts_, rank_, host_)));
     STOKER_ASSIGN(metrics::CheckpointRecord record,
                   metrics::CollectCheckpoints(comm(), facts_, rank_, host_));
     return comm::Agree(comm(), leads() ? WriteReports(record) : Status());
@@ -471,14 +485,13 @@ class Checkpointing {
 
   std::optional<metrics::CheckpointEconomics> EconomicsOf(
       const metrics::CheckpointSummary& summary) const {
-    if (request_.accelerators == 0 || summary.saves.each.empty()) {
+    if (request_.accelerators == 0) {
       return std::nullopt;
     }
-    return metrics::Economics(
-        {.save = core::FromSeconds(summary.saves.duration_max_s.mean),
-         .restore = core::FromSeconds(summary.restores.duration_max_s.mean),
-         .mtbf = request_.mtbf,
-         .accelerators = request_.accelerators});
+    const auto input = metrics::EconomicsInputOf(
+        summary, request_.accelerators, request_.mtbf);
+    return input.has_value() ? std::optional(metrics::Economics(*input))
+                             : std::nullopt;
   }
 
   Status WriteReports(metrics::CheckpointRecord& record) {
@@ -491,8 +504,8 @@ class Checkpointing {
         PathOf(reporting::kSummaryFile), record, summary, economics));
     STOKER_TRY(reporting::WriteCheckpointsCsv(
         PathOf(reporting::kCheckpointsFile), record));
-    STOKER_TRY(log_->RunFinished(record.ended, record, summary,
-                                 request_.folder));
+    STOKER_TRY(
+        log_->RunFinished(record.ended, record, summary, request_.folder));
     // The record says "complete" only once all the others are there.
     STOKER_TRY(reporting::WriteCheckpointRecord(PathOf(reporting::kRecordFile),
                                                 record));

@@ -37,7 +37,7 @@ struct FileSettings {
   Engine engine = Engine::kAuto;
   std::uint64_t io_threads = 0;  // 0: by the depth
   std::uint64_t write_threads = 1;
-  bool direct = false;           // what Access::kDefault means
+  bool direct = false;  // what Access::kDefault means
 };
 
 constexpr std::size_t kMostThreadsByDepth = 256;

@@ -13,9 +13,8 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 
-Bytes Made(const FileContent& content, std::size_t tensor,
-           std::uint64_t offset, std::size_t bytes,
-           DataType type = DataType::kFp16) {
+Bytes Made(const FileContent& content, std::size_t tensor, std::uint64_t offset,
+           std::size_t bytes, DataType type = DataType::kFp16) {
   Bytes made(bytes);
   content.Fill(tensor, type, offset, made);
   return made;
@@ -26,8 +25,8 @@ TEST(FileContent, AnyRangeIsPartOfTheWhole) {
   const Bytes whole = Made(content, 3, 0, 1000);
   for (const std::size_t offset : {0U, 1U, 7U, 8U, 13U, 512U, 999U}) {
     const Bytes part = Made(content, 3, offset, 1000 - offset);
-    EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.begin() +
-                           static_cast<std::ptrdiff_t>(offset)))
+    EXPECT_TRUE(std::equal(part.begin(), part.end(),
+                           whole.begin() + static_cast<std::ptrdiff_t>(offset)))
         << offset;
   }
 }
@@ -38,8 +37,9 @@ TEST(FileContent, IsDistinctPerSaveStepFileAndTensor) {
     for (const std::uint64_t step : {1U, 2U}) {
       for (const char* name : {"a.pt", "b.pt"}) {
         for (const std::size_t tensor : {0U, 1U}) {
-          seen.insert(Made(FileContent({.save_id = save_id, .step = step}, name),
-                           tensor, 0, 64));
+          seen.insert(
+              Made(FileContent({.save_id = save_id, .step = step}, name),
+                   tensor, 0, 64));
         }
       }
     }

@@ -33,9 +33,9 @@ Manifest Example() {
 TEST(Manifest, ReadsBackAsWritten) {
   const auto backend = OpenOrDie("mem:");
   core::SystemClock clock;
-  ASSERT_TRUE(WriteManifest(*backend, "global_epoch1_step3", Example(), false,
-                            clock)
-                  .ok());
+  ASSERT_TRUE(
+      WriteManifest(*backend, "global_epoch1_step3", Example(), false, clock)
+          .ok());
   const auto read = ReadManifest(*backend, "global_epoch1_step3", clock);
   ASSERT_TRUE(read.ok()) << read.status().ToString();
   ASSERT_TRUE(read.value().has_value());

@@ -15,8 +15,8 @@
 namespace stoker::checkpoint {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::Content;
+using ::testing::HasSubstr;
 using testing::OpenOrDie;
 using testing::Replace;
 using testing::Scenario;
@@ -229,8 +229,8 @@ TEST(Restorer, AFileOfAnEarlierSaveIsNotTakenForThisOnes) {
 }
 
 TEST(Restorer, AReadErrorOfOneRankEndsTheRestoreOfAll) {
-  Scenario scenario(OpenOrDie(
-      "fault:?op=read&object=mp_rank_2_optim&error=EIO,mem:"));
+  Scenario scenario(
+      OpenOrDie("fault:?op=read&object=mp_rank_2_optim&error=EIO,mem:"));
   ASSERT_TRUE(scenario.Save(1).ok());
   const auto found = scenario.Find(1);
   ASSERT_TRUE(found.ok()) << found.status().ToString();
@@ -242,9 +242,9 @@ TEST(Restorer, AReadErrorOfOneRankEndsTheRestoreOfAll) {
 TEST(Restorer, ForeignArchivesAreHeldAgainstTheirOwnSums) {
   Scenario scenario(OpenOrDie("mem:"));
   ASSERT_TRUE(scenario.Save(1).ok());
-  ASSERT_TRUE(scenario.backend
-                  ->Remove("global_epoch1_step1/stoker_checkpoint.json")
-                  .ok());
+  ASSERT_TRUE(
+      scenario.backend->Remove("global_epoch1_step1/stoker_checkpoint.json")
+          .ok());
   EXPECT_EQ(scenario.Find(1).status().code(), core::Code::kNotFound);
   const auto found = scenario.Find(1, /*foreign=*/true);
   ASSERT_TRUE(found.ok()) << found.status().ToString();

@@ -11,9 +11,9 @@
 namespace stoker::checkpoint {
 namespace {
 
+using testing::Content;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using testing::Content;
 using testing::OpenOrDie;
 using testing::Replace;
 using testing::Scenario;
@@ -86,8 +86,7 @@ TEST(DeleteCheckpoint, RemovesWhatTheManifestNamesOnly) {
   EXPECT_EQ(deleted.value().files, 14U);
   EXPECT_EQ(deleted.value().strangers, 1U);
   EXPECT_EQ(Content(*scenario.backend, "global_epoch1_step1/note"), "x");
-  const auto other =
-      VerifyCheckpoint(scenario.context, "global_epoch1_step2");
+  const auto other = VerifyCheckpoint(scenario.context, "global_epoch1_step2");
   EXPECT_TRUE(other.ok() && other.value().whole);
 }
 

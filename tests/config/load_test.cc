@@ -10,6 +10,7 @@
 namespace stoker::config {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using testing::ErrorOf;
 using ::testing::HasSubstr;
@@ -154,6 +155,53 @@ TEST(Load, RefusesContradictions) {
               StartsWith("w.yaml:2:19: dataset.format: value 'tfrecord'"));
   EXPECT_THAT(ErrorOf("framework: pytorch"),
               HasSubstr("'tfrecord' (the default) cannot be read"));
+}
+
+TEST(Load, RefusesCheckpointsThatContradictThemselves) {
+  EXPECT_THAT(ErrorOf("model: {num_layers: 3, parallelism: {pipeline: 4}}"),
+              HasSubstr("model.parallelism.pipeline: value 4 is more than "
+                        "model.num_layers (3)"));
+  EXPECT_THAT(ErrorOf("model: {parallelism: {pipeline: 2, zero_stage: 3}}"),
+              HasSubstr("model.parallelism.zero_stage: value 3 does not go"));
+  EXPECT_THAT(ErrorOf("model: {parallelism: {data: 2}}"),
+              HasSubstr("model.parallelism.data: value 2 is for "
+                        "checkpoint.mode=subset alone"));
+  EXPECT_THAT(ErrorOf("checkpoint: {mode: subset}"),
+              HasSubstr("value 'subset' needs model.parallelism.data"));
+  EXPECT_THAT(
+      ErrorOf("checkpoint: {num_checkpoints_write: 2, num_checkpoints_read: "
+              "3}"),
+      HasSubstr("num_checkpoints_read: value 3 is more than "
+                "checkpoint.num_checkpoints_write (2)"));
+  EXPECT_THAT(ErrorOf("checkpoint: {ksm: {await_time: 100}}"),
+              HasSubstr("needs checkpoint.randomize_tensor=false"));
+}
+
+TEST(Load, TakesCheckpointsThatAreOnlyReadOrPartsOfAModel) {
+  EXPECT_EQ(ErrorOf("checkpoint: {num_checkpoints_write: 0, "
+                    "num_checkpoints_read: 3}"),
+            "");
+  EXPECT_EQ(ErrorOf("checkpoint: {mode: subset}\n"
+                    "model: {parallelism: {data: 8}}"),
+            "");
+  EXPECT_EQ(ErrorOf("checkpoint: {ksm: {await_time: 100}, "
+                    "randomize_tensor: false}"),
+            "");
+  EXPECT_EQ(ErrorOf("model: {num_layers: -1, parallelism: {pipeline: 4}}"),
+            "");
+}
+
+TEST(Load, KnowsTheFormatsOfCheckpoints) {
+  for (const char* format :
+       {"torchzip", "torchzip-2.1", "torchzip-1.13", "raw"}) {
+    const auto loaded =
+        LoadText(std::string("checkpoint: {format: ") + format + "}");
+    ASSERT_TRUE(loaded.ok()) << loaded.status().ToString();
+    EXPECT_EQ(loaded.value().workload.checkpoint.format, format);
+  }
+  EXPECT_THAT(ErrorOf("checkpoint: {format: pickle, verify: all}"),
+              AllOf(HasSubstr("checkpoint.format"),
+                    HasSubstr("checkpoint.verify")));
 }
 
 TEST(Load, RefusesWhatOnlyPluginsOrOtherToolsDo) {

@@ -79,6 +79,8 @@ const std::map<std::string_view, std::string_view> kDefaults{
     {"checkpoint.rank_sync", "false"},
     {"checkpoint.mode", "default"},
     {"checkpoint.randomize_tensor", "true"},
+    {"checkpoint.format", "torchzip"},
+    {"checkpoint.verify", "none"},
     {"model.name", "default"},
     {"model.type", "null"},
     {"model.model_size_bytes", "10240"},

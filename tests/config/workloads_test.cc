@@ -41,7 +41,9 @@ TEST(Workloads, AllLoadWithoutAWarning) {
       ++files;
       const LoadedConfig loaded = Shipped(entry.path().stem());
       EXPECT_THAT(loaded.warnings, IsEmpty()) << entry.path();
-      EXPECT_FALSE(loaded.workload.workflow.checkpoint) << entry.path();
+      EXPECT_EQ(loaded.workload.workflow.checkpoint,
+                entry.path().stem().string().starts_with("llama3_"))
+          << entry.path();
     }
   }
   EXPECT_GE(files, 10);
@@ -167,6 +169,51 @@ TEST(Workloads, RetinanetHasTheValuesOfTheTable) {
   }
 }
 
+TEST(Workloads, Llama3HasTheValuesOfTheTable) {
+  struct Row {
+    const char* name;
+    std::int64_t layers;
+    std::int64_t hidden;
+    std::int64_t ffn;
+    std::int64_t heads;
+    std::int64_t kv_heads;
+    std::int64_t tensor;
+    std::int64_t pipeline;
+    std::int64_t zero;
+  };
+  for (const Row& row : {Row{"8b", 32, 4096, 14336, 32, 8, 1, 1, 3},
+                         Row{"70b", 80, 8192, 28672, 128, 8, 8, 1, 3},
+                         Row{"405b", 126, 16384, 53248, 128, 8, 8, 32, 1},
+                         Row{"1t", 128, 25872, 98304, 192, 32, 8, 64, 1}}) {
+    const std::string name = row.name;
+    const WorkloadConfig config = Shipped("llama3_" + name).workload;
+    EXPECT_EQ(config.model.name, "llama_" + name);
+    EXPECT_EQ(config.model.type, "transformer");
+    EXPECT_EQ(config.model.num_layers, row.layers);
+    EXPECT_EQ(config.model.transformer.hidden_size, row.hidden);
+    EXPECT_EQ(config.model.transformer.ffn_hidden_size, row.ffn);
+    EXPECT_EQ(config.model.transformer.num_attention_heads, row.heads);
+    EXPECT_EQ(config.model.transformer.num_kv_heads, row.kv_heads);
+    EXPECT_EQ(config.model.transformer.vocab_size, 128256);
+    EXPECT_EQ(config.model.parallelism.tensor, row.tensor);
+    EXPECT_EQ(config.model.parallelism.pipeline, row.pipeline);
+    EXPECT_EQ(config.model.parallelism.data, -1);
+    EXPECT_EQ(config.model.parallelism.zero_stage, row.zero);
+    EXPECT_EQ(config.model.model_datatype, "fp16");
+    EXPECT_EQ(config.model.optimizer_datatype, "fp32");
+    EXPECT_EQ(config.framework, Framework::kPytorch);
+    EXPECT_FALSE(config.workflow.train);
+    EXPECT_FALSE(config.workflow.generate_data);
+    EXPECT_EQ(config.checkpoint.checkpoint_folder,
+              "checkpoints/llama_" + name);
+    EXPECT_EQ(config.checkpoint.time_between_checkpoints, 5);
+    EXPECT_EQ(config.checkpoint.num_checkpoints_write, 10);
+    EXPECT_EQ(config.checkpoint.num_checkpoints_read, 10);
+    EXPECT_TRUE(config.checkpoint.fsync);
+    EXPECT_EQ(config.checkpoint.mode, "default");
+  }
+}
+
 // What datagen writes is what run expects.
 TEST(Workloads, DatagenFilesDescribeTheSameDataSet) {
   for (const auto& [model, accelerator] :
@@ -188,6 +235,24 @@ TEST(Workloads, DatagenFilesDescribeTheSameDataSet) {
       }
     }
   }
+}
+
+// A reference file of a checkpoint workload has neither dataset nor reader.
+TEST(Workloads, CheckpointsAloneNeedNoDataset) {
+  const auto loaded = testing::LoadText(
+      "model:\n  name: llama_70b\n  type: transformer\n  num_layers: 80\n"
+      "  model_datatype: fp16\n  optimizer_datatype: fp32\n  parallelism:\n"
+      "    tensor: 8\n    pipeline: 1\n    zero_stage: 3\n  transformer:\n"
+      "    vocab_size: 128256\n    hidden_size: 8192\n"
+      "    ffn_hidden_size: 28672\n    num_attention_heads: 128\n"
+      "    num_kv_heads: 8\n\nframework: pytorch\n\nworkflow:\n"
+      "  generate_data: False\n  train: False\n  checkpoint: True\n\n"
+      "checkpoint:\n  checkpoint_folder: checkpoints/llama_70b\n"
+      "  time_between_checkpoints: 5\n  num_checkpoints_write: 10\n"
+      "  num_checkpoints_read: 10\n  fsync: True\n");
+  ASSERT_TRUE(loaded.ok()) << loaded.status().ToString();
+  EXPECT_THAT(loaded.value().warnings, IsEmpty());
+  EXPECT_EQ(loaded.value().workload.model.num_layers, 80);
 }
 
 // The spellings of the reference's own files, in one text.

@@ -43,9 +43,9 @@ class BackendConformance : public ::testing::TestWithParam<Row> {
         WriteObject(*backend_, name, content, clock_, {.part_size = kPart});
     ASSERT_TRUE(status.ok()) << status.ToString();
   }
-  std::unique_ptr<WriteStream> Create(
-      std::string_view name, const WriteOptions& options = {.part_size =
-                                                                kPart}) {
+  std::unique_ptr<WriteStream> Create(std::string_view name,
+                                      const WriteOptions& options = {
+                                          .part_size = kPart}) {
     auto stream = backend_->Create(name, options, clock_);
     STOKER_CHECK(stream.ok());
     return std::move(stream).value();
@@ -133,15 +133,15 @@ TEST_P(BackendConformance, PatchReachesTheFirstPartAfterLaterOnesWereSent) {
 TEST_P(BackendConformance, PartsInFlightArriveWhole) {
   const std::string text = Letters(50 * kPart + 77);
   for (const bool patch : {true, false}) {
-    const auto stream =
-        Create("object", {.expected_size = text.size(),
-                          .part_size = kPart,
-                          .in_flight = 3,
-                          .patch = patch});
+    const auto stream = Create("object", {.expected_size = text.size(),
+                                          .part_size = kPart,
+                                          .in_flight = 3,
+                                          .patch = patch});
     // In pieces that end anywhere.
     for (std::size_t at = 0; at < text.size(); at += 5000) {
-      ASSERT_TRUE(stream->Write(AsBytes(text).subspan(at).first(
-                            std::min<std::size_t>(5000, text.size() - at)))
+      ASSERT_TRUE(stream
+                      ->Write(AsBytes(text).subspan(at).first(
+                          std::min<std::size_t>(5000, text.size() - at)))
                       .ok());
     }
     const WriteTimes times = stream->Commit().value();
@@ -159,9 +159,8 @@ TEST_P(BackendConformance, PartsInFlightArriveWhole) {
 TEST_P(BackendConformance, ACutMakesAPartOfItsOwnWhereverItIs) {
   const std::string text = Letters(9 * kPart);
   for (const std::size_t in_flight : {0, 3}) {
-    const auto stream =
-        Create("object", {.part_size = kPart, .in_flight = in_flight,
-                          .patch = false});
+    const auto stream = Create(
+        "object", {.part_size = kPart, .in_flight = in_flight, .patch = false});
     std::size_t at = 0;
     // Parts of 1, 999, 4096, 904, 4096, 4096 and 10 bytes.
     for (const std::size_t bytes : {std::size_t{1}, std::size_t{999},
@@ -222,8 +221,7 @@ TEST_P(BackendConformance, AFailedPartInFlightLeavesNoObject) {
 
 TEST_P(BackendConformance, ADropWithPartsInFlightLeavesNothing) {
   Put("train/kept", "text");
-  auto stream =
-      Create("train/dropped", {.part_size = kPart, .in_flight = 3});
+  auto stream = Create("train/dropped", {.part_size = kPart, .in_flight = 3});
   ASSERT_TRUE(stream->Write(AsBytes(Letters(10 * kPart))).ok());
   stream.reset();
   EXPECT_EQ(ListAll(*backend_, "train/"), Listed({{"train/kept", 4}}));

@@ -369,5 +369,67 @@ TEST(SystemClock, ANotificationEndsAWaitWithoutDeadline) {
   EXPECT_TRUE(ready);
 }
 
+// Whose sleeps end late by a fixed time, and spins on time.
+class LateClock final : public Clock {
+ public:
+  explicit LateClock(Nanos late) : late_(late) {}
+  TimePoint Now() const override { return now_; }
+  void SleepUntil(TimePoint deadline) override {
+    now_ = std::max(now_, deadline) + late_;
+  }
+  void SpinUntil(TimePoint deadline) override {
+    spun += deadline - now_;
+    now_ = deadline;
+  }
+  bool WaitUntil(std::condition_variable& /*changed*/,
+                 std::unique_lock<std::mutex>& /*lock*/,
+                 TimePoint /*deadline*/) override {
+    return false;
+  }
+  void NotifyAll(std::condition_variable& /*changed*/) override {}
+  void Attach() override {}
+  void Detach() override {}
+
+  Nanos spun{};
+
+ private:
+  Nanos late_;
+  TimePoint now_{};
+};
+
+TEST(PunctualSleeper, SleepsEndOnTimeOnceLatenessIsKnown) {
+  using std::chrono::microseconds;
+  LateClock clock{microseconds(60)};
+  PunctualSleeper sleeper(clock);
+  TimePoint deadline{};
+  for (int i = 0; i < 50; ++i) {
+    deadline = clock.Now() + std::chrono::milliseconds(10);
+    sleeper.SleepUntil(deadline);
+  }
+  EXPECT_EQ(clock.Now(), deadline);
+  // It sleeps 90 us short, wakes 60 us later and spins for the rest.
+  clock.spun = {};
+  sleeper.SleepUntil(clock.Now() + std::chrono::milliseconds(10));
+  EXPECT_LE(clock.spun, microseconds(30));
+  EXPECT_GE(clock.spun, microseconds(25));
+}
+
+TEST(PunctualSleeper, HoldsTheCoreForTwoPercentAtMost) {
+  using std::chrono::microseconds;
+  LateClock clock{microseconds(0)};
+  PunctualSleeper sleeper(clock);
+  LateClock late{microseconds(5000)};
+  PunctualSleeper after(late);
+  for (int i = 0; i < 50; ++i) {
+    after.SleepUntil(late.Now() + std::chrono::milliseconds(1));
+    sleeper.SleepUntil(clock.Now() + std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(clock.spun, Nanos(0));
+  // 20 us before the deadline, 5 ms late.
+  const TimePoint start = late.Now();
+  after.SleepUntil(start + std::chrono::milliseconds(1));
+  EXPECT_EQ(late.Now() - start, microseconds(5980));
+}
+
 }  // namespace
 }  // namespace stoker::core

@@ -58,6 +58,46 @@ TEST(Crc32c, HasTheValuesOfRfc3720) {
   EXPECT_EQ(Crc32c(ones), 0x62A8AB43U);
 }
 
+TEST(Crc32, IsTheDefinitionsAtEverySizeAndAlignment) {
+  const std::vector<std::byte> data = Pattern(1500);
+  for (std::size_t size = 0; size < data.size() - 40;
+       size += size < 520 ? 1 : 61) {
+    for (const std::size_t start : {0U, 1U, 33U}) {
+      const auto part = std::span(data).subspan(start, size);
+      EXPECT_EQ(Crc32(part), SlowCrc(part, 0xEDB88320U)) << size;
+    }
+  }
+}
+
+TEST(Crc32Combine, OfTwoPartsIsTheWholes) {
+  const std::vector<std::byte> data = Pattern(5000);
+  for (const std::size_t at : {0U, 1U, 7U, 256U, 4999U, 5000U}) {
+    const auto all = std::span(data);
+    EXPECT_EQ(Crc32Combine(Crc32(all.first(at)), Crc32(all.subspan(at)),
+                           data.size() - at),
+              SlowCrc(data, 0xEDB88320U));
+  }
+}
+
+TEST(Crc32Combine, TakesPartsBeyondFourGiB) {
+  // A text of zeros doubled, again and again: 3 * 2^32 bytes.
+  const std::vector<std::byte> zeros(3);
+  std::uint32_t crc = Crc32(zeros);
+  std::uint64_t bytes = zeros.size();
+  for (int i = 0; i < 32; ++i, bytes *= 2) {
+    crc = Crc32Combine(crc, crc, bytes);
+  }
+  // The same in other parts: 2^32 and 2 * 2^32.
+  const std::vector<std::byte> one(1);
+  std::uint32_t part = Crc32(one);
+  std::uint64_t part_bytes = 1;
+  for (int i = 0; i < 32; ++i, part_bytes *= 2) {
+    part = Crc32Combine(part, part, part_bytes);
+  }
+  const std::uint32_t twice = Crc32Combine(part, part, part_bytes);
+  EXPECT_EQ(Crc32Combine(part, twice, 2 * part_bytes), crc);
+}
+
 TEST(Crc, OfNothingIsTheSeed) {
   EXPECT_EQ(Crc32({}), 0U);
   EXPECT_EQ(Crc32c({}), 0U);

@@ -210,5 +210,26 @@ TEST(CounterRandom, StaysBelowItsBound) {
   }
 }
 
+TEST(MatchesCounterStream, OnlyWhatWouldBeFilledInMatches) {
+  std::vector<std::byte> data(9000);
+  for (const std::uint64_t offset : {0ULL, 1ULL, 5ULL, 8ULL, 4096ULL}) {
+    for (const std::size_t start : {0U, 1U, 3U}) {
+      for (const std::size_t size : {0U, 1U, 7U, 8U, 9U, 100U, 8192U}) {
+        const std::span<std::byte> part = std::span(data).subspan(start, size);
+        FillCounterStream(77, offset, part);
+        EXPECT_TRUE(MatchesCounterStream(77, offset, part));
+        for (const std::size_t at : {std::size_t{0}, size / 2, size - 1}) {
+          if (at >= size) {
+            continue;
+          }
+          part[at] ^= std::byte{0x80};
+          EXPECT_FALSE(MatchesCounterStream(77, offset, part)) << at;
+          part[at] ^= std::byte{0x80};
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace stoker::core

@@ -105,11 +105,13 @@ TEST(ParseSeconds, KnowsItsUnits) {
   EXPECT_DOUBLE_EQ(ParseSeconds("10us").value(), 10e-6);
   EXPECT_DOUBLE_EQ(ParseSeconds("1.5 ms").value(), 1.5e-3);
   EXPECT_DOUBLE_EQ(ParseSeconds("2s").value(), 2.0);
+  EXPECT_DOUBLE_EQ(ParseSeconds("5min").value(), 300.0);
+  EXPECT_DOUBLE_EQ(ParseSeconds("1.5 h").value(), 5400.0);
   EXPECT_DOUBLE_EQ(ParseSeconds("0.5").value(), 0.5);
 }
 
 TEST(ParseSeconds, RefusesOtherUnits) {
-  for (const char* text : {"5min", "", "-1s", "s"}) {
+  for (const char* text : {"5m", "1 day", "", "-1s", "s"}) {
     EXPECT_EQ(ParseSeconds(text).status().code(), Code::kInvalidArgument)
         << text;
   }

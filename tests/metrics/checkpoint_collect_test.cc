@@ -16,10 +16,10 @@
 namespace stoker::metrics {
 namespace {
 
-using testing::AtMillis;
-using testing::Millis;
 using std::chrono::microseconds;
 using std::chrono::seconds;
+using testing::AtMillis;
+using testing::Millis;
 
 // A host's clock: shifted against the run's, and `cost` passes before it is
 // read, as on a busy host.

@@ -80,10 +80,8 @@ TEST(SummariseCheckpoints, StrictSpanIsOfAlignedClocks) {
 
 TEST(SummariseCheckpoints, SeriesHasMeanAndPopulationDeviation) {
   CheckpointRecord record = Record(CheckpointKind::kRestore, {1000, 2000});
-  record.ranks[0].ops.push_back(
-      Op(CheckpointKind::kRestore, 2, 20000, 1000));
-  record.ranks[1].ops.push_back(
-      Op(CheckpointKind::kRestore, 2, 20000, 4000));
+  record.ranks[0].ops.push_back(Op(CheckpointKind::kRestore, 2, 20000, 1000));
+  record.ranks[1].ops.push_back(Op(CheckpointKind::kRestore, 2, 20000, 4000));
   const CheckpointSummary summary = SummariseCheckpoints(record);
   EXPECT_TRUE(summary.saves.each.empty());
   const CheckpointSeries& series = summary.restores;

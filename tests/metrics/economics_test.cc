@@ -84,11 +84,10 @@ TEST(Economics, SavesThatCostNothingAreMadeAllTheTime) {
 
 TEST(Economics, SavesOfTwiceTheMtbfAndMoreUseTheMtbf) {
   for (const int save : {200, 500}) {
-    const CheckpointEconomics economics =
-        Economics({.save = seconds(save),
-                   .restore = {},
-                   .mtbf = seconds(100),
-                   .accelerators = 1});
+    const CheckpointEconomics economics = Economics({.save = seconds(save),
+                                                     .restore = {},
+                                                     .mtbf = seconds(100),
+                                                     .accelerators = 1});
     EXPECT_DOUBLE_EQ(economics.daly_interval_s, 100);
     // 1 / (e^(1 + save/100) - 1)
     EXPECT_NEAR(economics.goodput, save == 200 ? 0.0523957 : 0.00248492, 1e-6);

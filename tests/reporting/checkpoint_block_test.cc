@@ -54,11 +54,11 @@ TEST(CheckpointBlock, FiguresOfTheRulesAndTheSeries) {
   const std::string text = BlockOf(testing::SyntheticCheckpoints());
   EXPECT_THAT(text, HasSubstr("checkpoint        4.00 GiB of llama3-8b in 8 "
                               "files, fsync on, lean i/o, verify full\n"));
-  EXPECT_THAT(
-      text, HasSubstr("save              max 4.5000 (0.5000) s, min 0.9000 "
-                      "(0.1000) GiB/s, strict 0.8425 (0.0878) GiB/s\n"
-                      "restore           max 1.2500 (0.0000) s, min 3.2000 "
-                      "(0.0000) GiB/s, strict 3.2000 (0.0000) GiB/s\n"));
+  EXPECT_THAT(text,
+              HasSubstr("save              max 4.5000 (0.5000) s, min 0.9000 "
+                        "(0.1000) GiB/s, strict 0.8425 (0.0878) GiB/s\n"
+                        "restore           max 1.2500 (0.0000) s, min 3.2000 "
+                        "(0.0000) GiB/s, strict 3.2000 (0.0000) GiB/s\n"));
   EXPECT_THAT(text, HasSubstr("\ncheckpoint      max s   rank  min GiB/s  "
                               "strict GiB/s   fsync s  stalled s   cached\n"
                               "save 1         4.0000      3     1.0000        "
@@ -144,9 +144,9 @@ TEST(DlioLog, CheckpointRunIsToldAtTheTimesItHappened) {
   const metrics::CheckpointRankRecord& rank = record.ranks[3];
   const metrics::CheckpointOp& restore = rank.ops[2];
   ASSERT_TRUE(log.RunStarted(record.started, record.facts).ok());
-  ASSERT_TRUE(log.CheckpointStarted(rank.anchor.ToWall(restore.start),
-                                    restore.kind, 1)
-                  .ok());
+  ASSERT_TRUE(
+      log.CheckpointStarted(rank.anchor.ToWall(restore.start), restore.kind, 1)
+          .ok());
   ASSERT_TRUE(log.CheckpointFinished(rank.anchor, restore, 1,
                                      record.facts.checkpoint_bytes)
                   .ok());

@@ -120,9 +120,8 @@ TEST(CheckpointSummaryJson, FiguresOfTheRulesUnderTheCheckersNames) {
   EXPECT_EQ(Text(own, "min_throughput_list_save"), "[1.0,0.8]");
   EXPECT_NEAR(Number(own, "mean_of_min_save_throughput"), 0.9, 1e-12);
   // (4 / 4.3 + 4 / 5.3) / 2
-  EXPECT_NEAR(
-      Number(own, "calculated_mean_save_throughput_from_strict_times"),
-      0.842475, 1e-6);
+  EXPECT_NEAR(Number(own, "calculated_mean_save_throughput_from_strict_times"),
+              0.842475, 1e-6);
   EXPECT_EQ(Text(own, "num_load_ops"), "2");
   EXPECT_EQ(Text(own, "mean_of_max_load_duration"), "1.25");
   EXPECT_EQ(Text(own, "min_throughput_list_load"), "[3.2,3.2]");
@@ -134,8 +133,7 @@ TEST(CheckpointSummaryJson, SeriesHasEveryCheckpoint) {
   EXPECT_EQ(Text(save, "bound"), "\"one slow rank\"");
   EXPECT_EQ(Text(save, "slowest_rank"), "3");
   EXPECT_EQ(Text(save, "duration_max_stdev_seconds"), "0.5");
-  const auto& saves =
-      std::get<Json::Array>(save.Find("checkpoints")->value());
+  const auto& saves = std::get<Json::Array>(save.Find("checkpoints")->value());
   ASSERT_EQ(saves.size(), 2U);
   EXPECT_EQ(Text(saves[0], "step"), "1");
   EXPECT_EQ(Text(saves[0], "duration_max_seconds"), "4.0");
@@ -174,10 +172,10 @@ TEST(CheckpointSummaryJson, CachesClocksAndEconomics) {
   // sqrt(2 · 4.5 · 36000)
   EXPECT_NEAR(Number(economics, "young_interval_seconds"), 569.209979, 1e-6);
   EXPECT_NEAR(Number(economics, "goodput"), 0.984238, 1e-6);
-  EXPECT_EQ(Text(*SummaryOf(testing::SyntheticCheckpoints(), false)
-                      .Find("stoker"),
-                 "economics"),
-            "null");
+  EXPECT_EQ(
+      Text(*SummaryOf(testing::SyntheticCheckpoints(), false).Find("stoker"),
+           "economics"),
+      "null");
 }
 
 TEST(CheckpointWarnings, RunThatMeasuredTheStorageHasNone) {
@@ -185,9 +183,8 @@ TEST(CheckpointWarnings, RunThatMeasuredTheStorageHasNone) {
   for (metrics::CheckpointRankRecord& rank : record.ranks) {
     for (metrics::CheckpointOp& op : rank.ops) op.cached_bytes = 0;
   }
-  EXPECT_THAT(
-      CheckpointWarnings(record, metrics::SummariseCheckpoints(record)),
-      ElementsAre());
+  EXPECT_THAT(CheckpointWarnings(record, metrics::SummariseCheckpoints(record)),
+              ElementsAre());
 }
 
 TEST(CheckpointWarnings, SayWhatSpoilsTheFigures) {

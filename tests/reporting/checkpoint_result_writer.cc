@@ -38,9 +38,8 @@ core::Status WriteCommand(const ResultFolder& folder) {
        .working_dir = "/",
        .tool_version = "0.1.0"}));
   CommandMetadata metadata;
-  metadata.args = {{"program", "checkpointing"},
-                   {"command", "run"},
-                   {"model", "llama3-8b"}};
+  metadata.args = {
+      {"program", "checkpointing"}, {"command", "run"}, {"model", "llama3-8b"}};
   metadata.run_datetime = folder.run_time;
   metadata.folder = folder.path;
   metadata.metadata_file = MetadataFile("checkpointing", folder.run_time);
@@ -83,9 +82,9 @@ core::Status WriteRun(const std::string& results,
     STOKER_TRY(WriteCheckpointRankReports(folder.path, run.facts, rank,
                                           run.hosts.at(rank.node)));
   }
-  STOKER_TRY(WriteCheckpointSummary(
-      fmt::format("{}/{}", folder.path, kSummaryFile), run, summary,
-      economics));
+  STOKER_TRY(
+      WriteCheckpointSummary(fmt::format("{}/{}", folder.path, kSummaryFile),
+                             run, summary, economics));
   STOKER_TRY(WriteCheckpointRecord(
       fmt::format("{}/{}", folder.path, kRecordFile), run));
   STOKER_TRY(WriteCheckpointsCsv(

@@ -130,10 +130,9 @@ TEST_F(FileFlight, DurableFilesAreWhole) {
 TEST_F(FileFlight, AnErrorOnTheWayIsTheNextCallsAndStays) {
   // In place, /dev/full takes the place of a file on a full disk.
   fs::create_symlink("/dev/full", dir_.path() / "full");
-  const auto stream = Create("full", {.part_size = kPart,
-                                      .in_place = true,
-                                      .in_flight = 1,
-                                      .patch = false});
+  const auto stream = Create(
+      "full",
+      {.part_size = kPart, .in_place = true, .in_flight = 1, .patch = false});
   ASSERT_TRUE(stream->Write(AsBytes(Letters(kPart))).ok());
   // Whichever call comes first after the kernel has spoken.
   core::Status status;
@@ -149,19 +148,17 @@ TEST_F(FileFlight, AnErrorOnTheWayIsTheNextCallsAndStays) {
 
 TEST_F(FileFlight, AnErrorOfTheLastPartIsTheCommits) {
   fs::create_symlink("/dev/full", dir_.path() / "full");
-  const auto stream = Create("full", {.part_size = kPart,
-                                      .in_place = true,
-                                      .in_flight = 3,
-                                      .patch = false});
+  const auto stream = Create(
+      "full",
+      {.part_size = kPart, .in_place = true, .in_flight = 3, .patch = false});
   ASSERT_TRUE(stream->Write(AsBytes("text")).ok());
   EXPECT_EQ(stream->Commit().status().os_error(), ENOSPC);
 }
 
 TEST_F(FileFlight, ADropWithPartsOnTheirWayLeavesNothing) {
   for (int i = 0; i < 20; ++i) {
-    const auto stream = Create("folder/a", {.part_size = kPart,
-                                            .in_flight = 8,
-                                            .patch = i % 2 == 0});
+    const auto stream = Create(
+        "folder/a", {.part_size = kPart, .in_flight = 8, .patch = i % 2 == 0});
     ASSERT_TRUE(stream->Write(AsBytes(Letters(9 * kPart))).ok());
   }
   EXPECT_TRUE(fs::is_empty(dir_.path() / "folder"));
@@ -172,8 +169,7 @@ class SmallFileSystem {
  public:
   explicit SmallFileSystem(const fs::path& where) : where_(where) {
     fs::create_directory(where);
-    mounted_ =
-        ::mount("tmpfs", where.c_str(), "tmpfs", 0, "size=1m") == 0;
+    mounted_ = ::mount("tmpfs", where.c_str(), "tmpfs", 0, "size=1m") == 0;
   }
   ~SmallFileSystem() {
     if (mounted_) {
@@ -207,8 +203,8 @@ TEST_F(FileFlight, AFullFileSystemIsFreeAgainOnceTheStreamIsDropped) {
     stream.reset();
     EXPECT_TRUE(fs::is_empty(dir_.path() / "small"));
   }
-  EXPECT_TRUE(WriteObject(*backend_, "small/b", text.substr(0, 900'000), clock_)
-                  .ok());
+  EXPECT_TRUE(
+      WriteObject(*backend_, "small/b", text.substr(0, 900'000), clock_).ok());
 }
 
 }  // namespace

@@ -24,8 +24,8 @@ constexpr std::size_t kSize = 300'001;  // no multiple of a page
 class PageCache : public ::testing::Test {
  protected:
   void SetUp() override {
-    const core::Status status = WriteObject(*backend_, "folder/a",
-                                            Letters(kSize), clock_);
+    const core::Status status =
+        WriteObject(*backend_, "folder/a", Letters(kSize), clock_);
     ASSERT_TRUE(status.ok()) << status.ToString();
   }
   std::uint64_t Cached(std::string_view name) {

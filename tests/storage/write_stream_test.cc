@@ -122,8 +122,8 @@ TEST_F(WriteStreamTest, WithoutPatchThePartsGoInOrderAndPatchIsRefused) {
   ASSERT_TRUE(plain.Write(AsBytes(Letters(kPart + 1, 5))).ok());
   EXPECT_EQ(plain.Patch(0, AsBytes("x")).code(), core::Code::kInvalidArgument);
   ASSERT_TRUE(plain.Commit().ok());
-  EXPECT_THAT(plain.parts, ElementsAre(Pair(0, 5), Pair(5, kPart),
-                                       Pair(kPart + 5, 1)));
+  EXPECT_THAT(plain.parts,
+              ElementsAre(Pair(0, 5), Pair(5, kPart), Pair(kPart + 5, 1)));
   EXPECT_EQ(plain.content, Letters(5) + Letters(kPart + 1, 5));
 }
 

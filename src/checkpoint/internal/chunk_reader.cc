@@ -52,8 +52,8 @@ ReadShape ShapeOfReads(const ShardContext& context, FileFormat format,
 
 core::Result<std::unique_ptr<ChunkReader>> ChunkReader::Make(
     const ShardContext& context, FileFormat format) {
-  STOKER_ASSIGN(const auto probe, context.backend->NewReadQueue(
-                                      {.depth = 1}, *context.clock));
+  STOKER_ASSIGN(const auto probe,
+                context.backend->NewReadQueue({.depth = 1}, *context.clock));
   const ReadShape shape =
       ShapeOfReads(context, format, probe->limits().preferred_unit);
   std::unique_ptr<ChunkReader> reader(new ChunkReader(context, shape));
@@ -70,7 +70,9 @@ core::Result<std::unique_ptr<ChunkReader>> ChunkReader::Make(
 }
 
 ChunkReader::ChunkReader(const ShardContext& context, ReadShape shape)
-    : context_(context), shape_(shape), slots_(shape.depth),
+    : context_(context),
+      shape_(shape),
+      slots_(shape.depth),
       done_(shape.depth) {
   for (std::size_t i = shape.depth; i-- > 0;) {
     free_.push_back(i);
@@ -112,8 +114,8 @@ void ChunkReader::Open(std::string_view object) {
 }
 
 core::Result<std::uint64_t> ChunkReader::Size() {
-  auto size = storage::AskSize(*queue_, id_, *context_.clock,
-                               context_.io_timeout);
+  auto size =
+      storage::AskSize(*queue_, id_, *context_.clock, context_.io_timeout);
   if (!size.ok()) {
     broken_ = true;
     return size.status().WithContext("read " + object_);
@@ -155,8 +157,7 @@ Status ChunkReader::Read(std::uint64_t begin, std::uint64_t end,
 Status ChunkReader::Ask(Range& range) {
   const std::uint64_t align = queue_->limits().offset_align;
   Slot& slot = slots_[free_.back()];
-  const std::uint64_t stop = std::min(
-      range.end, range.next + range.request);
+  const std::uint64_t stop = std::min(range.end, range.next + range.request);
   slot.offset = range.next;
   slot.wanted = stop - range.next;
   slot.submitted = context_.clock->Now();
@@ -183,11 +184,11 @@ Status ChunkReader::CheckPatience(core::TimePoint now) const {
   }
   for (const Slot& slot : slots_) {
     if (slot.busy && now - slot.submitted >= context_.io_timeout) {
-      return {Code::kTimedOut,
-              fmt::format("no answer from the storage within {}; is it "
-                          "reachable? --io-timeout sets the limit",
-                          core::FormatSeconds(
-                              core::Seconds(context_.io_timeout)))};
+      return {
+          Code::kTimedOut,
+          fmt::format("no answer from the storage within {}; is it "
+                      "reachable? --io-timeout sets the limit",
+                      core::FormatSeconds(core::Seconds(context_.io_timeout)))};
     }
   }
   return {};
@@ -244,8 +245,7 @@ Status BlockSource::Read(std::uint64_t offset, std::span<std::byte> out) {
                         offset + out.size(), file_bytes_)};
   }
   struct Keep final : ChunkSink {
-    Status OnChunk(std::uint64_t at,
-                   std::span<const std::byte> data) override {
+    Status OnChunk(std::uint64_t at, std::span<const std::byte> data) override {
       std::memcpy(block->data() + (at - start), data.data(), data.size());
       return {};
     }

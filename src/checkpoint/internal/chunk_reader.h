@@ -112,8 +112,7 @@ class ChunkReader {
 class BlockSource final : public ByteSource {
  public:
   // `reader` outlives this.
-  BlockSource(ChunkReader& reader, std::uint64_t file_bytes,
-              std::uint64_t unit)
+  BlockSource(ChunkReader& reader, std::uint64_t file_bytes, std::uint64_t unit)
       : reader_(reader), file_bytes_(file_bytes), unit_(unit) {}
   core::Status Read(std::uint64_t offset, std::span<std::byte> out) override;
 

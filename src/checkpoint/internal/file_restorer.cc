@@ -82,9 +82,9 @@ std::optional<std::uint64_t> DeviceBytesRead() {
     constexpr std::string_view kKey = "read_bytes: ";
     if (line.starts_with(kKey)) {
       const auto bytes = core::ParseInt(line.substr(kKey.size()));
-      return bytes.ok() ? std::optional(
-                              static_cast<std::uint64_t>(bytes.value()))
-                        : std::nullopt;
+      return bytes.ok()
+                 ? std::optional(static_cast<std::uint64_t>(bytes.value()))
+                 : std::nullopt;
     }
   }
   return std::nullopt;
@@ -126,8 +126,8 @@ Status FileRestorer::Restore(const std::string& object, const ShardFile& file,
   }
   const FileFormat format =
       found_.has_manifest ? found_.manifest.format : options_.format;
-  const bool ordered = context_.style == IoStyle::kReference &&
-                       format != FileFormat::kRaw;
+  const bool ordered =
+      context_.style == IoStyle::kReference && format != FileFormat::kRaw;
   plan.whole_file = !ordered;
   ShardCheck check(std::move(plan), *context_.clock);
   Status status;

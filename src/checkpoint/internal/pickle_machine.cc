@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <concepts>
+#include <initializer_list>
 #include <limits>
 #include <optional>
 #include <string>
@@ -116,9 +117,9 @@ class Machine {
       case '\x80': {  // PROTO
         STOKER_ASSIGN(const int version, Unsigned<std::uint8_t>());
         if (version < kLowestProtocol || version > kHighestProtocol) {
-          return Unsupported(fmt::format("pickle protocol {}: {} to {} are read",
-                                         version, kLowestProtocol,
-                                         kHighestProtocol));
+          return Unsupported(
+              fmt::format("pickle protocol {}: {} to {} are read", version,
+                          kLowestProtocol, kHighestProtocol));
         }
         return true;
       }
@@ -333,7 +334,8 @@ class Machine {
         STOKER_ASSIGN(const Id module, stack_.Pop());
         STOKER_TRY(stack_.Expect(module, Kind::kText));
         STOKER_TRY(stack_.Expect(name, Kind::kText));
-        STOKER_TRY(PushGlobal(stack_.NodeOf(module).text, stack_.NodeOf(name).text));
+        STOKER_TRY(
+            PushGlobal(stack_.NodeOf(module).text, stack_.NodeOf(name).text));
         return true;
       }
       case 'Q': {  // BINPERSID
@@ -383,7 +385,7 @@ class Machine {
         return {};
       case Global::kRebuildTensor:
         STOKER_TRY(stack_.Expect(arguments, {Kind::kStorage, Kind::kInteger,
-                                               Kind::kTuple, Kind::kTuple}));
+                                             Kind::kTuple, Kind::kTuple}));
         arguments.resize(4);  // gradients and hooks are of no interest
         PushContainer(Kind::kTensor, std::move(arguments));
         return {};
@@ -402,7 +404,7 @@ class Machine {
     }
     const std::vector<Id> parts = stack_.NodeOf(id).children;
     STOKER_TRY(stack_.Expect(parts, {Kind::kText, Kind::kGlobal, Kind::kText,
-                                       Kind::kText, Kind::kInteger}));
+                                     Kind::kText, Kind::kInteger}));
     if (stack_.NodeOf(parts[0]).text != "storage" ||
         stack_.NodeOf(parts[1]).global != Global::kStorage) {
       return Corrupt("expected the persistent id of a storage");
@@ -429,19 +431,18 @@ class Machine {
 
   // Two's complement of any length.
   void PushLong(Bytes bytes) {
-    if (bytes.size() > 9 ||
-        (bytes.size() == 9 && bytes[8] != std::byte{0})) {
+    if (bytes.size() > 9 || (bytes.size() == 9 && bytes[8] != std::byte{0})) {
       stack_.PushPlain();
       return;
     }
-    const bool negative = !bytes.empty() && std::to_integer<int>(bytes.back()) >= 0x80;
+    const bool negative =
+        !bytes.empty() && std::to_integer<int>(bytes.back()) >= 0x80;
     std::uint64_t value = negative ? ~std::uint64_t{0} : 0;
     for (std::size_t i = std::min<std::size_t>(bytes.size(), 8); i-- > 0;) {
       value = value << 8 | std::to_integer<std::uint64_t>(bytes[i]);
     }
-    if (!negative &&
-        value > static_cast<std::uint64_t>(
-                    std::numeric_limits<std::int64_t>::max())) {
+    if (!negative && value > static_cast<std::uint64_t>(
+                                 std::numeric_limits<std::int64_t>::max())) {
       stack_.PushPlain();
       return;
     }

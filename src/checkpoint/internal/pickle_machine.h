@@ -52,9 +52,9 @@ struct Graph {
   Id root = 0;
 };
 
-// The graph refers to `pickle`. kCorruption: not a pickle, or of the wrong types
-// somewhere; kUnsupported: classes and operations that we do not know. Both name
-// the offset within the pickle.
+// The graph refers to `pickle`. kCorruption: not a pickle, or of the wrong
+// types somewhere; kUnsupported: classes and operations that we do not know.
+// Both name the offset within the pickle.
 core::Result<Graph> Run(Bytes pickle);
 
 }  // namespace stoker::checkpoint::pickle

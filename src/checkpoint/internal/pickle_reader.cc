@@ -47,11 +47,13 @@ class Collector {
 
   Status Visit(Id id) {
     const Node& node = graph_.nodes[id];
-    if (++visits_ > kMaxVisits || path_.size() > kMaxDepth) {
+    if (path_.size() > kMaxDepth) {
       return {Code::kUnsupported,
-              fmt::format("dicts are nested more than {} deep, or hold more "
-                          "than {} values",
-                          kMaxDepth, kMaxVisits)};
+              fmt::format("values are nested more than {} deep", kMaxDepth)};
+    }
+    if (++visits_ > kMaxVisits) {
+      return {Code::kUnsupported,
+              fmt::format("there are more than {} values", kMaxVisits)};
     }
     switch (node.kind) {
       case Node::Kind::kTensor:
@@ -65,8 +67,9 @@ class Collector {
       case Node::Kind::kList:
       case Node::Kind::kTuple:
         for (std::size_t i = 0; i < node.children.size(); ++i) {
-          STOKER_TRY(VisitAt({.text = {}, .number = static_cast<std::int64_t>(i)},
-                             node.children[i]));
+          STOKER_TRY(
+              VisitAt({.text = {}, .number = static_cast<std::int64_t>(i)},
+                      node.children[i]));
         }
         return {};
       default:
@@ -163,8 +166,8 @@ class Collector {
       }
       const auto count = static_cast<std::uint64_t>(length.number);
       empty = empty || count == 0;
-      contiguous = contiguous && (count <= 1 || std::cmp_equal(stride.number,
-                                                               elements));
+      contiguous =
+          contiguous && (count <= 1 || std::cmp_equal(stride.number, elements));
       if (__builtin_mul_overflow(elements, std::max<std::uint64_t>(count, 1),
                                  &elements) ||
           elements > kMaxElements) {

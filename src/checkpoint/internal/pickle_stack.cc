@@ -129,8 +129,8 @@ core::Status Stack::Expect(Id id, Node::Kind kind) const {
 core::Status Stack::Expect(const std::vector<Id>& ids,
                            std::initializer_list<Node::Kind> kinds) const {
   if (ids.size() < kinds.size()) {
-    return Corrupt(fmt::format("expected {} values, found {}", kinds.size(),
-                               ids.size()));
+    return Corrupt(
+        fmt::format("expected {} values, found {}", kinds.size(), ids.size()));
   }
   std::size_t i = 0;
   for (const Node::Kind kind : kinds) {

@@ -54,7 +54,8 @@ class Pickler {
       return 1;
     }
     const auto end = std::ranges::find_if(
-        tensors, [&](const TensorSpec& tensor) { return tensor.group != group; });
+        tensors,
+        [&](const TensorSpec& tensor) { return tensor.group != group; });
     return static_cast<std::size_t>(end - tensors.begin());
   }
 

@@ -53,9 +53,8 @@ Status ShardCheck::OnChunk(std::uint64_t offset,
   }
   if (plan_.whole_crc) {
     const core::TimePoint start = clock_.Now();
-    whole_.push_back({.offset = offset,
-                      .bytes = data.size(),
-                      .crc = core::Crc32(data)});
+    whole_.push_back(
+        {.offset = offset, .bytes = data.size(), .crc = core::Crc32(data)});
     checksum_time_ += clock_.Now() - start;
   }
   const std::uint64_t end = offset + data.size();
@@ -119,8 +118,8 @@ Status ShardCheck::Tensor(std::size_t index, std::uint64_t begin,
 Status ShardCheck::Compare(const Region& region, std::uint64_t begin,
                            std::span<const std::byte> data) {
   verified_ += data.size();
-  const auto difference = plan_.content->FirstDifference(
-      region.tensor, region.type, begin, data);
+  const auto difference =
+      plan_.content->FirstDifference(region.tensor, region.type, begin, data);
   if (!difference.has_value()) {
     return {};
   }
@@ -160,8 +159,7 @@ Status ShardCheck::Finish() {
     }
   }
   if (plan_.whole_crc && Join(whole_) != plan_.crc) {
-    return {Code::kCorruption,
-            "its CRC-32 is not the one its manifest gives"};
+    return {Code::kCorruption, "its CRC-32 is not the one its manifest gives"};
   }
   return {};
 }

@@ -30,7 +30,7 @@ struct Region {
 struct CheckPlan {
   Verify verify = Verify::kNone;
   std::uint64_t file_bytes = 0;
-  std::vector<Region> regions;  // ascending, not overlapping
+  std::vector<Region> regions{};  // ascending, not overlapping
   // Files of ours: what the tensors hold, and the sum of all between them.
   // Null: a foreign file, tensors have CRC-32s.
   const FileContent* content = nullptr;

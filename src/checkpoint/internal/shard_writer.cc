@@ -22,9 +22,8 @@ constexpr std::size_t kRawInFlight = 3;
 
 std::size_t Fit(std::size_t part, std::size_t buffers, std::uint64_t pool) {
   const std::uint64_t most = core::PagesDown(pool / buffers);
-  return static_cast<std::size_t>(
-      std::clamp<std::uint64_t>(part, core::kPageBytes,
-                                std::max(most, core::kPageBytes)));
+  return static_cast<std::size_t>(std::clamp<std::uint64_t>(
+      part, core::kPageBytes, std::max(most, core::kPageBytes)));
 }
 
 }  // namespace

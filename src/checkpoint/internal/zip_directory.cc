@@ -167,8 +167,8 @@ core::Result<Entry> ParseEntry(Bytes bytes, std::uint64_t at) {
   entry.record.name = core::AsText(bytes.subspan(kEntryBytes, name_bytes));
   const auto flags = LoadLe<std::uint16_t>(bytes, 8);
   if ((flags & kEncryptedFlags) != 0) {
-    return Unsupported(at + 8, fmt::format("record {} is encrypted",
-                                           entry.record.name));
+    return Unsupported(
+        at + 8, fmt::format("record {} is encrypted", entry.record.name));
   }
   if (const auto method = LoadLe<std::uint16_t>(bytes, 10); method != 0) {
     return Unsupported(at + 10,
@@ -192,10 +192,10 @@ core::Result<Entry> ParseEntry(Bytes bytes, std::uint64_t at) {
                    "the entry refers to");
   }
   if (stored != entry.record.bytes) {
-    return Corrupt(at + 20, fmt::format("stored record {} of {} bytes is given "
-                                        "as {} compressed bytes",
-                                        entry.record.name, entry.record.bytes,
-                                        stored));
+    return Corrupt(at + 20,
+                   fmt::format("stored record {} of {} bytes is given "
+                               "as {} compressed bytes",
+                               entry.record.name, entry.record.bytes, stored));
   }
   entry.crc = LoadLe<std::uint32_t>(bytes, 16);
   entry.streamed = (flags & kStreamedFlag) != 0;
@@ -323,11 +323,11 @@ core::Result<std::uint64_t> FindPayload(ArchiveSource& source,
   STOKER_ASSIGN(const std::uint64_t payload,
                 ParseLocal(header, entry.record.header_offset));
   if (payload > entry.end || entry.end - payload < entry.record.bytes) {
-    return Corrupt(entry.record.header_offset,
-                   fmt::format("record {} of {} bytes does not fit before what "
-                               "follows at {}",
-                               entry.record.name, entry.record.bytes,
-                               entry.end));
+    return Corrupt(
+        entry.record.header_offset,
+        fmt::format("record {} of {} bytes does not fit before what "
+                    "follows at {}",
+                    entry.record.name, entry.record.bytes, entry.end));
   }
   return payload;
 }

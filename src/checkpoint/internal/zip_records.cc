@@ -28,8 +28,8 @@ std::uint64_t Capped32(std::uint64_t value) {
 
 // The zip64 extra field of header and directory entry, id and length included.
 std::uint64_t Zip64Bytes(const Record& record) {
-  const std::uint64_t values = (record.wide_size() ? 16U : 0U) +
-                               (record.wide_offset() ? 8U : 0U);
+  const std::uint64_t values =
+      (record.wide_size() ? 16U : 0U) + (record.wide_offset() ? 8U : 0U);
   return values == 0 ? 0 : kFieldBytes + values;
 }
 

@@ -29,8 +29,9 @@ inline constexpr std::uint16_t kZip64Id = 1;
 
 struct Record {
   std::string name;
-  std::uint64_t bytes = 0;          // of the payload
-  std::uint64_t header_offset = 0;  // of the local header, from the file's start
+  std::uint64_t bytes = 0;  // of the payload
+  std::uint64_t header_offset =
+      0;  // of the local header, from the file's start
 
   bool wide_size() const { return bytes >= 0xFFFFFFFF; }
   bool wide_offset() const { return header_offset >= 0xFFFFFFFF; }

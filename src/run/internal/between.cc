@@ -46,13 +46,12 @@ Status StatusOf(const std::string& command, int status) {
     return {};
   }
   return {Code::kIoError,
-          fmt::format("--between command '{}' {} {}; remedy: try it by hand on "
-                      "every host",
-                      command,
-                      WIFEXITED(status) ? "ended with status"
-                                        : "was killed by signal",
-                      WIFEXITED(status) ? WEXITSTATUS(status)
-                                        : WTERMSIG(status))};
+          fmt::format(
+              "--between command '{}' {} {}; remedy: try it by hand on "
+              "every host",
+              command,
+              WIFEXITED(status) ? "ended with status" : "was killed by signal",
+              WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status))};
 }
 
 }  // namespace

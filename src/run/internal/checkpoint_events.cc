@@ -57,35 +57,30 @@ Event CheckpointDoneEvent(const metrics::CheckpointFacts& facts,
   const core::Nanos span = op.end - op.start;
   const bool save = op.kind == CheckpointKind::kSave;
   Event event{.name = fmt::format("{}_done", VerbOf(op.kind))};
-  event.text = fmt::format(
-      "{} {}/{}: {} on rank 0, {:.2f} GiB/s of the checkpoint", VerbOf(op.kind),
-      op.step, save ? facts.saves : facts.restores,
-      core::FormatSeconds(core::Seconds(span)),
-      GibPerSecond(facts.checkpoint_bytes, span));
-  event.fields = {
-      {"step", op.step},
-      {"seconds", core::Seconds(span)},
-      {"gib_per_s", GibPerSecond(facts.checkpoint_bytes, span)}};
+  event.text =
+      fmt::format("{} {}/{}: {} on rank 0, {:.2f} GiB/s of the checkpoint",
+                  VerbOf(op.kind), op.step, save ? facts.saves : facts.restores,
+                  core::FormatSeconds(core::Seconds(span)),
+                  GibPerSecond(facts.checkpoint_bytes, span));
+  event.fields = {{"step", op.step},
+                  {"seconds", core::Seconds(span)},
+                  {"gib_per_s", GibPerSecond(facts.checkpoint_bytes, span)}};
   return event;
 }
 
 Event CheckpointProgressEvent(const CheckpointProgress& progress) {
-  const double share = progress.all > 0
-                           ? static_cast<double>(progress.bytes) /
-                                 static_cast<double>(progress.all)
-                           : 1;
+  const double share = progress.all > 0 ? static_cast<double>(progress.bytes) /
+                                              static_cast<double>(progress.all)
+                                        : 1;
   const double rate = GibPerSecond(progress.bytes, progress.elapsed);
   Event event{.name = "progress"};
   event.text = fmt::format(
       "{} {}/{}: rank 0 has {} of {} ({:.0f} %), {:.2f} GiB/s",
       VerbOf(progress.kind), progress.number, progress.count,
       Bytes(progress.bytes), Bytes(progress.all), 100 * share, rate);
-  event.fields = {{"phase", VerbOf(progress.kind)},
-                  {"number", progress.number},
-                  {"count", progress.count},
-                  {"bytes", progress.bytes},
-                  {"bytes_all", progress.all},
-                  {"gib_per_s", rate}};
+  event.fields = {{"phase", VerbOf(progress.kind)}, {"number", progress.number},
+                  {"count", progress.count},        {"bytes", progress.bytes},
+                  {"bytes_all", progress.all},      {"gib_per_s", rate}};
   return event;
 }
 
@@ -95,8 +90,7 @@ Event CheckpointSummaryEvent(
     const std::optional<metrics::CheckpointEconomics>& economics,
     const std::string& folder) {
   Event event{.name = "summary"};
-  event.text =
-      reporting::CheckpointBlock(record, summary, economics, folder);
+  event.text = reporting::CheckpointBlock(record, summary, economics, folder);
   const auto series = [&](const metrics::CheckpointSeries& one,
                           std::string_view verb) {
     if (one.each.empty()) {
@@ -112,8 +106,7 @@ Event CheckpointSummaryEvent(
   };
   series(summary.saves, "save");
   series(summary.restores, "restore");
-  event.fields.emplace_back("restored_from_cache",
-                            summary.restored_from_cache);
+  event.fields.emplace_back("restored_from_cache", summary.restored_from_cache);
   event.fields.emplace_back("folder", folder);
   return event;
 }

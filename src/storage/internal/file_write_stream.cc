@@ -116,11 +116,10 @@ core::Result<std::span<std::byte>> FileWriteStream::DoBuffer(
     const PartSender::Setup setup{.parts = options().in_flight + 1,
                                   .part_size = part_size,
                                   .threads = threads_};
-    sender_.emplace(
-        setup, parts_, clock(),
-        [this](std::uint64_t at, std::span<const std::byte> one) {
-          return WritePart(at, one);
-        });
+    sender_.emplace(setup, parts_, clock(),
+                    [this](std::uint64_t at, std::span<const std::byte> one) {
+                      return WritePart(at, one);
+                    });
   }
   return sender_->Take();
 }

@@ -112,10 +112,9 @@ std::optional<std::uint64_t> CountResident(
     return std::nullopt;
   }
   const std::size_t pages = (bytes + PageBytes() - 1) / PageBytes();
-  return static_cast<std::uint64_t>(
-      std::count_if(resident.begin(),
-                    resident.begin() + static_cast<std::ptrdiff_t>(pages),
-                    [](unsigned char page) { return (page & 1U) != 0; }));
+  return static_cast<std::uint64_t>(std::count_if(
+      resident.begin(), resident.begin() + static_cast<std::ptrdiff_t>(pages),
+      [](unsigned char page) { return (page & 1U) != 0; }));
 }
 
 std::optional<std::uint64_t> AskMincore(const File& file,

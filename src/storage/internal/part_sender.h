@@ -91,7 +91,7 @@ class PartSender {
   core::Nanos idle_{};
   bool any_ended_ = false;
   core::TimePoint last_end_{};  // of one that has ended
-  core::Status failed_;  // the first error
+  core::Status failed_;         // the first error
   bool ending_ = false;
 };
 
