@@ -57,6 +57,13 @@ class CpuMeter {
   Reading last_;
 };
 
+// The steps of an epoch from one checkpoint to the next.
+struct Stretch {
+  std::uint32_t epoch = 1;
+  std::uint64_t done = 0;  // steps before
+  std::uint64_t last = 0;
+};
+
 class Loop {
  public:
   Loop(const LoopOptions& options, const LoopParts& parts)
@@ -87,11 +94,15 @@ class Loop {
     parts_.observer->OnEpochStart(epoch);
     const metrics::CpuTime cpu_before = CpuTimeNow();
     record.start = parts_.clock->Now();
-    record.blocks.emplace_back();
-    STOKER_TRY(TrainBlock(epoch, record.blocks.back()));
+    STOKER_TRY(Train(epoch, record));
     STOKER_TRY(parts_.comm->Barrier(options_.barrier_timeout));
     record.train_end = parts_.clock->Now();
     STOKER_ASSIGN(record.train_loader, parts_.train_loader->FinishEpoch());
+    // What was read beyond the epoch is gone by then, as in the reference.
+    if (DueAfterEpoch(options_.checkpoints, epoch)) {
+      STOKER_TRY(Save(epoch, options_.steps + 1, record));
+      record.train_end = parts_.clock->Now();
+    }
     if (evaluate) {
       record.eval.emplace();
       STOKER_TRY(EvalBlock(epoch, *record.eval).WithContext("evaluation"));
@@ -107,14 +118,44 @@ class Loop {
     return parts_.observer->OnEpochEnd(std::move(record));
   }
 
-  core::Status TrainBlock(std::uint32_t epoch, metrics::BlockRecord& block) {
+  // Blocks of steps, checkpoints between them. The last step may be followed by
+  // a checkpoint, not by a block without steps.
+  core::Status Train(std::uint32_t epoch, metrics::EpochRecord& record) {
+    std::uint64_t done = 0;
+    do {
+      const Stretch stretch = {
+          .epoch = epoch,
+          .done = done,
+          .last = LastStepOfBlock(options_.checkpoints, done, options_.steps)};
+      record.blocks.emplace_back();
+      STOKER_TRY(TrainBlock(stretch, record.blocks.back()));
+      done = stretch.last;
+      if (DueAfterStep(options_.checkpoints, done)) {
+        STOKER_TRY(Save(epoch, done, record));
+      }
+    } while (done < options_.steps);
+    return {};
+  }
+
+  core::Status Save(std::uint32_t epoch, std::uint64_t step,
+                    metrics::EpochRecord& record) {
+    STOKER_ASSIGN(const metrics::CheckpointOp save,
+                  parts_.checkpoints->Save(epoch, step));
+    record.saves.push_back(save);
+    parts_.observer->OnSave(epoch, save);
+    return {};
+  }
+
+  core::Status TrainBlock(const Stretch& stretch, metrics::BlockRecord& block) {
     core::Clock& clock = *parts_.clock;
-    block.steps.reserve(options_.steps);
+    block.steps.reserve(stretch.last - stretch.done);
     block.start = clock.Now();
     core::TimePoint loading = block.start;
     CpuMeter cpu(*parts_.train_loader);
-    STOKER_TRY(parts_.train_loader->StartEpoch(epoch));
-    for (std::uint64_t step = 0; step < options_.steps; ++step) {
+    if (stretch.done == 0) {
+      STOKER_TRY(parts_.train_loader->StartEpoch(stretch.epoch));
+    }
+    for (std::uint64_t step = stretch.done; step < stretch.last; ++step) {
       metrics::StepRecord record;
       STOKER_TRY(LoadAndCompute(*parts_.train_loader, *parts_.accelerator,
                                 loading, record));
@@ -126,7 +167,7 @@ class Loop {
       record.barrier = loading - computed;
       cpu.Lap(record);
       block.steps.push_back(record);
-      parts_.observer->OnStep(epoch, step, record, longest_load);
+      parts_.observer->OnStep(stretch.epoch, step, record, longest_load);
     }
     block.end = loading;
     block.closed = true;

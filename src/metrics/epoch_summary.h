@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/clock.h"
+#include "metrics/checkpoint_op.h"
 #include "metrics/run_record.h"
 #include "metrics/utilisation.h"
 
@@ -24,6 +25,7 @@ struct EpochSummary {
   core::TimePoint train_end{};
   core::TimePoint end{};
   std::vector<BlockSummary> blocks;
+  std::vector<CheckpointOp> saves;  // as in EpochRecord
   std::optional<BlockSummary> eval;
   LoaderCounters train_loader;
   LoaderCounters eval_loader;

@@ -29,6 +29,7 @@ EpochSummary SummariseEpoch(const EpochRecord& epoch, const CountedSteps& train,
   summary.end = epoch.end;
   for (const BlockRecord& block : epoch.blocks)
     summary.blocks.push_back(SummariseBlock(block, train));
+  summary.saves = epoch.saves;
   if (epoch.eval) summary.eval = SummariseBlock(*epoch.eval, eval);
   summary.train_loader = epoch.train_loader;
   summary.eval_loader = epoch.eval_loader;
@@ -82,6 +83,7 @@ core::Status RankRecorder::ForEachEpoch(const Visitor& visit) const {
     epoch.start = summary.start;
     epoch.train_end = summary.train_end;
     epoch.end = summary.end;
+    epoch.saves = summary.saves;
     epoch.train_loader = summary.train_loader;
     epoch.eval_loader = summary.eval_loader;
     epoch.cpu = summary.cpu;

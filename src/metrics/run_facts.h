@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "core/clock.h"
@@ -21,6 +22,19 @@ struct TimeAnchor {
   core::TimePoint run{};
 
   WallTime ToWall(core::TimePoint at) const { return wall + (at - run); }
+};
+
+// Checkpoints of a training run, as planned.
+struct TrainingCheckpoints {
+  std::uint64_t count = 0;  // of the whole run
+  std::uint64_t bytes = 0;  // of one, as the reference reports it, or of all
+                            // copies where each rank saves one
+  std::uint64_t files = 0;  // of one
+  std::uint64_t stored_bytes = 0;  // of these
+  std::string storage_uri;         // holds the step folders
+  std::string format;              // "torchzip", …
+  bool fsync = false;
+  bool all_ranks = false;  // each rank saves the model, not only the first
 };
 
 // The same on every rank; made by the run layer from plan and configuration.
@@ -56,6 +70,7 @@ struct RunFacts {
   std::string data_loader;   // "pytorch", "tensorflow"
   std::string format;        // "npz", …
   std::uint32_t read_threads = 0;
+  std::optional<TrainingCheckpoints> checkpoints;  // if it saves any
   bool compat_v2_0 = false;
   std::int64_t seed = 0;
   bool content_checks = false;
@@ -74,6 +89,11 @@ struct RankFacts {
   std::string engine;            // as its queue says
   TimeAnchor anchor;
 };
+
+// Of one checkpoint, as the reference reports it; 0 without.
+inline std::uint64_t BytesOfCheckpoint(const RunFacts& facts) {
+  return facts.checkpoints ? facts.checkpoints->bytes : 0;
+}
 
 // The counted steps of training and of evaluation.
 inline CountedSteps TrainCounted(const RunFacts& facts) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/clock.h"
+#include "metrics/checkpoint_op.h"
 #include "storage/read_queue.h"
 
 namespace stoker::metrics {
@@ -62,9 +63,11 @@ struct CpuTime {
 struct EpochRecord {
   std::uint32_t epoch = 0;  // from 1
   core::TimePoint start{};
-  core::TimePoint train_end{};  // end_train: blocks done
+  core::TimePoint train_end{};  // end_train: blocks and checkpoints done
   core::TimePoint end{};        // after evaluation
   std::vector<BlockRecord> blocks;
+  // Element i followed block i; there may be blocks without.
+  std::vector<CheckpointOp> saves;
   std::optional<BlockRecord> eval;
   LoaderCounters train_loader;
   LoaderCounters eval_loader;

@@ -3,30 +3,16 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <functional>
 #include <limits>
+#include <utility>
 
 #include "core/units.h"
 
 namespace stoker::metrics {
 namespace {
 
-// One number of one block.
-using BlockFigure = std::function<double(const BlockSums&)>;
-
 double Ratio(double part, double whole) {
   return whole > 0 ? part / whole : 0.0;
-}
-
-// A figure of a rank's training in an epoch: its blocks, weighted by steps.
-double TrainFigure(const EpochSummary& epoch, const BlockFigure& figure) {
-  std::vector<double> values;
-  std::vector<std::uint64_t> steps;
-  for (const BlockSummary& block : epoch.blocks) {
-    values.push_back(figure(block.sums));
-    steps.push_back(block.sums.steps);
-  }
-  return WeightedByBlockSteps(values, steps);
 }
 
 // The figure summed over ranks; element i is of the i-th of `epochs`.
@@ -102,6 +88,23 @@ PhaseFigures MakeEval(const RunRecord& record, std::size_t epochs) {
       [](const EpochSummary& epoch, const BlockFigure& figure) {
         return epoch.eval ? figure(epoch.eval->sums) : 0.0;
       });
+}
+
+// The ranks' checkpoints as a run of checkpoints alone would record them.
+CheckpointSeries MakeSaves(const RunRecord& record) {
+  CheckpointRecord saves;
+  saves.facts.checkpoint_bytes = BytesOfCheckpoint(record.facts);
+  for (const RankRecord& rank : record.ranks) {
+    CheckpointRankRecord of;
+    of.rank = rank.facts.rank;
+    of.node = rank.facts.node;
+    of.local_rank = rank.facts.local_rank;
+    of.anchor = rank.facts.anchor;
+    for (const EpochSummary& epoch : rank.epochs)
+      of.ops.insert(of.ops.end(), epoch.saves.begin(), epoch.saves.end());
+    saves.ranks.push_back(std::move(of));
+  }
+  return SummariseCheckpoints(saves).saves;
 }
 
 void AddRankExtremes(const RunRecord& record, RunSummary& summary) {
@@ -246,6 +249,16 @@ std::string_view BoundName(Bound bound) {
   return kNames[static_cast<std::size_t>(bound)];
 }
 
+double TrainFigure(const EpochSummary& epoch, const BlockFigure& figure) {
+  std::vector<double> values;
+  std::vector<std::uint64_t> steps;
+  for (const BlockSummary& block : epoch.blocks) {
+    values.push_back(figure(block.sums));
+    steps.push_back(block.sums.steps);
+  }
+  return WeightedByBlockSteps(values, steps);
+}
+
 CpuSplit SplitCpu(const EpochSummary& epoch) {
   return SplitCpu(epoch.cpu.user + epoch.cpu.system, epoch.cpu.main,
                   epoch.train_loader.checking + epoch.eval_loader.checking);
@@ -285,6 +298,7 @@ RunSummary Summarise(const RunRecord& record) {
   summary.epochs = static_cast<std::uint32_t>(epochs);
   summary.train = MakeTrain(record, epochs);
   if (record.facts.evaluation) summary.eval = MakeEval(record, epochs);
+  if (record.facts.checkpoints) summary.saves = MakeSaves(record);
   AddRankExtremes(record, summary);
   AddSteps(record, summary);
   AddLongestLoads(record.longest_loads, summary);

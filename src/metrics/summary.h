@@ -4,10 +4,12 @@
 // in docs/metrics.md.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <vector>
 
+#include "metrics/checkpoint_summary.h"
 #include "metrics/collect.h"
 #include "metrics/cpu_split.h"
 #include "metrics/utilisation.h"
@@ -61,6 +63,9 @@ struct RunSummary {
   std::uint32_t epochs = 0;  // measured on every rank
   PhaseFigures train;
   std::optional<PhaseFigures> eval;
+  // Checkpoints of the run in order, those of an earlier epoch first; strict
+  // figures only on a single host, as clocks are not aligned in training.
+  std::optional<CheckpointSeries> saves;
 
   RankFigure au_min;  // of the ranks' means over epochs, percent
   RankFigure au_max;
@@ -102,6 +107,11 @@ struct RunSummary {
 
   HostFigures hosts;
 };
+
+// One number of one block.
+using BlockFigure = std::function<double(const BlockSums&)>;
+// A figure of a rank's training in an epoch: its blocks, weighted by steps.
+double TrainFigure(const EpochSummary& epoch, const BlockFigure& figure);
 
 // An epoch of a rank, evaluation included.
 CpuSplit SplitCpu(const EpochSummary& epoch);

@@ -19,26 +19,12 @@ using metrics::CheckpointKind;
 using metrics::CheckpointRecord;
 using metrics::CheckpointSeries;
 using metrics::CheckpointSummary;
-using metrics::MeanStdev;
 
 // Of the shortest strict span, above which the clocks spoil it.
 constexpr double kClockErrorShare = 0.01;
 
-MeanStdev InGib(const MeanStdev& rate) {
-  return {.mean = core::ToGiB(rate.mean), .stdev = core::ToGiB(rate.stdev)};
-}
-
 std::string Short(core::Nanos span) {
   return core::FormatSeconds(core::Seconds(span));
-}
-
-std::string MetricSeries(CheckpointKind kind, const CheckpointSeries& series) {
-  if (series.each.empty()) return "";
-  const std::string_view name = ReferenceKindName(kind);
-  return Metric(fmt::format("Checkpoint {} duration (seconds)", name),
-                Spread(series.rank0_duration_s)) +
-         Metric(fmt::format("Checkpoint {} I/O Throughput (GB/second)", name),
-                Spread(InGib(series.rank0_rate)));
 }
 
 // By the rules: over all ranks.

@@ -6,7 +6,6 @@
 #include <array>
 #include <iterator>
 
-#include "core/units.h"
 #include "metrics/checkpoint_summary.h"
 #include "reporting/checkpoint_report.h"
 #include "reporting/internal/checkpoint_json.h"
@@ -52,18 +51,6 @@ core::Status WriteOutput(const std::string& path, const CheckpointFacts& facts,
   return file.Commit();
 }
 
-Json StatsJson(const CheckpointFacts& facts, const metrics::TimeAnchor& anchor,
-               const CheckpointOp& op) {
-  const core::Nanos duration = op.end - op.start;
-  Json json = Json::MakeObject();
-  json.Add("start", LocalTime(anchor.ToWall(op.start)));
-  json.Add("end", LocalTime(anchor.ToWall(op.end)));
-  json.Add("duration", core::Seconds(duration));
-  json.Add("throughput", core::ToGiB(metrics::CheckpointRate(
-                             facts.checkpoint_bytes, duration)));
-  return json;
-}
-
 core::Status WriteStats(const std::string& path, const CheckpointFacts& facts,
                         const CheckpointRankRecord& rank) {
   Json epoch = Json::MakeObject();
@@ -73,7 +60,7 @@ core::Status WriteStats(const std::string& path, const CheckpointFacts& facts,
   for (const CheckpointOp& op : rank.ops) {
     epoch.Add(fmt::format("{}_ckpt{}", ReferenceKindName(op.kind),
                           ++numbers.at(static_cast<std::size_t>(op.kind))),
-              StatsJson(facts, rank.anchor, op));
+              StatsJson(facts.checkpoint_bytes, rank.anchor, op));
   }
   epoch.Add("end", LocalTime(rank.anchor.ToWall(EndOf(rank))));
   STOKER_ASSIGN(ObjectFile file, ObjectFile::Make(path));

@@ -51,31 +51,6 @@ Json FactsJson(const CheckpointFacts& facts) {
   return json;
 }
 
-Json OpJson(const CheckpointOp& op) {
-  Json json = Json::MakeObject();
-  json.Add("kind", KindName(op.kind));
-  json.Add("step", op.step);
-  json.Add("start_ns", Count(op.start));
-  json.Add("first_byte_ns", Count(op.first_byte));
-  json.Add("last_byte_ns", Count(op.last_byte));
-  json.Add("synced_ns", Count(op.synced));
-  json.Add("end_ns", Count(op.end));
-  json.Add("files", op.files);
-  json.Add("payload_bytes", op.payload_bytes);
-  json.Add("file_bytes", op.file_bytes);
-  json.Add("model_part_ns", Count(op.model_part));
-  json.Add("optimizer_part_ns", Count(op.optimizer_part));
-  json.Add("fsync_ns", Count(op.fsync));
-  json.Add("content_ns", Count(op.content));
-  json.Add("checksum_ns", Count(op.checksum));
-  json.Add("stalled_ns", Count(op.stalled));
-  json.Add("cpu_ns", Count(op.cpu));
-  json.Add("verified_bytes", op.verified_bytes);
-  json.Add("cached_bytes", op.cached_known ? Json(op.cached_bytes) : Json());
-  json.Add("device_bytes", op.device_known ? Json(op.device_bytes) : Json());
-  return json;
-}
-
 Json RankJson(const metrics::CheckpointRankRecord& rank) {
   Json clock = AnchorJson(rank.anchor);
   clock.Add("to_rank0_ns", Count(rank.clock_offset));

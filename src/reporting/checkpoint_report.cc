@@ -25,25 +25,6 @@ using metrics::MeanStdev;
 
 Json MaybeJson(const auto& value) { return value ? Json(*value) : Json(); }
 
-// As the reference names them, "GB" for GiB.
-void AddStandardSeries(CheckpointKind kind, const CheckpointSeries& series,
-                       Json& json) {
-  const std::string name =
-      fmt::format("{}_checkpoint", ReferenceKindName(kind));
-  const bool any = !series.each.empty();
-  const auto value = [any](double number) {
-    return any ? Json(number) : Json();
-  };
-  json.Add(name + "_io_mean_GB_per_second",
-           value(core::ToGiB(series.rank0_rate.mean)));
-  json.Add(name + "_io_stdev_GB_per_second",
-           value(core::ToGiB(series.rank0_rate.stdev)));
-  json.Add(name + "_duration_mean_seconds",
-           value(series.rank0_duration_s.mean));
-  json.Add(name + "_duration_stdev_seconds",
-           value(series.rank0_duration_s.stdev));
-}
-
 Json MetricJson(const CheckpointFacts& facts,
                 const CheckpointSummary& summary) {
   Json json = Json::MakeObject();

@@ -56,6 +56,21 @@ std::string TimeLines(const RunSummary& summary) {
   return text;
 }
 
+// The slowest rank of each checkpoint, and the whole checkpoint at its pace.
+std::string SaveLine(const RunRecord& record, const RunSummary& summary) {
+  if (!summary.saves || !record.facts.checkpoints) return {};
+  const metrics::CheckpointSeries& saves = *summary.saves;
+  std::string text = fmt::format(
+      "{} of {} saved", saves.each.size(),
+      core::FormatBytes(static_cast<double>(record.facts.checkpoints->bytes)));
+  if (!saves.each.empty()) {
+    text += fmt::format(", {} each at the slowest rank, {:.4f} GiB/s",
+                        core::FormatSeconds(saves.duration_max_s.mean),
+                        core::ToGiB(saves.rate_min.mean));
+  }
+  return Line("checkpoints", text);
+}
+
 std::string VerdictText(const RunRecord& record, const RunSummary& summary) {
   return fmt::format("{}: AU {:.2f} % of {:.2f} % asked",
                      Expectation(summary.train), summary.train.au.mean,
@@ -123,6 +138,9 @@ std::string MetricBlock(const RunRecord& record, const RunSummary& summary) {
   text += Metric("Training I/O Throughput (MB/second)",
                  Spread(train.io_mib_per_second));
   text += Metric("train_au_meet_expectation", Expectation(train));
+  if (summary.saves) {
+    text += MetricSeries(metrics::CheckpointKind::kSave, *summary.saves);
+  }
   if (summary.eval) {
     const PhaseFigures& eval = *summary.eval;
     text += Metric("Eval Accelerator Utilization [AU] (%)", Spread(eval.au));
@@ -151,6 +169,7 @@ std::string ConsoleReport(const RunRecord& record, const RunSummary& summary,
                fmt::format("{:.2f} % (rank {}) to {:.2f} % (rank {})",
                            summary.au_min.value, summary.au_min.rank,
                            summary.au_max.value, summary.au_max.rank));
+  text += SaveLine(record, summary);
   text += TimeLines(summary);
   text += OccasionalLines(record, summary);
   text += Line("bound by", BoundText(summary));

@@ -141,6 +141,13 @@ core::Status DlioLog::EpochFinished(const RunFacts& facts,
              metrics::ReferenceSamplesPerSecond(block.sums, facts.batch_size),
          .configured = facts.computation_time},
         epoch.blocks[i], block));
+    if (i < epoch.saves.size()) {
+      const metrics::CheckpointOp& save = epoch.saves[i];
+      STOKER_TRY(
+          CheckpointStarted(anchor.ToWall(save.start), save.kind, i + 1));
+      STOKER_TRY(CheckpointFinished(anchor, save, i + 1,
+                                    metrics::BytesOfCheckpoint(facts)));
+    }
   }
   STOKER_TRY(
       Output(anchor.ToWall(epoch.train_end),

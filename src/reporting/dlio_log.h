@@ -41,7 +41,8 @@ class DlioLog {
   core::Status EpochStarted(metrics::WallTime at,
                             const metrics::RunFacts& facts,
                             std::uint32_t epoch);
-  // Blocks, evaluation and end of rank 0's epoch, at the times they happened.
+  // Blocks, checkpoints, evaluation and end of rank 0's epoch, at the times
+  // they happened.
   core::Status EpochFinished(const metrics::RunFacts& facts,
                              const metrics::TimeAnchor& anchor,
                              const metrics::EpochRecord& epoch);

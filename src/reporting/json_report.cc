@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "core/units.h"
+#include "reporting/internal/checkpoint_json.h"
 #include "reporting/internal/file_output.h"
 #include "reporting/internal/host_json.h"
 #include "reporting/time_text.h"
@@ -85,13 +87,28 @@ void AddOwnRun(const RunSummary& summary, Json& json) {
            core::Seconds(summary.reads.latency_max));
 }
 
-Json MetricJson(const RunSummary& summary) {
+// Over all ranks, as the rules define and the reference's checker names it.
+void AddOwnSaves(const metrics::CheckpointSeries& saves, Json& json) {
+  json.Add("num_save_ops", saves.each.size());
+  if (saves.each.empty()) return;
+  json.Add("mean_of_max_save_duration", saves.duration_max_s.mean);
+  json.Add("mean_of_min_save_throughput", core::ToGiB(saves.rate_min.mean));
+}
+
+Json MetricJson(const RunRecord& record, const RunSummary& summary) {
   Json json = Json::MakeObject();
+  if (summary.saves) {
+    AddStandardSeries(metrics::CheckpointKind::kSave, *summary.saves, json);
+    json.Add("checkpoint_size_GB",
+             core::ToGiB(static_cast<double>(
+                 metrics::BytesOfCheckpoint(record.facts))));
+  }
   AddStandardPhase("train", summary.train, json);
   if (summary.eval) AddStandardPhase("eval", *summary.eval, json);
   AddOwnPhase("train", summary.train, json);
   if (summary.eval) AddOwnPhase("eval", *summary.eval, json);
   AddOwnRun(summary, json);
+  if (summary.saves) AddOwnSaves(*summary.saves, json);
   return json;
 }
 
@@ -104,7 +121,7 @@ Json SummaryJson(const RunRecord& record, const RunSummary& summary) {
   json.Add("num_accelerators", facts.num_accelerators);
   json.Add("num_hosts", facts.num_hosts);
   json.Add("hostname", record.hosts.front().hostname);
-  json.Add("metric", MetricJson(summary));
+  json.Add("metric", MetricJson(record, summary));
   json.Add("num_files_train", facts.num_files_train);
   json.Add("num_files_eval", facts.num_files_eval);
   json.Add("num_samples_per_file", facts.num_samples_per_file);

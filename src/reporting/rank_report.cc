@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "metrics/utilisation.h"
+#include "reporting/internal/checkpoint_json.h"
 #include "reporting/internal/file_output.h"
 #include "reporting/internal/host_json.h"
 #include "reporting/result_folder.h"
@@ -106,12 +107,18 @@ Json SpanJson(const BlockSummary& block, const metrics::TimeAnchor& anchor) {
   return json;
 }
 
-Json StatsEpochJson(const EpochSummary& epoch,
+Json StatsEpochJson(const RunFacts& facts, const EpochSummary& epoch,
                     const metrics::TimeAnchor& anchor) {
   Json json = Json::MakeObject();
   json.Add("start", LocalTime(anchor.ToWall(epoch.start)));
-  for (std::size_t i = 0; i < epoch.blocks.size(); ++i)
+  for (std::size_t i = 0; i < epoch.blocks.size(); ++i) {
     json.Add(BlockName(i), SpanJson(epoch.blocks[i], anchor));
+    if (i < epoch.saves.size()) {
+      json.Add(
+          fmt::format("save_ckpt{}", i + 1),
+          StatsJson(metrics::BytesOfCheckpoint(facts), anchor, epoch.saves[i]));
+    }
+  }
   json.Add("end", LocalTime(anchor.ToWall(epoch.end)));
   // Of training only, though `end` is after the evaluation, as in the
   // reference.
@@ -120,13 +127,13 @@ Json StatsEpochJson(const EpochSummary& epoch,
   return json;
 }
 
-core::Status WriteStats(const std::string& path,
+core::Status WriteStats(const std::string& path, const RunFacts& facts,
                         const metrics::TimeAnchor& anchor,
                         const metrics::RankRecorder& recorder) {
   STOKER_ASSIGN(ObjectFile file, ObjectFile::Make(path));
   for (const EpochSummary& epoch : recorder.epochs()) {
     STOKER_TRY(file.Add(fmt::format("{}", epoch.epoch),
-                        StatsEpochJson(epoch, anchor)));
+                        StatsEpochJson(facts, epoch, anchor)));
   }
   return file.Commit();
 }
@@ -139,7 +146,7 @@ core::Status WriteRankReports(const std::string& folder, const RunFacts& facts,
                               const metrics::RankRecorder& recorder) {
   STOKER_TRY(WriteOutput(folder + '/' + RankOutputFile(rank.rank), facts,
                          rank.anchor, host, recorder));
-  return WriteStats(folder + '/' + RankStatsFile(rank.rank), rank.anchor,
+  return WriteStats(folder + '/' + RankStatsFile(rank.rank), facts, rank.anchor,
                     recorder);
 }
 

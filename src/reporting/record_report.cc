@@ -5,6 +5,7 @@
 #include <string>
 
 #include "metrics/summary.h"
+#include "reporting/internal/checkpoint_json.h"
 #include "reporting/internal/file_output.h"
 #include "reporting/internal/host_json.h"
 #include "reporting/internal/record_json.h"
@@ -18,6 +19,19 @@ using metrics::BlockSummary;
 using metrics::EpochSummary;
 using metrics::RunFacts;
 using metrics::RunState;
+
+Json CheckpointsJson(const metrics::TrainingCheckpoints& checkpoints) {
+  Json json = Json::MakeObject();
+  json.Add("count", checkpoints.count);
+  json.Add("bytes", checkpoints.bytes);
+  json.Add("files", checkpoints.files);
+  json.Add("stored_bytes", checkpoints.stored_bytes);
+  json.Add("storage_uri", checkpoints.storage_uri);
+  json.Add("format", checkpoints.format);
+  json.Add("fsync", checkpoints.fsync);
+  json.Add("all_ranks", checkpoints.all_ranks);
+  return json;
+}
 
 Json FactsJson(const RunFacts& facts) {
   Json json = Json::MakeObject();
@@ -50,6 +64,8 @@ Json FactsJson(const RunFacts& facts) {
   json.Add("data_loader", facts.data_loader);
   json.Add("format", facts.format);
   json.Add("read_threads", facts.read_threads);
+  json.Add("checkpoints",
+           facts.checkpoints ? CheckpointsJson(*facts.checkpoints) : Json());
   json.Add("compat_v2_0", facts.compat_v2_0);
   json.Add("seed", facts.seed);
   json.Add("content_checks", facts.content_checks);
@@ -106,12 +122,16 @@ Json EpochJson(const EpochSummary& epoch) {
   Json::Array blocks;
   for (const BlockSummary& block : epoch.blocks)
     blocks.push_back(BlockJson(block));
+  Json::Array saves;
+  for (const metrics::CheckpointOp& save : epoch.saves)
+    saves.push_back(OpJson(save));
   Json json = Json::MakeObject();
   json.Add("epoch", epoch.epoch);
   json.Add("start_ns", Count(epoch.start));
   json.Add("train_end_ns", Count(epoch.train_end));
   json.Add("end_ns", Count(epoch.end));
   json.Add("blocks", std::move(blocks));
+  json.Add("saves", std::move(saves));
   json.Add("eval", epoch.eval ? BlockJson(*epoch.eval) : Json());
   json.Add("train_loader", LoaderJson(epoch.train_loader));
   json.Add("eval_loader", LoaderJson(epoch.eval_loader));

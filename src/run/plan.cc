@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "formats/registry.h"
+#include "run/internal/origin.h"
 
 namespace stoker::run {
 
@@ -26,23 +27,45 @@ std::int64_t StepLimit(const WorkloadConfig& workload) {
              : workload.train.total_training_steps;
 }
 
-Status CheckWorkflow(const config::LoadedConfig& config, RunPlan& plan) {
-  // The reference's own copy of unet3d's workload turned it on unasked.
-  const bool hidden =
-      config.compat.v2_0 && config.workload.model.name == "unet3d";
-  if (!config.workload.workflow.checkpoint && !hidden) {
-    return {};
+// The reference's own copy of unet3d's workload turns checkpoints on where the
+// file does not (quirk Q1); only an override is heard.
+bool HiddenCheckpoint(const config::LoadedConfig& config) {
+  return config.compat.v2_0 && config.workload.model.name == "unet3d" &&
+         !internal::IsOverridden(config, "workflow.checkpoint");
+}
+
+void PlanCheckpoints(const config::LoadedConfig& config, RunPlan& plan) {
+  const config::CheckpointConfig& keys = config.workload.checkpoint;
+  if (!config.workload.workflow.checkpoint) {
+    if (!HiddenCheckpoint(config)) {
+      return;
+    }
+    plan.warnings.emplace_back(
+        "workflow.checkpoint: --compat v2.0 turns it on for unet3d, as the "
+        "reference's own copy of the workload does; "
+        "++workload.workflow.checkpoint=False leaves it off");
   }
-  constexpr const char* kMissing =
-      "this version of stoker writes no checkpoints during training";
-  if (config.compat.v2_0) {
-    plan.warnings.push_back(
-        fmt::format("workflow.checkpoint: {}; it is left off", kMissing));
-    return {};
+  plan.checkpoints = {
+      .steps_between = keys.steps_between_checkpoints,
+      .after_epoch = static_cast<std::uint32_t>(keys.checkpoint_after_epoch),
+      .epochs_between =
+          static_cast<std::uint32_t>(keys.epochs_between_checkpoints)};
+  plan.saves =
+      emulator::CountCheckpoints(plan.checkpoints, plan.epochs, plan.steps);
+  if (plan.saves == 0) {
+    plan.warnings.push_back(fmt::format(
+        "workflow.checkpoint: no checkpoint falls into {} epoch(s) of {} steps",
+        plan.epochs, plan.steps));
+  } else if (keys.steps_between_checkpoints > 0 &&
+             keys.steps_between_checkpoints <=
+                 config.workload.metric.exclude_start_steps) {
+    plan.warnings.push_back(fmt::format(
+        "checkpoint.steps_between_checkpoints={}: after each checkpoint the "
+        "first {} step(s) are excluded, so that no step counts and the "
+        "utilisation is 0",
+        keys.steps_between_checkpoints,
+        config.workload.metric.exclude_start_steps));
   }
-  return Invalid(fmt::format(
-      "workflow.checkpoint: {}; remedy: ++workload.workflow.checkpoint=False",
-      kMissing));
 }
 
 Status CheckKeys(const WorkloadConfig& workload) {
@@ -258,7 +281,6 @@ core::Result<RunPlan> MakePlan(const config::LoadedConfig& config,
   const config::DatasetConfig& data = workload.dataset;
   RunPlan plan;
   STOKER_ASSIGN(plan.format, formats::FindFormat(data.format));
-  STOKER_TRY(CheckWorkflow(config, plan));
   STOKER_TRY(CheckKeys(workload));
   plan.sizes = {.record_length = data.record_length_bytes,
                 .stdev = data.record_length_bytes_stdev,
@@ -279,6 +301,7 @@ core::Result<RunPlan> MakePlan(const config::LoadedConfig& config,
     STOKER_TRY(PlanTraining(config, plan));
     STOKER_TRY(CheckPipeline(config, plan));
     STOKER_TRY(PlanEvaluation(workload, plan));
+    PlanCheckpoints(config, plan);
   }
   return plan;
 }

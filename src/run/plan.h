@@ -11,6 +11,7 @@
 #include "core/status.h"
 #include "dataset/order.h"
 #include "dataset/shape.h"
+#include "emulator/checkpoint_times.h"
 #include "emulator/loader.h"
 #include "formats/format.h"
 #include "metrics/run_facts.h"
@@ -33,6 +34,8 @@ struct RunPlan {
   std::uint64_t steps = 0;  // per epoch and rank
   std::uint64_t eval_steps = 0;
   std::uint32_t epochs = 1;
+  emulator::CheckpointTimes checkpoints{};
+  std::uint64_t saves = 0;           // checkpoints of the run
   std::uint64_t returned_bytes = 0;  // tensor of one sample
   std::vector<std::string> warnings;
 };

@@ -22,6 +22,7 @@
 #include "reporting/steps_csv.h"
 #include "run/internal/live_view.h"
 #include "run/internal/setup.h"
+#include "run/internal/training_checkpoints.h"
 #include "run/internal/training_events.h"
 #include "run/phases.h"
 #include "storage/registry.h"
@@ -53,6 +54,13 @@ class Training final : private emulator::LoopObserver {
     STOKER_ASSIGN(dataset_, internal::FindDataset(context_, *backend_,
                                                   *request_.config, plan_));
     STOKER_ASSIGN(seed_, ShuffleSeed());
+    if (plan_.saves > 0) {
+      STOKER_ASSIGN(checkpoints_, internal::TrainingCheckpoints::Make(
+                                      context_, request_, plan_));
+      plan_.warnings.insert(plan_.warnings.end(),
+                            checkpoints_->warnings().begin(),
+                            checkpoints_->warnings().end());
+    }
     // All look before any takes its memory.
     STOKER_TRY(comm::Agree(*context_.comm, CheckRoom()));
     STOKER_TRY(comm::Agree(*context_.comm, Prepare()));
@@ -123,7 +131,7 @@ class Training final : private emulator::LoopObserver {
                                     DataOf(false), LoaderOptionsOf(false))},
                                *context_.clock));
     real_data_ = queue->limits().real_data;
-    std::uint64_t pool = 0;
+    std::uint64_t pool = SavingBytes();
     std::uint64_t files = 0;
     for (const bool valid : {false, true}) {
       if (valid && plan_.eval_steps == 0) {
@@ -202,6 +210,9 @@ class Training final : private emulator::LoopObserver {
     facts_.format = plan_.format->name();
     facts_.read_threads =
         static_cast<std::uint32_t>(workload_.reader.read_threads);
+    if (checkpoints_ != nullptr) {
+      facts_.checkpoints = checkpoints_->facts();
+    }
     facts_.compat_v2_0 = request_.config->compat.v2_0;
     facts_.seed = seed_;
     facts_.content_checks = request_.check && real_data_;
@@ -235,6 +246,11 @@ class Training final : private emulator::LoopObserver {
     return log_->Warning(Wall(), text);
   }
 
+  // Memory this rank takes to save checkpoints, at most.
+  std::uint64_t SavingBytes() const {
+    return checkpoints_ != nullptr ? checkpoints_->memory_bytes() : 0;
+  }
+
   // Memory this rank has taken for reading.
   std::uint64_t PoolBytes() const {
     return dataset_.shapes.table_bytes() + train_loader_->pool_bytes() +
@@ -255,6 +271,7 @@ class Training final : private emulator::LoopObserver {
                 workload_.evaluation.eval_after_epoch),
             .epochs_between_evals = static_cast<std::uint32_t>(
                 workload_.evaluation.epochs_between_evals),
+            .checkpoints = plan_.checkpoints,
             .settle = context_.shares_cores};
   }
 
@@ -302,6 +319,7 @@ class Training final : private emulator::LoopObserver {
                                 .accelerator = accelerator_.get(),
                                 .eval_loader = eval_loader_.get(),
                                 .eval_accelerator = eval_accelerator_.get(),
+                                .checkpoints = checkpoints_.get(),
                                 .observer = this});
   }
 
@@ -313,12 +331,19 @@ class Training final : private emulator::LoopObserver {
     }
   }
 
-  void OnStep(std::uint32_t /*epoch*/, std::uint64_t step,
+  void OnStep(std::uint32_t /*epoch*/, std::uint64_t /*step*/,
               const metrics::StepRecord& record,
               const comm::RankedValue& longest_load) override {
     if (leads()) {
-      live_->AddStep(step, record, longest_load);
+      live_->AddStep(record, longest_load);
       ShowProgress();
+    }
+  }
+
+  void OnSave(std::uint32_t epoch, const metrics::CheckpointOp& save) override {
+    if (leads()) {
+      live_->BeginBlock();
+      context_.console->Info(internal::SaveEvent(facts_, epoch, save));
     }
   }
 
@@ -418,6 +443,7 @@ class Training final : private emulator::LoopObserver {
   bool real_data_ = true;
   std::unique_ptr<emulator::Loader> train_loader_;
   std::unique_ptr<emulator::Loader> eval_loader_;
+  std::unique_ptr<internal::TrainingCheckpoints> checkpoints_;  // if any
   std::unique_ptr<emulator::Accelerator> accelerator_;
   std::unique_ptr<emulator::Accelerator> eval_accelerator_;
   metrics::RunFacts facts_;

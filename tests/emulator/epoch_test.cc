@@ -2,16 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <time.h>
 
-#include <functional>
-#include <limits>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "metrics/utilisation.h"
 #include "tests/emulator/scenario.h"
+#include "tests/emulator/scripted_loop.h"
 
 namespace stoker::emulator {
 namespace {
@@ -19,145 +16,16 @@ namespace {
 using core::Code;
 using core::Nanos;
 using core::Status;
+using testing::Constant;
 using ::testing::HasSubstr;
 using testing::microseconds;
+using testing::OnRanks;
 using testing::Scene;
+using testing::ScriptedLoader;
+using testing::Seat;
 using testing::seconds;
 using testing::Stage;
-
-Nanos ThreadCpu() {
-  timespec time{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return std::chrono::seconds(time.tv_sec) + Nanos(time.tv_nsec);
-}
-
-void BurnCpu(Nanos time) {
-  const Nanos end = ThreadCpu() + time;
-  while (ThreadCpu() < end) {
-  }
-}
-
-// A loader whose batches take `load` each and have 7 samples of 10 bytes.
-class ScriptedLoader final : public Loader {
- public:
-  ScriptedLoader(core::Clock& clock, Nanos load, std::uint64_t steps)
-      : clock_(clock), load_(load), steps_(steps) {}
-
-  std::uint64_t fail_at = std::numeric_limits<std::uint64_t>::max();
-  std::vector<std::uint32_t> started;  // epochs
-  int finished = 0;
-  Nanos burn{};  // CPU time each batch costs the accelerator's thread
-
-  Status StartEpoch(std::uint32_t epoch) override {
-    started.push_back(epoch);
-    step_ = 0;
-    return {};
-  }
-  core::Result<std::optional<Batch>> Next() override {
-    if (step_ == steps_) {
-      return std::optional<Batch>{};
-    }
-    if (step_ == fail_at) {
-      return Status(Code::kIoError, "the disk is gone");
-    }
-    clock_.SleepUntil(clock_.Now() + load_);
-    ++handed_out_;
-    if (burn > Nanos{}) {
-      BurnCpu(burn);
-    }
-    return std::optional<Batch>({.step = step_++, .samples = 7, .bytes = 70});
-  }
-  core::Result<metrics::LoaderCounters> FinishEpoch() override {
-    ++finished;
-    metrics::LoaderCounters counters;
-    counters.samples_delivered = 7 * step_;
-    return counters;
-  }
-  // As if checking a batch took 3 us.
-  Nanos checking_so_far() const override {
-    return microseconds(3) * static_cast<int>(handed_out_);
-  }
-  std::uint64_t op_stream_hash() const override { return 0; }
-  std::uint64_t pool_bytes() const override { return 0; }
-  std::string_view engine() const override { return ""; }
-
- private:
-  core::Clock& clock_;
-  Nanos load_;
-  std::uint64_t steps_;
-  std::uint64_t step_ = 0;
-  std::uint64_t handed_out_ = 0;
-};
-
-class Witness final : public LoopObserver {
- public:
-  std::vector<std::string> calls;
-  std::vector<metrics::EpochRecord> epochs;
-  std::vector<comm::RankedValue> longest_loads;
-  Status answer;
-
-  void OnEpochStart(std::uint32_t epoch) override {
-    calls.push_back("start " + std::to_string(epoch));
-  }
-  void OnStep(std::uint32_t epoch, std::uint64_t step,
-              const metrics::StepRecord& record,
-              const comm::RankedValue& longest) override {
-    calls.push_back("step " + std::to_string(epoch) + "." +
-                    std::to_string(step) + " " +
-                    std::to_string(record.samples));
-    longest_loads.push_back(longest);
-  }
-  void OnEvalStep(std::uint32_t epoch, std::uint64_t step,
-                  const metrics::StepRecord& record) override {
-    calls.push_back("eval " + std::to_string(epoch) + "." +
-                    std::to_string(step) + " " +
-                    std::to_string(record.samples));
-  }
-  Status OnEpochEnd(metrics::EpochRecord&& record) override {
-    calls.push_back("end " + std::to_string(record.epoch));
-    epochs.push_back(std::move(record));
-    return answer;
-  }
-};
-
-TimeSource Constant(Nanos time) {
-  return {{.kind = TimeModel::Kind::kConstant, .a = core::Seconds(time)}, 1};
-}
-
-// One rank with scripted loaders, and what became of it.
-struct Seat {
-  Seat(core::Clock& run_clock, const LoopOptions& loop)
-      : clock(run_clock),
-        options(loop),
-        train(run_clock, microseconds(50), loop.steps),
-        eval(run_clock, microseconds(20), loop.eval_steps) {}
-
-  Status Run(comm::Communicator& comm, Nanos compute) {
-    Accelerator accelerator(Constant(compute), clock, cancel);
-    Accelerator eval_accelerator(Constant(microseconds(30)), clock, cancel);
-    return RunEpochs(options, {.comm = &comm,
-                               .clock = &clock,
-                               .cancel = &cancel,
-                               .train_loader = &train,
-                               .accelerator = &accelerator,
-                               .eval_loader = &eval,
-                               .eval_accelerator = &eval_accelerator,
-                               .observer = &witness});
-  }
-
-  core::Clock& clock;
-  core::CancelFlag cancel;
-  LoopOptions options;
-  ScriptedLoader train;
-  ScriptedLoader eval;
-  Witness witness;
-};
-
-// Runs `body` on every rank; the clock starts at 0.
-void OnRanks(int ranks, core::VirtualClock& clock,
-             const std::function<void(comm::Communicator&)>& body) {
-  comm::RunThreads(ranks, clock, nullptr, body);
-}
+using testing::Witness;
 
 TEST(RunEpochs, RecordsLoadComputeProcAndBarrierOfEachStep) {
   // Both ranks load for 50 us; they compute for 100 and 200 us, so rank 0

@@ -5,6 +5,8 @@
 
 #include <array>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "metrics/step_gather.h"
 #include "tests/metrics/epochs.h"
@@ -25,6 +27,32 @@ RunFacts Facts() {
   return facts;
 }
 
+// Another value in each field.
+CheckpointOp SaveOf(std::uint32_t rank) {
+  return {.kind = CheckpointKind::kRestore,
+          .step = 10 + rank,
+          .start = testing::AtMillis(11),
+          .first_byte = testing::AtMillis(12),
+          .last_byte = testing::AtMillis(13),
+          .synced = testing::AtMillis(14),
+          .end = testing::AtMillis(15),
+          .files = 16,
+          .payload_bytes = 17,
+          .file_bytes = 18,
+          .model_part = core::Nanos(19),
+          .optimizer_part = core::Nanos(20),
+          .fsync = core::Nanos(21),
+          .content = core::Nanos(22),
+          .checksum = core::Nanos(23),
+          .stalled = core::Nanos(24),
+          .cpu = core::Nanos(25),
+          .verified_bytes = 26,
+          .cached_known = true,
+          .cached_bytes = 27,
+          .device_known = true,
+          .device_bytes = 28};
+}
+
 // What a rank brings; its number is in every field that can tell it.
 core::Result<RunRecord> CollectAsRank(comm::Communicator& comm,
                                       const std::string& folder) {
@@ -36,6 +64,7 @@ core::Result<RunRecord> CollectAsRank(comm::Communicator& comm,
     record.train_loader.files_opened = 100 * epoch + rank;
     record.train_loader.unexpected_sizes = 7 + rank;
     record.blocks[0].steps.back().bytes = 1000 + rank;
+    if (epoch == 2) record.saves = {SaveOf(rank), CheckpointOp{}};
     STOKER_TRY(recorder.value().AddEpoch(std::move(record)));
   }
   RankFacts facts;
@@ -91,6 +120,25 @@ TEST(Collect, RankZeroHoldsEveryRank) {
   }
   ASSERT_TRUE(records[2].ok());
   EXPECT_TRUE(records[2].value().ranks.empty());
+}
+
+TEST(Collect, CheckpointsComeWithEveryField) {
+  const testing::TempDir folder;
+  core::VirtualClock clock;
+  core::Result<RunRecord> record = core::Status{};
+  comm::RunThreads(kRanks, clock, nullptr, [&](comm::Communicator& comm) {
+    core::Result<RunRecord> mine = CollectAsRank(comm, folder.str());
+    if (comm.rank() == 0) record = std::move(mine);
+  });
+
+  ASSERT_TRUE(record.ok()) << record.status().ToString();
+  for (std::uint32_t rank = 0; rank < 3; ++rank) {
+    const std::vector<EpochSummary>& epochs = record.value().ranks[rank].epochs;
+    EXPECT_TRUE(epochs[0].saves.empty());
+    ASSERT_EQ(epochs[1].saves.size(), 2U);
+    EXPECT_EQ(epochs[1].saves[0], SaveOf(rank));
+    EXPECT_EQ(epochs[1].saves[1], CheckpointOp{});
+  }
 }
 
 TEST(Collect, HostsComeFromTheirFirstRanks) {

@@ -100,6 +100,28 @@ TEST(RankRecorder, EvaluationIsKeptAndSummed) {
   EXPECT_EQ(epochs[0].eval.value_or(BlockRecord{}).steps.size(), 2U);
 }
 
+TEST(RankRecorder, BlocksAndCheckpointsBetweenThemComeBack) {
+  const testing::TempDir folder;
+  RankRecorder recorder = MakeRecorder(folder);
+  EpochRecord epoch = FourStepEpoch(1);
+  epoch.blocks.push_back(Block(9000, 300, {Step(200, 50)}));
+  epoch.saves.resize(1);
+  epoch.saves[0].step = 4;
+  epoch.saves[0].start = testing::AtMillis(4000);
+  epoch.saves[0].end = testing::AtMillis(9000);
+  const std::vector<CheckpointOp> saves = epoch.saves;
+  ASSERT_TRUE(recorder.AddEpoch(std::move(epoch)).ok());
+
+  EXPECT_EQ(recorder.epochs()[0].saves, saves);
+  ASSERT_EQ(recorder.epochs()[0].blocks.size(), 2U);
+  // The second block's only step is its first, and excluded.
+  EXPECT_EQ(recorder.epochs()[0].blocks[1].sums.counted_steps, 0U);
+  const std::vector<EpochRecord> epochs = ReadBack(recorder);
+  EXPECT_EQ(epochs[0].saves, saves);
+  ASSERT_EQ(epochs[0].blocks.size(), 2U);
+  EXPECT_EQ(epochs[0].blocks[1].steps.size(), 1U);
+}
+
 TEST(RankRecorder, SummaryHoldsTheSums) {
   const testing::TempDir folder;
   RankRecorder recorder = MakeRecorder(folder);

@@ -95,6 +95,40 @@ TEST(Summarise, BlocksCountByTheirSteps) {
   EXPECT_DOUBLE_EQ(Summarise(record).train.au.mean, 85.0);
 }
 
+CheckpointOp SaveOf(std::int64_t start_ms, std::int64_t duration_ms) {
+  CheckpointOp save;
+  save.step = 5;
+  save.start = testing::AtMillis(start_ms);
+  save.end = testing::AtMillis(start_ms + duration_ms);
+  return save;
+}
+
+TEST(Summarise, CheckpointsOfAllEpochsMakeOneSeries) {
+  RunRecord record = TwoRanks(2);
+  record.facts.checkpoints.emplace();
+  record.facts.checkpoints->bytes = 3000;
+  // The same step in both epochs: rank 0 takes 1 and 3 s, rank 1 2 s each.
+  for (const std::size_t epoch : {0U, 1U}) {
+    const auto at = static_cast<std::int64_t>(10000 * epoch);
+    const std::int64_t duration = epoch == 0 ? 1000 : 3000;
+    record.ranks[0].epochs[epoch].saves = {SaveOf(at, duration)};
+    record.ranks[1].epochs[epoch].saves = {SaveOf(at, 2000)};
+  }
+  const RunSummary summary = Summarise(record);
+
+  ASSERT_TRUE(summary.saves.has_value());
+  const CheckpointSeries saves = summary.saves.value_or(CheckpointSeries{});
+  ASSERT_EQ(saves.each.size(), 2U);
+  EXPECT_DOUBLE_EQ(saves.rank0_duration_s.mean, 2.0);
+  EXPECT_DOUBLE_EQ(saves.rank0_duration_s.stdev, 1.0);
+  EXPECT_DOUBLE_EQ(saves.rank0_rate.mean, 2000.0);  // 3000, 1000 B/s
+  EXPECT_DOUBLE_EQ(saves.duration_max_s.mean, 2.5);
+  EXPECT_DOUBLE_EQ(saves.rate_min.mean, 1250.0);  // 1500, 1000 B/s
+  // They are in no figure of training.
+  EXPECT_DOUBLE_EQ(summary.train.au.mean, 75.0);
+  EXPECT_FALSE(Summarise(TwoRanks(1)).saves.has_value());
+}
+
 TEST(Summarise, RanksApartAreNamed) {
   RunRecord record = TwoRanks(1);
   record.ranks[1].epochs[0].blocks = {EvenBlock(475, record.facts)};

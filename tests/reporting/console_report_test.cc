@@ -30,6 +30,17 @@ TEST(MetricBlock, LinesAndDecimalsOfTheReference) {
                 std::string(kRule));
 }
 
+TEST(MetricBlock, CheckpointsAreRankZeros) {
+  const metrics::RunRecord record = testing::SyntheticRunWithCheckpoints();
+  EXPECT_THAT(MetricBlock(record, metrics::Summarise(record)),
+              HasSubstr("[METRIC] train_au_meet_expectation: success\n"
+                        "[METRIC] Checkpoint save duration (seconds): 0.3750 "
+                        "(0.1250)\n"
+                        "[METRIC] Checkpoint save I/O Throughput (GB/second): "
+                        "6.0000 (2.0000)\n" +
+                        std::string(kRule)));
+}
+
 TEST(MetricBlock, EvaluationHasSixDecimalsOfThroughput) {
   const metrics::RunRecord record = testing::SyntheticRun(true);
   const std::string text = MetricBlock(record, metrics::Summarise(record));
@@ -64,6 +75,16 @@ TEST(ConsoleReport, SaysWhatTheScoreIsWorth) {
   EXPECT_THAT(text, HasSubstr("00000000000000ab"));
   EXPECT_THAT(text, HasSubstr("/results/x\n"));
   EXPECT_THAT(text, Not(HasSubstr("read ahead, lost")));
+}
+
+TEST(ConsoleReport, CheckpointsAreAsSlowAsTheirSlowestRank) {
+  const metrics::RunRecord record = testing::SyntheticRunWithCheckpoints();
+  EXPECT_THAT(ConsoleReport(record, metrics::Summarise(record), "x"),
+              HasSubstr("checkpoints       2 of 2.00 GiB saved, 1.00 s each at "
+                        "the slowest rank, 2.0000 GiB/s\n"));
+  const metrics::RunRecord without = testing::SyntheticRun(false);
+  EXPECT_THAT(ConsoleReport(without, metrics::Summarise(without), "x"),
+              Not(HasSubstr("checkpoints")));
 }
 
 TEST(ConsoleReport, TroubleIsMentioned) {

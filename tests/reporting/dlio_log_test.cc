@@ -77,6 +77,24 @@ TEST(DlioLog, EpochIsToldAtTheTimesItHappened) {
   EXPECT_THAT(text, HasSubstr("Epoch 1 evaluation is over: 2 steps in 1.00"));
 }
 
+TEST(DlioLog, CheckpointsAreToldBehindTheirBlocks) {
+  const testing::TempDir folder;
+  metrics::RunFacts facts = testing::SyntheticFacts(false);
+  facts.checkpoints = testing::SyntheticCheckpointPlan();
+  metrics::EpochRecord epoch = testing::SyntheticEpoch(0, 1, false);
+  epoch.saves = {testing::SyntheticSave(0, 1)};
+  DlioLog log = OpenLog(folder, DlioLog::Mode::kNew);
+  ASSERT_TRUE(log.EpochFinished(facts, testing::SyntheticAnchor(), epoch).ok());
+  const std::string text = testing::Slurp(folder.path() / "dlio.log");
+  // 14:30:00.25 + 10 s + 5 s; 2 GiB in 0.5 s.
+  EXPECT_THAT(text, HasSubstr("(set to 0.4)\n"
+                              "[OUTPUT] 2025-03-01T14:30:15.250000 Checkpoint "
+                              "save 1 begins\n"
+                              "[OUTPUT] 2025-03-01T14:30:15.750000 "));
+  EXPECT_THAT(text, HasSubstr("Checkpoint save 1 is over: 0.5000 s, 4.0000 "
+                              "GiB/s\n"));
+}
+
 TEST(DlioLog, RunEndsWithFiguresAndFolder) {
   const testing::TempDir folder;
   const metrics::RunRecord record = testing::SyntheticRun(false);

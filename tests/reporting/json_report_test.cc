@@ -68,6 +68,34 @@ TEST(SummaryJson, RunsWithoutEvaluationHaveNoEvaluationMetrics) {
   EXPECT_EQ(summary.Find("metric")->Find("eval_au_percentage"), nullptr);
 }
 
+TEST(SummaryJson, CheckpointsComeFirstOfTheMetrics) {
+  testing::UseTestZone();
+  const metrics::RunRecord record = testing::SyntheticRunWithCheckpoints();
+  const Json summary = SummaryJson(record, metrics::Summarise(record));
+  const Json& metric = *summary.Find("metric");
+  EXPECT_THAT(FirstKeys(metric, 6),
+              ElementsAre("save_checkpoint_io_mean_GB_per_second",
+                          "save_checkpoint_io_stdev_GB_per_second",
+                          "save_checkpoint_duration_mean_seconds",
+                          "save_checkpoint_duration_stdev_seconds",
+                          "checkpoint_size_GB", "train_au_percentage"));
+  // Rank 0: 2 GiB in 0.5 s and in 0.25 s; rank 1: 1 s each.
+  EXPECT_EQ(Text(metric, "save_checkpoint_io_mean_GB_per_second"), "6.0");
+  EXPECT_EQ(Text(metric, "save_checkpoint_io_stdev_GB_per_second"), "2.0");
+  EXPECT_EQ(Text(metric, "save_checkpoint_duration_mean_seconds"), "0.375");
+  EXPECT_EQ(Text(metric, "save_checkpoint_duration_stdev_seconds"), "0.125");
+  EXPECT_EQ(Text(metric, "checkpoint_size_GB"), "2.0");
+  EXPECT_EQ(Text(metric, "num_save_ops"), "2");
+  EXPECT_EQ(Text(metric, "mean_of_max_save_duration"), "1.0");
+  EXPECT_EQ(Text(metric, "mean_of_min_save_throughput"), "2.0");
+}
+
+TEST(SummaryJson, RunsWithoutCheckpointsTellOfNone) {
+  const Json summary = SyntheticSummary(false);
+  EXPECT_EQ(summary.Find("metric")->Find("checkpoint_size_GB"), nullptr);
+  EXPECT_EQ(summary.Find("metric")->Find("num_save_ops"), nullptr);
+}
+
 TEST(SummaryJson, TrainingMetrics) {
   const Json summary = SyntheticSummary(false);
   const Json& metric = *summary.Find("metric");

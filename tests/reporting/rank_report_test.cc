@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <string>
+#include <utility>
 
 #include "reporting/json.h"
 #include "tests/reporting/synthetic_run.h"
@@ -84,6 +86,37 @@ TEST(WriteRankReports, StatsHoldTimesAndDurations) {
             R"("eval":{"start":"2025-03-01T14:30:14.050000",)"
             R"("end":"2025-03-01T14:30:15.050000","duration":"1.00"}})");
   EXPECT_NE(stats.Find("2"), nullptr);
+}
+
+TEST(WriteRankReports, CheckpointsStandBehindTheirBlocks) {
+  testing::UseTestZone();
+  const testing::TempDir folder;
+  metrics::RunFacts facts = testing::SyntheticFacts(false);
+  facts.checkpoints = testing::SyntheticCheckpointPlan();
+  metrics::RankRecorder recorder =
+      testing::SyntheticRecorder(0, false, folder.str());
+  metrics::EpochRecord epoch = testing::SyntheticEpoch(0, 3, false);
+  epoch.blocks.push_back(epoch.blocks[0]);
+  epoch.blocks[1].start += std::chrono::seconds(6);
+  epoch.blocks[1].end += std::chrono::seconds(6);
+  epoch.saves = {testing::SyntheticSave(0, 3)};
+  epoch.saves[0].end = epoch.saves[0].start + std::chrono::milliseconds(500);
+  ASSERT_TRUE(recorder.AddEpoch(std::move(epoch)).ok());
+  ASSERT_TRUE(WriteRankReports(folder.str(), facts, Rank(0),
+                               testing::SyntheticHost(), recorder)
+                  .ok());
+
+  const Json stats = Load(folder, "0_per_epoch_stats.json");
+  const std::string text = Compact(stats.Find("3"));
+  // 14:30:00.25 + 30 s + 5 s; 2 GiB in 0.5 s.
+  EXPECT_NE(text.find(R"("duration":"3.60"},)"
+                      R"("save_ckpt1":{"start":"2025-03-01T14:30:35.250000",)"
+                      R"("end":"2025-03-01T14:30:35.750000",)"
+                      R"("duration":0.5,"throughput":4.0},)"
+                      R"("block2":{"start":"2025-03-01T14:30:36.350000",)"),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(text.find("save_ckpt2"), std::string::npos);
 }
 
 TEST(WriteRankReports, BlockThatNeverClosedHasEmptyFigures) {

@@ -81,6 +81,27 @@ TEST(RecordJson, HoldsRawNanoseconds) {
             "[[99614720,100663295,5],[119537664,120586239,1]]");
 }
 
+TEST(RecordJson, HoldsCheckpointsOfEachRankAndEpoch) {
+  const Json record = RecordJson(testing::SyntheticRunWithCheckpoints());
+  const Json* plan = record.Find("run")->Find("checkpoints");
+  ASSERT_NE(plan, nullptr);
+  EXPECT_EQ(Text(plan),
+            R"({"count":2,"bytes":2147483648,"files":1,)"
+            R"("stored_bytes":2147484648,"storage_uri":"file:///ck",)"
+            R"("format":"torchzip","fsync":true,"all_ranks":false})");
+  const auto& ranks = std::get<Json::Array>(record.Find("ranks")->value());
+  const auto& epochs = std::get<Json::Array>(ranks[0].Find("epochs")->value());
+  const auto& saves = std::get<Json::Array>(epochs[1].Find("saves")->value());
+  ASSERT_EQ(saves.size(), 1U);
+  EXPECT_EQ(Text(saves[0].Find("step")), "5");
+  EXPECT_EQ(Text(saves[0].Find("start_ns")), "1025000000000");
+  EXPECT_EQ(Text(saves[0].Find("end_ns")), "1025250000000");
+  EXPECT_EQ(Text(saves[0].Find("fsync_ns")), "100000000");
+
+  const Json without = RecordJson(testing::SyntheticRun(false));
+  EXPECT_EQ(Text(without.Find("run")->Find("checkpoints")), "null");
+}
+
 TEST(RecordJson, NamesItsCompanions) {
   const Json record = RecordJson(testing::SyntheticRun(false));
   EXPECT_EQ(Text(record.Find("files")->Find("rank_outputs")),

@@ -59,6 +59,22 @@ TEST(StepsCsv, EpochsFollowEachOther) {
   }
 }
 
+TEST(StepsCsv, StepsCountFromOneInEachBlock) {
+  const testing::TempDir folder;
+  metrics::EpochRecord epoch = testing::SyntheticEpoch(0, 1, false);
+  epoch.blocks.push_back(epoch.blocks[0]);
+  epoch.blocks[1].steps.resize(1);
+  core::Result<StepsCsv> csv = StepsCsv::Make(folder.str() + "/steps.csv");
+  ASSERT_TRUE(csv.ok());
+  ASSERT_TRUE(csv.value().AddEpoch({epoch, epoch}).ok());
+  const std::vector<std::string> lines =
+      Lines(testing::Slurp(folder.path() / "steps.csv"));
+  ASSERT_EQ(lines.size(), 1U + 2 * 4 + 2 * 1);
+  EXPECT_THAT(lines[8], ::testing::StartsWith("1,1,4,1,"));
+  EXPECT_THAT(lines[9], ::testing::StartsWith("1,2,1,0,"));
+  EXPECT_THAT(lines[10], ::testing::StartsWith("1,2,1,1,"));
+}
+
 TEST(StepsCsv, RankWithFewerStepsHasFewerRows) {
   const testing::TempDir folder;
   metrics::EpochRecord shorter = testing::SyntheticEpoch(1, 1, false);

@@ -144,6 +144,37 @@ metrics::RunRecord SyntheticRun(bool evaluation) {
   return record;
 }
 
+metrics::TrainingCheckpoints SyntheticCheckpointPlan() {
+  return {.count = 2,
+          .bytes = 2ULL << 30,
+          .files = 1,
+          .stored_bytes = (2ULL << 30) + 1000,
+          .storage_uri = "file:///ck",
+          .format = "torchzip",
+          .fsync = true};
+}
+
+metrics::CheckpointOp SyntheticSave(std::uint32_t rank, std::uint32_t epoch) {
+  metrics::CheckpointOp save;
+  save.step = 5;
+  save.start = SyntheticAnchor().run + std::chrono::seconds(10 * epoch + 5);
+  save.end = save.start + Millis(rank == 1 ? 1000 : 500 / epoch);
+  save.files = rank == 0 ? 1 : 0;
+  save.payload_bytes = rank == 0 ? 2ULL << 30 : 0;
+  save.fsync = Millis(100);
+  return save;
+}
+
+metrics::RunRecord SyntheticRunWithCheckpoints() {
+  metrics::RunRecord record = SyntheticRun(false);
+  record.facts.checkpoints = SyntheticCheckpointPlan();
+  for (metrics::RankRecord& rank : record.ranks) {
+    for (metrics::EpochSummary& epoch : rank.epochs)
+      epoch.saves = {SyntheticSave(rank.facts.rank, epoch.epoch)};
+  }
+  return record;
+}
+
 metrics::RankRecorder SyntheticRecorder(std::uint32_t rank, bool evaluation,
                                         const std::string& folder) {
   core::Result<metrics::RankRecorder> made =

@@ -10,6 +10,10 @@
 // seconds later, its block 0.1 s after that. Evaluation (if asked for) in both
 // epochs, 1 s, two steps of 0.6 and 0.4 s, compute 0.3 s: AU 75 %, 2/1.0·3 = 6
 // samples/s a rank.
+//
+// With checkpoints: one of 2 GiB behind the block of each epoch, 5 s after the
+// epoch's start: 0.5 s on rank 0 in epoch 1, 0.25 s in epoch 2, and 1 s on rank
+// 1; rank 0 has a file, rank 1 none.
 
 #include <filesystem>
 #include <string>
@@ -29,6 +33,10 @@ metrics::HostFacts SyntheticHost();
 metrics::EpochRecord SyntheticEpoch(std::uint32_t rank, std::uint32_t epoch,
                                     bool evaluation);
 metrics::RunRecord SyntheticRun(bool evaluation);
+metrics::TrainingCheckpoints SyntheticCheckpointPlan();
+metrics::CheckpointOp SyntheticSave(std::uint32_t rank, std::uint32_t epoch);
+// Without evaluation.
+metrics::RunRecord SyntheticRunWithCheckpoints();
 // All epochs of a rank, spilled into `folder`.
 metrics::RankRecorder SyntheticRecorder(std::uint32_t rank, bool evaluation,
                                         const std::string& folder);

@@ -45,12 +45,12 @@ comm::RankedValue Longest(std::int64_t ms, int rank) {
 TEST(LiveView, UtilisationAndRateAreThoseOfTheCountedStepsSoFar) {
   LiveView view(TwoEpochs());
   view.BeginEpoch(1, AtMillis(0));
-  view.AddStep(0, StepOf(300), Longest(300, 0));
+  view.AddStep(StepOf(300), Longest(300, 0));
   EXPECT_FALSE(view.Figures().au_percent.has_value());
   EXPECT_FALSE(view.Figures().gib_per_second.has_value());
 
-  view.AddStep(1, StepOf(0), Longest(100, 1));
-  view.AddStep(2, StepOf(80), Longest(100, 1));
+  view.AddStep(StepOf(0), Longest(100, 1));
+  view.AddStep(StepOf(80), Longest(100, 1));
 
   // 0.4 + 0.1 + 0.18 s, less the excluded step's 0.38: 2 · 0.08 / 0.3 s; the
   // rate 2 GiB in 0.3 s on each of two ranks.
@@ -62,17 +62,32 @@ TEST(LiveView, UtilisationAndRateAreThoseOfTheCountedStepsSoFar) {
   EXPECT_EQ(figures.steps, 4U);
 }
 
+TEST(LiveView, EachBlockBehindACheckpointLosesItsFirstStep) {
+  LiveView view(TwoEpochs());
+  view.BeginEpoch(1, AtMillis(0));
+  for (int block = 0; block < 2; ++block) {
+    view.AddStep(StepOf(300), Longest(300, 0));
+    view.AddStep(StepOf(0), Longest(10, 0));
+    view.BeginBlock();
+  }
+
+  // Per block 0.4 + 0.1 s, less the excluded step's 0.38: 0.08 / 0.12 s.
+  EXPECT_DOUBLE_EQ(view.Figures().au_percent.value_or(0), 100 * 0.16 / 0.24);
+  EXPECT_EQ(view.longest_loads().count(), 2U);
+  EXPECT_EQ(view.Figures().step, 4U);
+}
+
 TEST(LiveView, SlowestIsWhoseLongestWaitsAddUpToMost) {
   LiveView view(TwoEpochs());
   view.BeginEpoch(1, AtMillis(0));
-  view.AddStep(0, StepOf(0), Longest(50, 0));
-  view.AddStep(1, StepOf(0), Longest(30, 1));
+  view.AddStep(StepOf(0), Longest(50, 0));
+  view.AddStep(StepOf(0), Longest(30, 1));
   EXPECT_EQ(view.Figures().slowest_rank, 0U);
-  view.AddStep(2, StepOf(0), Longest(30, 1));
+  view.AddStep(StepOf(0), Longest(30, 1));
   EXPECT_EQ(view.Figures().slowest_rank, 1U);
   // An epoch is judged by its own steps.
   view.BeginEpoch(2, AtMillis(1000));
-  view.AddStep(0, StepOf(0), Longest(1, 0));
+  view.AddStep(StepOf(0), Longest(1, 0));
   EXPECT_EQ(view.Figures().slowest_rank, 0U);
 }
 
@@ -80,9 +95,9 @@ TEST(LiveView, WaitsAreOfAllCountedStepsOfTheRun) {
   LiveView view(TwoEpochs());
   for (const std::uint32_t epoch : {1U, 2U}) {
     view.BeginEpoch(epoch, AtMillis(1000LL * epoch));
-    view.AddStep(0, StepOf(0), Longest(900, 0));
-    for (std::uint64_t step = 1; step < 4; ++step)
-      view.AddStep(step, StepOf(0), Longest(10, 0));
+    view.AddStep(StepOf(0), Longest(900, 0));
+    for (int step = 1; step < 4; ++step)
+      view.AddStep(StepOf(0), Longest(10, 0));
   }
   EXPECT_EQ(view.longest_loads().count(), 6U);
   EXPECT_DOUBLE_EQ(view.Figures().wait_p50, 0.010);
@@ -92,19 +107,19 @@ TEST(LiveView, WaitsAreOfAllCountedStepsOfTheRun) {
 TEST(LiveView, TimeLeftHasTheEpochsAndTheEvaluationToCome) {
   LiveView view(TwoEpochs());
   view.BeginEpoch(1, AtMillis(0));
-  view.AddStep(0, StepOf(100), Longest(100, 0));
-  view.AddStep(1, StepOf(100), Longest(100, 0));
+  view.AddStep(StepOf(100), Longest(100, 0));
+  view.AddStep(StepOf(100), Longest(100, 0));
   // 6 steps of 0.2 s; 2 of evaluation: computation 0.1 s, wait 0.1 s.
   EXPECT_DOUBLE_EQ(view.Figures().seconds_left, 6 * 0.2 + 2 * 0.2);
 
-  view.AddStep(2, StepOf(100), Longest(100, 0));
-  view.AddStep(3, StepOf(100), Longest(100, 0));
+  view.AddStep(StepOf(100), Longest(100, 0));
+  view.AddStep(StepOf(100), Longest(100, 0));
   // The epoch's 4 steps took 0.8 s of 1 s: another 0.2 s beside the steps.
   view.BeginEpoch(2, AtMillis(1000));
   EXPECT_DOUBLE_EQ(view.Figures().seconds_left, 4 * 0.2 + 2 * 0.2 + 0.2);
 
-  for (std::uint64_t step = 0; step < 4; ++step)
-    view.AddStep(step, StepOf(100), Longest(100, 0));
+  for (int step = 0; step < 4; ++step)
+    view.AddStep(StepOf(100), Longest(100, 0));
   metrics::StepRecord eval;
   eval.proc = Millis(50);
   view.AddEvalStep(eval);
@@ -118,8 +133,8 @@ TEST(LiveView, TimeLeftHasTheEpochsAndTheEvaluationToCome) {
 TEST(LiveView, TheEventSaysItForPeopleAndPrograms) {
   LiveView view(TwoEpochs());
   view.BeginEpoch(2, AtMillis(0));
-  view.AddStep(0, StepOf(0), Longest(2, 1));
-  view.AddStep(1, StepOf(0), Longest(2, 1));
+  view.AddStep(StepOf(0), Longest(2, 1));
+  view.AddStep(StepOf(0), Longest(2, 1));
   const Event event = view.ProgressEvent();
 
   // 80 ms of 100 ms and the first barrier's 20; 1 GiB in that on each rank.

@@ -170,21 +170,62 @@ TEST(MakePlan, TooFewFilesForABatchNameTheWayOut) {
   EXPECT_THAT(error, HasSubstr("dataset.num_files_train"));
 }
 
-TEST(MakePlan, CheckpointsDuringTrainingAreRefused) {
-  EXPECT_THAT(ErrorOf(Small({"workflow.checkpoint=True"}), 1),
-              HasSubstr("++workload.workflow.checkpoint=False"));
+TEST(MakePlan, WithoutTheWorkflowThereAreNoCheckpoints) {
+  const RunPlan plan =
+      PlanOf(Small({"checkpoint.checkpoint_after_epoch=1"}), 1);
+
+  EXPECT_EQ(plan.saves, 0U);
+  EXPECT_THAT(plan.warnings, IsEmpty());
 }
 
-TEST(MakePlan, CompatWarnsOfUnet3dsHiddenCheckpoint) {
-  const RunPlan plan = PlanOf(Small({"model.name=unet3d"}, true), 1);
+TEST(MakePlan, CheckpointsByEpochsAreCounted) {
+  // unet3d's own keys: after epoch 5, then every 2.
+  const RunPlan plan =
+      PlanOf(Small({"workflow.checkpoint=True", "train.epochs=8"}), 1);
 
-  EXPECT_THAT(plan.warnings, ElementsAre(HasSubstr("workflow.checkpoint")));
+  EXPECT_EQ(plan.checkpoints.steps_between, -1);
+  EXPECT_EQ(plan.saves, 2U);  // 5, 7
+  EXPECT_THAT(plan.warnings, IsEmpty());
 }
 
-TEST(MakePlan, CompatLeavesCheckpointsOffWithAWarning) {
-  const RunPlan plan = PlanOf(Small({"workflow.checkpoint=True"}, true), 1);
+TEST(MakePlan, CheckpointsByStepsAreCounted) {
+  // 8 steps in each of 2 epochs.
+  const RunPlan plan = PlanOf(Small({"workflow.checkpoint=True",
+                                     "checkpoint.steps_between_checkpoints=3"}),
+                              1);
 
+  EXPECT_EQ(plan.saves, 4U);
+  EXPECT_THAT(plan.warnings, IsEmpty());
+}
+
+TEST(MakePlan, WarnsOfCheckpointsThatNeverCome) {
+  const RunPlan plan = PlanOf(Small({"workflow.checkpoint=True"}), 1);
+
+  EXPECT_EQ(plan.saves, 0U);
+  EXPECT_THAT(plan.warnings, ElementsAre(HasSubstr("2 epoch(s) of 8 steps")));
+}
+
+TEST(MakePlan, WarnsOfCheckpointsThatLeaveNoStepToCount) {
+  const RunPlan plan = PlanOf(Small({"workflow.checkpoint=True",
+                                     "checkpoint.steps_between_checkpoints=1"}),
+                              1);
+
+  EXPECT_EQ(plan.saves, 16U);
+  EXPECT_THAT(plan.warnings,
+              ElementsAre(HasSubstr("steps_between_checkpoints=1")));
+}
+
+TEST(MakePlan, CompatHasUnet3dsHiddenCheckpointUnlessAnOverrideSaysNo) {
+  const std::vector<std::string> unet3d = {"model.name=unet3d",
+                                           "train.epochs=5"};
+  const RunPlan plan = PlanOf(Small(unet3d, true), 1);
+  EXPECT_EQ(plan.saves, 1U);
   EXPECT_THAT(plan.warnings, ElementsAre(HasSubstr("workflow.checkpoint")));
+
+  EXPECT_EQ(PlanOf(Small(unet3d), 1).saves, 0U);
+  std::vector<std::string> off = unet3d;
+  off.emplace_back("workflow.checkpoint=False");
+  EXPECT_EQ(PlanOf(Small(off, true), 1).saves, 0U);
 }
 
 TEST(MakePlan, UnevenSharesAreAnErrorOnlyWhereTheReferenceWouldHang) {

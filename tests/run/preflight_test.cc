@@ -31,6 +31,16 @@ TEST(NeedOfResults, GrowsWithStepsAndRanks) {
   EXPECT_GE(many.files - one.files, 99U * 2);
 }
 
+TEST(NeedOfResults, GrowsWithCheckpoints) {
+  RunPlan plan;
+  plan.steps = 1000;
+  const ResultsNeed without = NeedOfResults(plan, 10);
+  plan.saves = 500;
+  // A block and a checkpoint are some 20 fields each in record.json.
+  EXPECT_GT(NeedOfResults(plan, 10).bytes - without.bytes,
+            10U * 500 * 2 * 20 * 40);
+}
+
 TEST(CheckResultsRoom, LittleFitsAnywhere) {
   const stoker::testing::TempDir dir;
   EXPECT_TRUE(CheckResultsRoom(dir.str(), {.bytes = 1, .files = 1}).ok());

@@ -207,6 +207,8 @@ void PackSummary(const EpochSummary& epoch, PackedWriter& out) {
   out.Point(epoch.end);
   out.U64(epoch.blocks.size());
   for (const BlockSummary& block : epoch.blocks) PackSums(block, out);
+  out.U64(epoch.saves.size());
+  for (const CheckpointOp& op : epoch.saves) PackOp(op, out);
   out.U64(epoch.eval ? 1 : 0);
   if (epoch.eval) PackSums(*epoch.eval, out);
   PackLoader(epoch.train_loader, out);
@@ -224,6 +226,8 @@ EpochSummary UnpackSummary(PackedReader& in) {
   epoch.end = in.Point();
   epoch.blocks.resize(in.Count(kSumsBytes));
   for (BlockSummary& block : epoch.blocks) block = UnpackSums(in);
+  epoch.saves.resize(in.Count(kOpBytes));
+  for (CheckpointOp& op : epoch.saves) op = UnpackOp(in);
   if (in.Bool()) epoch.eval = UnpackSums(in);
   epoch.train_loader = UnpackLoader(in);
   epoch.eval_loader = UnpackLoader(in);
@@ -231,6 +235,58 @@ EpochSummary UnpackSummary(PackedReader& in) {
   epoch.cpu.system = in.Span();
   epoch.cpu.main = in.Span();
   return epoch;
+}
+
+void PackOp(const CheckpointOp& op, PackedWriter& out) {
+  out.U64(op.kind == CheckpointKind::kRestore ? 1 : 0);
+  out.U64(op.step);
+  out.Point(op.start);
+  out.Point(op.first_byte);
+  out.Point(op.last_byte);
+  out.Point(op.synced);
+  out.Point(op.end);
+  out.U64(op.files);
+  out.U64(op.payload_bytes);
+  out.U64(op.file_bytes);
+  out.Span(op.model_part);
+  out.Span(op.optimizer_part);
+  out.Span(op.fsync);
+  out.Span(op.content);
+  out.Span(op.checksum);
+  out.Span(op.stalled);
+  out.Span(op.cpu);
+  out.U64(op.verified_bytes);
+  out.U64(op.cached_known ? 1 : 0);
+  out.U64(op.cached_bytes);
+  out.U64(op.device_known ? 1 : 0);
+  out.U64(op.device_bytes);
+}
+
+CheckpointOp UnpackOp(PackedReader& in) {
+  CheckpointOp op;
+  op.kind = in.Bool() ? CheckpointKind::kRestore : CheckpointKind::kSave;
+  op.step = in.U64();
+  op.start = in.Point();
+  op.first_byte = in.Point();
+  op.last_byte = in.Point();
+  op.synced = in.Point();
+  op.end = in.Point();
+  op.files = in.U64();
+  op.payload_bytes = in.U64();
+  op.file_bytes = in.U64();
+  op.model_part = in.Span();
+  op.optimizer_part = in.Span();
+  op.fsync = in.Span();
+  op.content = in.Span();
+  op.checksum = in.Span();
+  op.stalled = in.Span();
+  op.cpu = in.Span();
+  op.verified_bytes = in.U64();
+  op.cached_known = in.Bool();
+  op.cached_bytes = in.U64();
+  op.device_known = in.Bool();
+  op.device_bytes = in.U64();
+  return op;
 }
 
 void PackAnchor(const TimeAnchor& anchor, PackedWriter& out) {

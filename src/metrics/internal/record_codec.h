@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/status.h"
+#include "metrics/checkpoint_op.h"
 #include "metrics/epoch_summary.h"
 #include "metrics/internal/packed.h"
 #include "metrics/run_facts.h"
@@ -15,12 +16,17 @@
 namespace stoker::metrics {
 
 // Epoch number, blocks, evaluation and meminfo of an epoch: what a summary
-// leaves out.
+// leaves out. Checkpoints are the summary's.
 void PackSteps(const EpochRecord& epoch, PackedWriter& out);
 void UnpackSteps(PackedReader& in, EpochRecord& epoch);
 
 void PackSummary(const EpochSummary& epoch, PackedWriter& out);
 EpochSummary UnpackSummary(PackedReader& in);
+
+// What an op takes.
+inline constexpr std::size_t kOpBytes = 176;
+void PackOp(const CheckpointOp& op, PackedWriter& out);
+CheckpointOp UnpackOp(PackedReader& in);
 
 void PackAnchor(const TimeAnchor& anchor, PackedWriter& out);
 TimeAnchor UnpackAnchor(PackedReader& in);

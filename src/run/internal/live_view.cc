@@ -51,20 +51,23 @@ void LiveView::BeginEpoch(std::uint32_t epoch, core::TimePoint now) {
   steps_before_ = steps;
   train_.steps_of_epoch = 0;
   eval_.steps_of_epoch = 0;
+  BeginBlock();
   block_ = {};
   block_.closed = true;  // as far as it goes
   std::ranges::fill(waits_, core::Nanos{});
   slowest_ = 0;
 }
 
-void LiveView::AddStep(std::uint64_t step, const metrics::StepRecord& record,
+void LiveView::BeginBlock() { steps_of_block_ = 0; }
+
+void LiveView::AddStep(const metrics::StepRecord& record,
                        const comm::RankedValue& longest_load) {
   train_.time += record.proc + record.barrier;
   train_load_ += record.load;
   ++train_.steps;
   ++train_.steps_of_epoch;
   block_.wall += record.proc + record.barrier;
-  if (metrics::Counts(plan_.counted, step)) {
+  if (metrics::Counts(plan_.counted, steps_of_block_)) {
     ++block_.counted_steps;
     block_.counted_compute += record.compute;
     block_.counted_bytes += record.bytes;
@@ -72,6 +75,7 @@ void LiveView::AddStep(std::uint64_t step, const metrics::StepRecord& record,
   } else {
     block_.excluded_proc += record.proc;
   }
+  ++steps_of_block_;
   const auto rank = static_cast<std::size_t>(longest_load.rank);
   waits_[rank] += core::Nanos(longest_load.value);
   if (waits_[rank] > waits_[slowest_]) {

@@ -50,7 +50,9 @@ class LiveView {
   explicit LiveView(LivePlan plan);
 
   void BeginEpoch(std::uint32_t epoch, core::TimePoint now);
-  void AddStep(std::uint64_t step, const metrics::StepRecord& record,
+  // The next step is the first behind a checkpoint.
+  void BeginBlock();
+  void AddStep(const metrics::StepRecord& record,
                const comm::RankedValue& longest_load);
   void AddEvalStep(const metrics::StepRecord& record);
 
@@ -73,7 +75,9 @@ class LiveView {
   Series train_;
   Series eval_;
   core::Nanos train_load_{};
-  metrics::BlockSums block_;        // of this epoch's training
+  // Of this epoch's training, all of its blocks; and steps of the current one.
+  metrics::BlockSums block_;
+  std::uint64_t steps_of_block_ = 0;
   std::vector<core::Nanos> waits_;  // of this epoch's longest, by rank
   std::size_t slowest_ = 0;
   metrics::Histogram longest_loads_;

@@ -18,6 +18,8 @@ using core::Code;
 using core::Status;
 
 constexpr std::uint64_t kBytesPerStep = 256;
+// Of record.json and <rank>_per_epoch_stats.json: a checkpoint and its block.
+constexpr std::uint64_t kBytesPerSave = 4 * core::kKiB;
 constexpr std::uint64_t kBytesPerEpoch = 8 * core::kKiB;
 constexpr std::uint64_t kFixedBytes = core::kMiB;
 constexpr std::uint64_t kFilesPerRank = 3;
@@ -29,10 +31,11 @@ constexpr std::uint64_t kObjectsBesideFiles = 2;
 
 ResultsNeed NeedOfResults(const RunPlan& plan, std::uint64_t ranks) {
   const std::uint64_t rank_epochs = ranks * plan.epochs;
-  return {.bytes = kFixedBytes + rank_epochs * (kBytesPerEpoch +
-                                                (plan.steps + plan.eval_steps) *
-                                                    kBytesPerStep),
-          .files = kFixedFiles + ranks * kFilesPerRank};
+  return {
+      .bytes = kFixedBytes + ranks * plan.saves * kBytesPerSave +
+               rank_epochs * (kBytesPerEpoch +
+                              (plan.steps + plan.eval_steps) * kBytesPerStep),
+      .files = kFixedFiles + ranks * kFilesPerRank};
 }
 
 Status CheckResultsRoom(const std::string& folder, const ResultsNeed& need) {

@@ -25,6 +25,13 @@ Event StartEvent(const metrics::RunFacts& facts, std::uint64_t pool_bytes) {
       facts.loader_model, facts.data_loader, facts.read_threads,
       facts.content_checks ? "" : ", checksums not verified",
       core::FormatBytes(static_cast<double>(pool_bytes)));
+  if (facts.checkpoints) {
+    const metrics::TrainingCheckpoints& saves = *facts.checkpoints;
+    event.text +=
+        fmt::format("\ncheckpoints: {} of {} to {}{}", saves.count,
+                    core::FormatBytes(static_cast<double>(saves.stored_bytes)),
+                    saves.storage_uri, saves.fsync ? ", with fsync" : "");
+  }
   event.fields = {{"model", facts.model},
                   {"accelerators", facts.num_accelerators},
                   {"hosts", facts.num_hosts},
@@ -40,6 +47,28 @@ Event StartEvent(const metrics::RunFacts& facts, std::uint64_t pool_bytes) {
                   {"read_threads", facts.read_threads},
                   {"content_checks", facts.content_checks},
                   {"pool_bytes_per_rank", pool_bytes}};
+  if (facts.checkpoints) {
+    event.fields.emplace_back("checkpoints", facts.checkpoints->count);
+    event.fields.emplace_back("checkpoint_uri", facts.checkpoints->storage_uri);
+    event.fields.emplace_back("checkpoint_stored_bytes",
+                              facts.checkpoints->stored_bytes);
+  }
+  return event;
+}
+
+Event SaveEvent(const metrics::RunFacts& facts, std::uint32_t epoch,
+                const metrics::CheckpointOp& save) {
+  const double seconds = core::Seconds(save.duration());
+  const double rate = core::ToGiB(metrics::CheckpointRate(
+      metrics::BytesOfCheckpoint(facts), save.duration()));
+  Event event{.name = "checkpoint_end"};
+  event.text =
+      fmt::format("checkpoint of epoch {}, step {}: {}, {:.2f} GiB/s", epoch,
+                  save.step, core::FormatSeconds(seconds), rate);
+  event.fields = {{"epoch", epoch},
+                  {"step", save.step},
+                  {"seconds", seconds},
+                  {"gib_per_s", rate}};
   return event;
 }
 
@@ -49,24 +78,28 @@ Event EpochEvent(const metrics::RunFacts& facts,
   double samples = 0;
   double bytes = 0;
   for (const metrics::EpochSummary& rank : ranks) {
-    const metrics::BlockSums& sums = rank.blocks.front().sums;
-    au += metrics::UtilisationPercent(sums);
-    samples += metrics::CountedSamplesPerSecond(sums);
-    bytes += metrics::CountedBytesPerSecond(sums);
+    au += metrics::TrainFigure(rank, metrics::UtilisationPercent);
+    samples += metrics::TrainFigure(rank, metrics::CountedSamplesPerSecond);
+    bytes += metrics::TrainFigure(rank, metrics::CountedBytesPerSecond);
   }
   au /= static_cast<double>(ranks.size());
   const metrics::EpochSummary& first = ranks.front();
-  const metrics::BlockSums& block = first.blocks.front().sums;
-  const double seconds = core::Seconds(block.wall);
+  std::uint64_t steps = 0;
+  core::Nanos wall{};
+  for (const metrics::BlockSummary& block : first.blocks) {
+    steps += block.sums.steps;
+    wall += block.sums.wall;
+  }
+  const double seconds = core::Seconds(wall);
   Event event{.name = "epoch_end"};
   event.text = fmt::format(
       "epoch {}/{}: {} steps in {}, AU {:.2f} %, {:.1f} samples/s, {:.2f} "
       "GiB/s",
-      first.epoch, facts.epochs, block.steps, core::FormatSeconds(seconds), au,
+      first.epoch, facts.epochs, steps, core::FormatSeconds(seconds), au,
       samples, core::ToGiB(bytes));
   event.fields = {{"epoch", first.epoch},
                   {"epochs", facts.epochs},
-                  {"steps", block.steps},
+                  {"steps", steps},
                   {"wall_s", seconds},
                   {"au_percent", au},
                   {"samples_per_s", samples},

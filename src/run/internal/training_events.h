@@ -1,6 +1,7 @@
 #pragma once
 
-// What a training run tells about its beginning, its epochs and its end.
+// What a training run tells about its beginning, its checkpoints, its epochs
+// and its end.
 
 #include <cstdint>
 #include <span>
@@ -16,6 +17,10 @@ namespace stoker::run::internal {
 
 // `pool_bytes`: memory each rank took for reading.
 Event StartEvent(const metrics::RunFacts& facts, std::uint64_t pool_bytes);
+
+// Rank 0's part of a checkpoint.
+Event SaveEvent(const metrics::RunFacts& facts, std::uint32_t epoch,
+                const metrics::CheckpointOp& save);
 
 // Element r of `ranks` is rank r's; at least one, each with a block.
 Event EpochEvent(const metrics::RunFacts& facts,
