@@ -41,8 +41,8 @@ bool WritesSubset(std::string_view model, std::int64_t ranks);
 
 // The facts the rules look at.
 struct CheckpointClaim {
-  std::string_view model;                  // "llama3-8b"
-  std::span<const std::string> overrides;  // as typed by the user
+  std::string_view model{};                  // "llama3-8b"
+  std::span<const std::string> overrides{};  // as typed by the user
   std::uint32_t ranks = 1;
   std::uint32_t model_ranks = 1;  // tensor * pipeline
   bool subset = false;
@@ -50,7 +50,7 @@ struct CheckpointClaim {
   std::uint64_t least_ranks_per_host = 1;
   std::uint64_t saves = 0;
   std::uint64_t restores = 0;
-  bool fsync = true;           // in effect
+  bool fsync = true;          // in effect
   bool raw = false;           // files without torch's archive
   bool foreign = false;       // restores what another tool wrote
   bool keeps_all = true;      // no checkpoint is removed during the run

@@ -15,6 +15,16 @@
 
 namespace stoker::run {
 
+// Neighbouring ranks that save equal amounts.
+struct RankClass {
+  std::uint32_t first = 0;
+  std::uint32_t last = 0;             // included
+  checkpoint::CheckpointBytes bytes;  // of each of these ranks
+  std::uint64_t stored_bytes = 0;     // of the files of each
+
+  std::uint32_t ranks() const { return last - first + 1; }
+};
+
 struct CheckpointPlan {
   checkpoint::ModelSpec model;
   checkpoint::Layout layout;
@@ -25,7 +35,7 @@ struct CheckpointPlan {
   std::uint64_t restores = 0;
   bool fsync = false;  // never with --compat v2.0, as the reference
   bool rank_sync = false;
-  bool rank_shift = false;
+  bool rank_shift = false;  // never with --compat v2.0, as the reference
   bool random = true;
   double seconds_between_checkpoints = 0;  // before each, the first included
   // Sums of one checkpoint.
@@ -34,6 +44,7 @@ struct CheckpointPlan {
   std::uint64_t reported_bytes = 0;
   std::uint64_t stored_bytes = 0;  // of the files, what stands around tensors
                                    // included
+  std::vector<RankClass> classes;  // by rank; all ranks
   std::vector<std::string> warnings;
 };
 
@@ -44,7 +55,8 @@ core::Result<CheckpointPlan> MakeCheckpointPlan(
 
 // Payload bytes of each host with ranks in blocks (as mpirun places them);
 // element i is host i.
-std::vector<std::uint64_t> BytesPerHost(const CheckpointPlan& plan,
-                                        const std::vector<std::uint32_t>& ranks_of_host);
+std::vector<std::uint64_t> BytesPerHost(
+    const CheckpointPlan& plan,
+    const std::vector<std::uint32_t>& ranks_of_host);
 
 }  // namespace stoker::run

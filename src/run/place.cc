@@ -29,6 +29,38 @@ bool EndsWithModel(std::string_view place, std::string_view model) {
          std::ranges::find(kModelFolders, last) != kModelFolders.end();
 }
 
+// `uri` with "/<model>" behind the innermost place, unless `is_whole` says of
+// that place that nothing is missing.
+core::Result<std::string> AppendModel(
+    std::string_view uri, std::string_view model,
+    bool (*is_whole)(std::string_view place, std::string_view model)) {
+  const std::size_t start = InnermostStart(uri);
+  std::string_view inner = uri.substr(start);
+  std::string_view options;
+  // "file:///mnt/x?engine=threads": the place ends before the options. A plain
+  // path has none.
+  STOKER_ASSIGN(const storage::Uri parsed, storage::ParseUri(inner));
+  if (parsed.place.empty()) {
+    return std::string(uri);
+  }
+  if (!parsed.options.empty()) {
+    const std::size_t question = inner.rfind('?');
+    options = inner.substr(question);
+    inner = inner.substr(0, question);
+  }
+  while (inner.size() > 1 && inner.back() == '/') {
+    inner.remove_suffix(1);
+  }
+  std::string result(uri.substr(0, start));
+  result += inner;
+  if (!is_whole(inner, model)) {
+    result += '/';
+    result += model;
+  }
+  result += options;
+  return result;
+}
+
 }  // namespace
 
 core::Result<std::string> DatasetUri(std::string_view data_dir,
@@ -40,31 +72,18 @@ core::Result<std::string> DatasetUri(std::string_view data_dir,
         .lexically_normal()
         .string();
   }
-  const std::size_t start = InnermostStart(data_dir);
-  std::string_view inner = data_dir.substr(start);
-  std::string_view options;
-  // "file:///mnt/x?engine=threads": the place ends before the options. A plain
-  // path has none.
-  STOKER_ASSIGN(const storage::Uri uri, storage::ParseUri(inner));
-  if (uri.place.empty()) {
-    return std::string(data_dir);
+  return AppendModel(data_dir, model, EndsWithModel);
+}
+
+core::Result<std::string> CheckpointUri(
+    std::string_view folder, std::string_view model,
+    const config::WorkloadConfig& workload) {
+  if (folder.empty()) {
+    return workload.checkpoint.checkpoint_folder;
   }
-  if (!uri.options.empty()) {
-    const std::size_t question = inner.rfind('?');
-    options = inner.substr(question);
-    inner = inner.substr(0, question);
-  }
-  while (inner.size() > 1 && inner.back() == '/') {
-    inner.remove_suffix(1);
-  }
-  std::string result(data_dir.substr(0, start));
-  result += inner;
-  if (!EndsWithModel(inner, model)) {
-    result += '/';
-    result += model;
-  }
-  result += options;
-  return result;
+  return AppendModel(folder, model,
+                     [](std::string_view /*place*/,
+                        std::string_view /*model*/) { return false; });
 }
 
 core::Status CheckStorage(std::string_view uri, std::int64_t processes) {

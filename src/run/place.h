@@ -1,6 +1,6 @@
 #pragma once
 
-// Where the dataset of a run lies.
+// Where the dataset or the checkpoints of a run lie.
 
 #include <cstdint>
 #include <string>
@@ -20,6 +20,13 @@ namespace stoker::run {
 core::Result<std::string> DatasetUri(std::string_view data_dir,
                                      std::string_view model,
                                      const config::WorkloadConfig& workload);
+
+// The storage URI that holds a model's step folders: "<folder>/<model>", as in
+// the reference. `folder` is --checkpoint-folder, as `data_dir` above; "" gives
+// checkpoint.checkpoint_folder as it is.
+core::Result<std::string> CheckpointUri(std::string_view folder,
+                                        std::string_view model,
+                                        const config::WorkloadConfig& workload);
 
 // Whether `uri` names a back end and options that exist, and one that processes
 // can share where there are several. Nothing is read.

@@ -5,8 +5,8 @@
 #include "core/units.h"
 #include "rules/allowed.h"
 #include "rules/sizing.h"
+#include "run/internal/admission.h"
 #include "run/plan.h"
-#include "storage/registry.h"
 
 namespace stoker::run {
 
@@ -98,82 +98,30 @@ core::Result<std::string> DescribeDatasize(const DatasizeRequest& request) {
   return text;
 }
 
-namespace {
-
-// Simulated stores, memory and failures on purpose are not storage under test.
-bool IsRealStorage(std::string_view uri) {
-  const core::Result<storage::Uri> parsed = storage::ParseUri(uri);
-  return uri.empty() || (parsed.ok() && (parsed.value().scheme == "file" ||
-                                         parsed.value().scheme == "direct"));
-}
-
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  }
-  return lower;
-}
-
-rules::Division DivisionOf(Division division) {
-  switch (division) {
-    case Division::kClosed:
-      return rules::Division::kClosed;
-    case Division::kOpen:
-      return rules::Division::kOpen;
-    case Division::kNone:
-      break;
-  }
-  return rules::Division::kNone;
-}
-
-std::string DescribeFindings(const rules::Judgement& judgement) {
-  std::string text;
-  for (const rules::Finding& finding : judgement.findings) {
-    if (finding.level != rules::Verdict::kClosed) {
-      text += fmt::format("{}  {} ({}): expected {}, is {}; {}",
-                          text.empty() ? "" : "\n", finding.rule,
-                          rules::VerdictName(finding.level), finding.expected,
-                          finding.actual, finding.remedy);
-    }
-  }
-  return text;
-}
-
-}  // namespace
-
 Admission AdmitRun(const AdmissionRequest& request) {
-  Admission admission;
   const config::WorkloadConfig& workload = request.config->workload;
   const core::Result<rules::Sizing> sizing = rules::SizeDataset(
       rules::SizingInputOf(workload, request.accelerators, request.hosts,
                            request.memory_gib_per_host));
   if (!sizing.ok()) {
+    Admission admission;
     admission.status = sizing.status();
     return admission;
   }
-  const rules::Judgement judgement = rules::Judge(
-      {.model = request.model,
-       .accelerator_type = request.accelerator,
-       .overrides = request.config->overrides,
-       .odirect = workload.reader.odirect,
-       .loader_model = workload.reader.loader_model,
-       .files_train =
-           static_cast<std::uint64_t>(workload.dataset.num_files_train),
-       .required = sizing.value(),
-       .memory_known = request.memory_gib_per_host > 0 || request.what_if,
-       .checks = request.checks,
-       .real_storage = IsRealStorage(request.data_uri)});
-  const std::string_view verdict = rules::VerdictName(judgement.verdict);
-  admission.verification = Lower(verdict);
-  if (judgement.verdict != rules::Verdict::kClosed) {
-    admission.summary = fmt::format(
-        "rules: this run is {}, not CLOSED (--verbose says why)", verdict);
-    admission.findings = DescribeFindings(judgement);
-  }
-  admission.status = rules::Admit(judgement, DivisionOf(request.division),
-                                  request.allow_invalid);
-  return admission;
+  const rules::Judgement judgement = rules::Judge(rules::RunClaim{
+      .model = request.model,
+      .accelerator_type = request.accelerator,
+      .overrides = request.config->overrides,
+      .odirect = workload.reader.odirect,
+      .loader_model = workload.reader.loader_model,
+      .files_train =
+          static_cast<std::uint64_t>(workload.dataset.num_files_train),
+      .required = sizing.value(),
+      .memory_known = request.memory_gib_per_host > 0 || request.what_if,
+      .checks = request.checks,
+      .real_storage = internal::IsRealStorage(request.data_uri)});
+  return internal::AdmissionOf(judgement, request.division,
+                               request.allow_invalid);
 }
 
 core::Result<Event> DescribePlan(const config::LoadedConfig& config,

@@ -70,6 +70,30 @@ TEST(DatasetUri, WithoutDataDirItIsTheWorkloadsFolder) {
   EXPECT_EQ(absolute.value(), "/elsewhere/unet3d");
 }
 
+std::string CheckpointUriOf(std::string_view folder) {
+  const auto uri = CheckpointUri(folder, "llama3-8b", {});
+  EXPECT_TRUE(uri.ok()) << uri.status().ToString();
+  return uri.ok() ? uri.value() : "";
+}
+
+TEST(CheckpointUri, AppendsTheModelWhateverTheFolderIsCalled) {
+  EXPECT_EQ(CheckpointUriOf("/mnt/ck"), "/mnt/ck/llama3-8b");
+  EXPECT_EQ(CheckpointUriOf("/mnt/llama3-8b/"), "/mnt/llama3-8b/llama3-8b");
+  EXPECT_EQ(CheckpointUriOf("file:///mnt/x?engine=threads"),
+            "file:///mnt/x/llama3-8b?engine=threads");
+  EXPECT_EQ(CheckpointUriOf("model:?latency=1ms,/mnt/x"),
+            "model:?latency=1ms,/mnt/x/llama3-8b");
+  EXPECT_EQ(CheckpointUriOf("null:"), "null:");
+}
+
+TEST(CheckpointUri, WithoutAFolderTheWorkloadsIsMeant) {
+  config::WorkloadConfig workload;
+  workload.checkpoint.checkpoint_folder = "checkpoints/llama_8b";
+
+  EXPECT_EQ(CheckpointUri("", "llama3-8b", workload).value(),
+            "checkpoints/llama_8b");
+}
+
 TEST(CheckStorage, RefusesMemoryOfOneProcessForSeveral) {
   EXPECT_TRUE(CheckStorage("mem:x", 1).ok());
   EXPECT_EQ(CheckStorage("mem:x", 2).code(), core::Code::kInvalidArgument);

@@ -47,6 +47,51 @@ TEST(CheckResultsRoom, TooMuchNamesFiguresPlaceAndRemedy) {
                     HasSubstr("--results-dir")));
 }
 
+// Four checkpoints of 100 bytes in 3 files; with a manifest and a folder each
+// is five objects.
+CheckpointPlan FourSaves() {
+  CheckpointPlan plan;
+  plan.saves = 4;
+  plan.stored_bytes = 100;
+  plan.bytes.files = 3;
+  return plan;
+}
+
+TEST(RoomOfCheckpoints, AllStayUnlessToldOtherwise) {
+  const CheckpointRoom all = RoomOfCheckpoints(FourSaves(), 0);
+  EXPECT_EQ(all.bytes, 400U);
+  EXPECT_EQ(all.objects, 20U);
+
+  // Two that stay and the one being written.
+  EXPECT_EQ(RoomOfCheckpoints(FourSaves(), 2).bytes, 300U);
+  EXPECT_EQ(RoomOfCheckpoints(FourSaves(), 9).bytes, 400U);
+}
+
+TEST(RoomOfCheckpoints, WhatIsReplacedNeedsRoomForOneBeside) {
+  EXPECT_EQ(RoomOfCheckpoints(FourSaves(), 0, 1).bytes, 300U);
+  EXPECT_EQ(RoomOfCheckpoints(FourSaves(), 0, 4).bytes, 100U);
+  EXPECT_EQ(RoomOfCheckpoints(FourSaves(), 0, 9).bytes, 100U);
+}
+
+TEST(CheckRoomForCheckpoints, ExactlyEnoughIsEnough) {
+  EXPECT_TRUE(CheckRoomForCheckpoints(400, 20, FourSaves(), 0).ok());
+  EXPECT_TRUE(
+      CheckRoomForCheckpoints(UINT64_MAX, UINT64_MAX, FourSaves(), 0).ok());
+}
+
+TEST(CheckRoomForCheckpoints, OneLessNamesFiguresAndRemedy) {
+  const core::Status bytes = CheckRoomForCheckpoints(399, 20, FourSaves(), 0);
+  const core::Status objects = CheckRoomForCheckpoints(400, 19, FourSaves(), 0);
+
+  EXPECT_EQ(bytes.os_error(), ENOSPC);
+  EXPECT_THAT(std::string(bytes.message()),
+              AllOf(HasSubstr("400 B are needed"), HasSubstr("399 B are free"),
+                    HasSubstr("--keep N")));
+  EXPECT_EQ(objects.os_error(), ENOSPC);
+  EXPECT_THAT(std::string(objects.message()),
+              AllOf(HasSubstr("20 files"), HasSubstr("19 free inodes")));
+}
+
 // In memory, with room for so many objects only.
 class SmallBackend final : public storage::Backend {
  public:

@@ -22,6 +22,8 @@ constexpr std::uint64_t kBytesPerEpoch = 8 * core::kKiB;
 constexpr std::uint64_t kFixedBytes = core::kMiB;
 constexpr std::uint64_t kFilesPerRank = 3;
 constexpr std::uint64_t kFixedFiles = 16;
+// Of a checkpoint: its manifest and its folder.
+constexpr std::uint64_t kObjectsBesideFiles = 2;
 
 }  // namespace
 
@@ -89,6 +91,48 @@ Status CheckObjectRoom(storage::Backend& backend, std::uint64_t files) {
                       "--distinct",
                       backend.uri(), missing, free),
           ENOSPC};
+}
+
+CheckpointRoom RoomOfCheckpoints(const CheckpointPlan& plan, std::uint64_t keep,
+                                 std::uint64_t there) {
+  const std::uint64_t at_once =
+      keep == 0 ? plan.saves : std::min(plan.saves, keep + 1);
+  const std::uint64_t replaced = std::min(there, at_once);
+  // New files stand beside those they replace, at worst all of a checkpoint.
+  const std::uint64_t beside = replaced > 0 ? 1 : 0;
+  const std::uint64_t more = std::max(at_once - replaced, beside);
+  return {.bytes = more * plan.stored_bytes,
+          .objects = more * (plan.bytes.files + kObjectsBesideFiles)};
+}
+
+Status CheckRoomForCheckpoints(std::uint64_t free_bytes,
+                               std::uint64_t free_objects,
+                               const CheckpointPlan& plan, std::uint64_t keep,
+                               std::uint64_t there) {
+  const CheckpointRoom room = RoomOfCheckpoints(plan, keep, there);
+  const std::string what =
+      fmt::format("save {} checkpoints of {} each", plan.saves,
+                  core::FormatBytes(static_cast<double>(plan.stored_bytes)));
+  if (free_bytes < room.bytes) {
+    return {
+        Code::kIoError,
+        fmt::format("{}: {} are needed at once, {} are free; remedy: make "
+                    "room there, --keep N, fewer "
+                    "--num-checkpoints-write, or --checkpoint-folder "
+                    "elsewhere",
+                    what, core::FormatBytes(static_cast<double>(room.bytes)),
+                    core::FormatBytes(static_cast<double>(free_bytes))),
+        ENOSPC};
+  }
+  if (free_objects < room.objects) {
+    return {Code::kIoError,
+            fmt::format("{}: about {} files and folders are made, {} free "
+                        "inodes are left; remedy: remove files there, --keep "
+                        "N, or a file system with more inodes (mkfs -N)",
+                        what, room.objects, free_objects),
+            ENOSPC};
+  }
+  return {};
 }
 
 }  // namespace stoker::run::internal

@@ -8,6 +8,7 @@
 
 #include "core/status.h"
 #include "dataset/names.h"
+#include "run/checkpoint_plan.h"
 #include "run/plan.h"
 #include "storage/backend.h"
 
@@ -31,5 +32,25 @@ core::Status CheckResultsRoom(const std::string& folder,
 // Whether `files` more names fit, of which some may be there already: they are
 // counted only where they matter. Errors as above.
 core::Status CheckObjectRoom(storage::Backend& backend, std::uint64_t files);
+
+// What saving takes at most at a time, of bytes and of objects (files,
+// manifests and step folders). `keep` checkpoints stay, 0: all; one more is
+// there while it is being written. `there` of the run's step folders hold
+// checkpoints already: these are replaced name by name, each file once the new
+// one is whole.
+struct CheckpointRoom {
+  std::uint64_t bytes = 0;
+  std::uint64_t objects = 0;
+};
+CheckpointRoom RoomOfCheckpoints(const CheckpointPlan& plan, std::uint64_t keep,
+                                 std::uint64_t there = 0);
+
+// Whether there is that room where so much is free; UINT64_MAX: unlimited, or
+// unknown. kIoError with ENOSPC, the figures and the remedy.
+core::Status CheckRoomForCheckpoints(std::uint64_t free_bytes,
+                                     std::uint64_t free_objects,
+                                     const CheckpointPlan& plan,
+                                     std::uint64_t keep,
+                                     std::uint64_t there = 0);
 
 }  // namespace stoker::run::internal
