@@ -23,9 +23,17 @@ usage: stoker <family> <verb> [options]
   training datagen     write a dataset
   training run         emulate the training, measure, write a result folder
   training configview  the effective configuration and where it comes from
+  checkpointing datasize
+                       bytes and files of a model's checkpoints, and what they
+                       ask of a host
+  checkpointing run    save checkpoints, restore them, measure
+  checkpointing configview
+                       the effective configuration and where it comes from
+  checkpointing verify|delete DIR
+                       checkpoints that are there: compare every byte, remove
   list workloads|backends|formats|loaders
                        what there is
-  history show         earlier invocations of training commands
+  history show         earlier invocations of training and checkpointing
   history rerun ID     one of them again, in the folder it was given in
 
   stoker --version
@@ -36,6 +44,8 @@ First run:
       --params dataset.num_files_train=28
   stoker training run --model unet3d --accelerator-type h100 \
       --num-accelerators 1 --data-dir data --params dataset.num_files_train=28
+  stoker checkpointing run --model llama3-tiny --num-processes 4 \
+      --checkpoint-folder checkpoints
 
 Exit status: 0 done (also when the utilisation is below its floor: that is a
 result), 1 rules broken under --closed or --open, 2 bad arguments (an unknown
@@ -61,14 +71,17 @@ int RunCommand(const std::string& program, std::span<const std::string> words) {
   if (family == "training") {
     return TrainingCommand(program, words.subspan(1));
   }
+  if (family == "checkpointing") {
+    return CheckpointingCommand(program, words.subspan(1));
+  }
   if (family == "list") {
     return ListCommand(words.subspan(1));
   }
   if (family == "history") {
     return HistoryCommand(program, words.subspan(1));
   }
-  constexpr std::array<std::string_view, 3> kFamilies{"training", "list",
-                                                      "history"};
+  constexpr std::array<std::string_view, 4> kFamilies{
+      "training", "checkpointing", "list", "history"};
   const std::string_view nearest = core::Nearest(family, kFamilies);
   fmt::print(stderr, "stoker: error: unknown command '{}'{}; see --help\n",
              family,

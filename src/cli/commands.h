@@ -15,6 +15,8 @@ int RunCommand(const std::string& program, std::span<const std::string> words);
 // Of each family; `words` begin with the verb.
 int TrainingCommand(const std::string& program,
                     std::span<const std::string> words);
+int CheckpointingCommand(const std::string& program,
+                         std::span<const std::string> words);
 int ListCommand(std::span<const std::string> words);
 int HistoryCommand(const std::string& program,
                    std::span<const std::string> words);

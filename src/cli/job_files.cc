@@ -1,5 +1,7 @@
 #include "cli/internal/job_files.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <system_error>
@@ -17,12 +19,32 @@ namespace {
 
 using reporting::Json;
 
-// Every option of the training commands under its name with '_'. As in the
-// reference num_processes is the number of ranks, whichever option gave it.
-std::vector<std::pair<std::string, Json>> ArgsOf(const TrainingJob& job) {
-  std::vector<std::pair<std::string, Json>> args{{"program", "training"},
-                                                 {"command", job.command}};
-  for (const Option& option : TrainingOptions()) {
+Json IntegerArg(const Job& job, std::string_view option) {
+  const config::CheckpointConfig& checkpoint = job.config.workload.checkpoint;
+  if (option == "num-processes") {
+    return job.ranks();
+  }
+  if (option == "num-checkpoints-read") {
+    return std::max<std::int64_t>(checkpoint.num_checkpoints_read, 0);
+  }
+  if (option == "num-checkpoints-write") {
+    return std::max<std::int64_t>(checkpoint.num_checkpoints_write, 0);
+  }
+  return job.arguments.Given(option) ? Json(job.arguments.Integer(option))
+                                     : Json();
+}
+
+// Every option of the family under its name with '_'. As in the reference
+// num_processes is the number of ranks, whichever option gave it, and options
+// that were left to the workload have its values.
+std::vector<std::pair<std::string, Json>> ArgsOf(const Job& job) {
+  std::vector<std::pair<std::string, Json>> args{{"program", job.id.family},
+                                                 {"command", job.id.verb}};
+  const CommandSet family = job.id.trains() ? kTraining : kCheckpointing;
+  for (const Option& option : JobOptions()) {
+    if ((option.commands & family) == 0) {
+      continue;
+    }
     std::string name(option.name);
     std::ranges::replace(name, '-', '_');
     switch (option.kind) {
@@ -33,15 +55,12 @@ std::vector<std::pair<std::string, Json>> ArgsOf(const TrainingJob& job) {
         args.emplace_back(name, job.arguments.List(option.name));
         break;
       case ValueKind::kInteger:
-        if (option.name == "num-processes") {
-          args.emplace_back(name, job.ranks());
-        } else {
-          args.emplace_back(name, job.arguments.Given(option.name)
-                                      ? Json(job.arguments.Integer(option.name))
-                                      : Json());
-        }
+        args.emplace_back(name, IntegerArg(job, option.name));
         break;
-      case ValueKind::kText: {
+      case ValueKind::kText:
+      case ValueKind::kNumber:
+      case ValueKind::kBytes:
+      case ValueKind::kSeconds: {
         const std::string text = job.arguments.Text(option.name);
         args.emplace_back(name, text.empty() ? Json() : Json(text));
         break;
@@ -51,7 +70,7 @@ std::vector<std::pair<std::string, Json>> ArgsOf(const TrainingJob& job) {
   return args;
 }
 
-std::vector<std::pair<std::string, Json>> ParamsOf(const TrainingJob& job) {
+std::vector<std::pair<std::string, Json>> ParamsOf(const Job& job) {
   std::vector<std::pair<std::string, Json>> params;
   for (const config::EffectiveKey& key : job.config.keys) {
     if (key.is_set && !key.origin.where.starts_with(job.workload_path)) {
@@ -72,7 +91,7 @@ Json KeysJson(const config::LoadedConfig& config) {
 }
 
 // The workload file without the overrides; {} if only they make it valid.
-Json FileKeysJson(const TrainingJob& job) {
+Json FileKeysJson(const Job& job) {
   config::LoadOptions options;
   options.workload_path = job.workload_path;
   options.compat = job.config.compat;
@@ -80,23 +99,35 @@ Json FileKeysJson(const TrainingJob& job) {
   return loaded.ok() ? KeysJson(loaded.value()) : Json::MakeObject();
 }
 
+// The reference's tool always names both counts.
+void AddCounts(const Job& job, std::vector<std::string>& overrides) {
+  for (const auto& [option, key] :
+       {std::pair{"num-checkpoints-read", "checkpoint.num_checkpoints_read"},
+        std::pair{"num-checkpoints-write",
+                  "checkpoint.num_checkpoints_write"}}) {
+    if (!job.arguments.Given(option)) {
+      overrides.push_back(
+          fmt::format("++workload.{}={}", key, job.config.Value(key)));
+    }
+  }
+}
+
 }  // namespace
 
-reporting::FolderRequest FolderRequestOf(const TrainingJob& job) {
+reporting::FolderRequest FolderRequestOf(const Job& job) {
   return {.results_dir = job.arguments.Text("results-dir"),
-          .program = "training",
+          .program = std::string(job.id.family),
           .model = job.model,
-          .command = job.command,
+          .command = job.id.trains() ? std::string(job.id.verb) : "",
           .time = std::chrono::time_point_cast<core::Nanos>(
               std::chrono::system_clock::now())};
 }
 
-core::Result<reporting::ResultFolder> MakeJobFolder(const TrainingJob& job) {
+core::Result<reporting::ResultFolder> MakeJobFolder(const Job& job) {
   return reporting::MakeResultFolder(FolderRequestOf(job));
 }
 
-core::Status WriteJobMetadata(const TrainingJob& job,
-                              const JobOutcome& outcome) {
+core::Status WriteJobMetadata(const Job& job, const JobOutcome& outcome) {
   reporting::CommandMetadata metadata;
   metadata.args = ArgsOf(job);
   metadata.debug = job.arguments.Flag("debug");
@@ -113,7 +144,8 @@ core::Status WriteJobMetadata(const TrainingJob& job,
       std::filesystem::absolute(outcome.folder.path, ignored);
   if (outcome.captured) {
     const auto capture = [&](std::string_view stream) {
-      return (folder / reporting::CaptureFile("training", job.command, stream))
+      return (folder /
+              reporting::CaptureFile(job.id.family, job.id.verb, stream))
           .string();
     };
     metadata.outputs.push_back({.command = outcome.executed_command,
@@ -122,12 +154,12 @@ core::Status WriteJobMetadata(const TrainingJob& job,
   }
   metadata.folder = folder.string();
   metadata.metadata_file =
-      reporting::MetadataFile("training", outcome.folder.run_time);
+      reporting::MetadataFile(job.id.family, outcome.folder.run_time);
   metadata.program_file = job.program;
   metadata.config_folder = job.workload_folder;
   metadata.config_file =
       std::filesystem::path(job.workload_path).filename().string();
-  if (job.command == "run") {
+  if (job.id.verb == "run") {
     metadata.hosts =
         reporting::RecordedHosts((folder / reporting::kRecordFile).string());
   }
@@ -135,18 +167,22 @@ core::Status WriteJobMetadata(const TrainingJob& job,
   metadata.yaml_params = FileKeysJson(job);
   metadata.combined_params = KeysJson(job.config);
   metadata.executed_command = outcome.executed_command;
+  metadata.benchmark_type = job.id.family;
   metadata.warm_up = outcome.warm_up;
   return reporting::WriteMetadata(metadata);
 }
 
-core::Status WriteJobConfig(const TrainingJob& job, const std::string& folder) {
+core::Status WriteJobConfig(const Job& job, const std::string& folder) {
   std::error_code ignored;
   reporting::HydraFiles files;
   files.config_yaml = config::ToYaml(job.config);
   files.workload = job.workload_name;
   files.overrides = job.config.overrides;
-  if (job.arguments.Given("data-dir")) {
-    files.overrides.push_back("++workload.dataset.data_folder=" + job.data_uri);
+  if (job.id.trains() && job.arguments.Given("data-dir")) {
+    files.overrides.push_back("++workload.dataset.data_folder=" + job.uri);
+  }
+  if (!job.id.trains()) {
+    AddCounts(job, files.overrides);
   }
   files.output_dir = std::filesystem::absolute(folder, ignored).string();
   files.config_folder = job.workload_folder;

@@ -110,8 +110,12 @@ Status CheckHosts(const std::vector<std::string>& hosts) {
   return ParseHosts(hosts).status();
 }
 
-core::Result<std::string> AssignSlots(const std::vector<std::string>& hosts,
-                                      std::int64_t ranks, bool oversubscribe) {
+namespace {
+
+// The hosts with their slots: given, or the ranks divided among them.
+core::Result<std::vector<HostSlots>> SlotsOf(
+    const std::vector<std::string>& hosts, std::int64_t ranks,
+    bool oversubscribe) {
   STOKER_ASSIGN(std::vector<HostSlots> assigned, ParseHosts(hosts));
   if (assigned.front().slots == 0) {
     const auto count = std::ssize(assigned);
@@ -121,7 +125,7 @@ core::Result<std::string> AssignSlots(const std::vector<std::string>& hosts,
     }
     std::erase_if(assigned,
                   [](const HostSlots& host) { return host.slots == 0; });
-    return JoinSlots(assigned);
+    return assigned;
   }
   std::int64_t total = 0;
   for (const HostSlots& host : assigned) {
@@ -133,7 +137,37 @@ core::Result<std::string> AssignSlots(const std::vector<std::string>& hosts,
                               "slots or hosts, fewer ranks, or --oversubscribe",
                               total, ranks));
   }
+  return assigned;
+}
+
+}  // namespace
+
+core::Result<std::string> AssignSlots(const std::vector<std::string>& hosts,
+                                      std::int64_t ranks, bool oversubscribe) {
+  STOKER_ASSIGN(const std::vector<HostSlots> assigned,
+                SlotsOf(hosts, ranks, oversubscribe));
   return JoinSlots(assigned);
+}
+
+core::Result<std::vector<std::uint32_t>> RanksOfHosts(
+    const std::vector<std::string>& hosts, std::int64_t ranks,
+    bool oversubscribe) {
+  STOKER_ASSIGN(const std::vector<HostSlots> assigned,
+                SlotsOf(hosts, ranks, oversubscribe));
+  std::vector<std::uint32_t> ranks_of_host;
+  std::int64_t left = ranks;
+  for (const HostSlots& host : assigned) {
+    const std::int64_t here = std::min(host.slots, left);
+    left -= here;
+    if (here > 0) {
+      ranks_of_host.push_back(static_cast<std::uint32_t>(here));
+    }
+  }
+  // What is above the slots goes round the hosts.
+  for (std::size_t i = 0; left > 0; --left, ++i) {
+    ++ranks_of_host[i % ranks_of_host.size()];
+  }
+  return ranks_of_host;
 }
 
 std::vector<std::string> ExportedNames(const char* const* environment) {

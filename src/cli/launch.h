@@ -28,6 +28,12 @@ core::Result<std::string> AssignSlots(const std::vector<std::string>& hosts,
                                       std::int64_t ranks,
                                       bool oversubscribe = false);
 
+// Ranks on each host that has some, in the order of the hosts: blocks by slots,
+// as mpirun places them. Errors of AssignSlots.
+core::Result<std::vector<std::uint32_t>> RanksOfHosts(
+    const std::vector<std::string>& hosts, std::int64_t ranks,
+    bool oversubscribe = false);
+
 // Splits as a shell does words: blanks, quotes, backslash. No expansion.
 core::Result<std::vector<std::string>> SplitWords(std::string_view text);
 

@@ -28,7 +28,7 @@ namespace {
 using core::Status;
 using Instant = std::chrono::steady_clock::time_point;
 
-std::string LauncherProgram(const TrainingJob& job) {
+std::string LauncherProgram(const Job& job) {
   const std::string name = job.arguments.Text("mpi-bin");
   const char* variable = name == "mpirun" ? "MPI_RUN_BIN" : "MPI_EXEC_BIN";
   // NOLINTNEXTLINE(concurrency-mt-unsafe): read before any thread starts
@@ -36,7 +36,7 @@ std::string LauncherProgram(const TrainingJob& job) {
   return named != nullptr ? named : name;
 }
 
-std::string RankProgram(const TrainingJob& job) {
+std::string RankProgram(const Job& job) {
   if (job.arguments.Given("dlio-bin-path")) {
     return (std::filesystem::path(job.arguments.Text("dlio-bin-path")) /
             "stoker")
@@ -48,7 +48,7 @@ std::string RankProgram(const TrainingJob& job) {
 }
 
 // Open MPI refuses root with a status that says nothing.
-std::string_view RootHint(const TrainingJob& job) {
+std::string_view RootHint(const Job& job) {
   return ::geteuid() == 0 && !job.arguments.Flag("allow-run-as-root")
              ? "; if it refuses to run as root: --allow-run-as-root"
              : "";
@@ -60,7 +60,7 @@ void TellRanks(const char* variable, const std::string& value) {
 }
 
 // The first cause, told last, and in the record of a run that left one.
-int Failed(const TrainingJob& job, const ChildResult& result,
+int Failed(const Job& job, const ChildResult& result,
            const core::CancelFlag& cancel, const std::string& launcher,
            const std::string& folder) {
   const std::string cause =
@@ -79,7 +79,7 @@ int Failed(const TrainingJob& job, const ChildResult& result,
   return result.exit_code;
 }
 
-LoopResult LaunchOnce(const TrainingJob& job, const core::CancelFlag& cancel,
+LoopResult LaunchOnce(const Job& job, const core::CancelFlag& cancel,
                       const run::Admission& admission, bool warm_up) {
   const Instant started = std::chrono::steady_clock::now();
   core::Result<reporting::ResultFolder> folder = MakeJobFolder(job);
@@ -97,8 +97,9 @@ LoopResult LaunchOnce(const TrainingJob& job, const core::CancelFlag& cancel,
             .exit_status = Fail(command.status(), job.log_format())};
   }
   const auto capture = [&](std::string_view stream) {
-    return fmt::format("{}/{}", run_dir,
-                       reporting::CaptureFile("training", job.command, stream));
+    return fmt::format(
+        "{}/{}", run_dir,
+        reporting::CaptureFile(job.id.family, job.id.verb, stream));
   };
   const core::Result<ChildResult> child =
       RunChild(command.value(),
@@ -125,10 +126,11 @@ LoopResult LaunchOnce(const TrainingJob& job, const core::CancelFlag& cancel,
     run::Console({.level = job.log_level(), .format = job.log_format()})
         .Info(ResultsEvent(folder.value().path));
   }
-  return ReadLoop(folder.value().path, exit_status, warm_up);
+  return ReadLoop(LoopColumns(job.id.family), folder.value().path, exit_status,
+                  warm_up);
 }
 
-bool IsLocalOnly(const TrainingJob& job) {
+bool IsLocalOnly(const Job& job) {
   const std::vector<std::string> hosts = job.hosts();
   return hosts.size() == 1 &&
          (hosts[0] == "127.0.0.1" || hosts[0] == "localhost");
@@ -152,12 +154,12 @@ int TerminalColumns() {
   return size.ws_col > 0 ? size.ws_col : kUsual;
 }
 
-bool NeedsLaunch(const TrainingJob& job) {
+bool NeedsLaunch(const Job& job) {
   return !run::StartedAsRank() && job.arguments.Text("exec-type") == "mpi" &&
          (job.ranks() > 1 || !IsLocalOnly(job));
 }
 
-core::Result<std::vector<std::string>> LaunchCommand(const TrainingJob& job) {
+core::Result<std::vector<std::string>> LaunchCommand(const Job& job) {
   LaunchPlan plan;
   plan.mpi_bin = LauncherProgram(job);
   plan.ranks = job.ranks();
@@ -170,7 +172,8 @@ core::Result<std::vector<std::string>> LaunchCommand(const TrainingJob& job) {
     plan.mpi_params.insert(plan.mpi_params.end(), words.begin(), words.end());
   }
   plan.exported = ExportedNames(::environ);
-  plan.program = {RankProgram(job), "training", job.command};
+  plan.program = {RankProgram(job), std::string(job.id.family),
+                  std::string(job.id.verb)};
   for (const std::string& word : job.words) {
     if (word != "--what-if") {
       plan.program.push_back(word);
@@ -179,7 +182,7 @@ core::Result<std::vector<std::string>> LaunchCommand(const TrainingJob& job) {
   return MpiCommand(plan);
 }
 
-int Launch(const TrainingJob& job, const core::CancelFlag& cancel,
+int Launch(const Job& job, const core::CancelFlag& cancel,
            const run::Admission& admission) {
   TellRanks(kProgressVariable, std::to_string(TerminalColumns()));
   const std::vector<bool> loops =
@@ -199,8 +202,8 @@ int Launch(const TrainingJob& job, const core::CancelFlag& cancel,
       break;
     }
   }
-  if (job.command == "run" && results.size() > 1) {
-    console.Info(LoopsEvent(results));
+  if (job.id.verb == "run" && results.size() > 1) {
+    console.Info(LoopsEvent(LoopColumns(job.id.family), results));
   }
   return worst;
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <fstream>
 #include <numeric>
@@ -23,9 +24,25 @@ std::string Cell(std::optional<double> value, int digits) {
   return value ? fmt::format("{:.{}f}", *value, digits) : std::string("-");
 }
 
-std::string Line(std::string_view name, std::string_view au,
-                 std::string_view gib, std::string_view rest) {
-  std::string line = fmt::format("  {:<8} {:>10} {:>10}", name, au, gib);
+constexpr std::array<LoopColumn, 2> kTrainingColumns{
+    {{"AU %", "metric", "train_au_mean_percentage", "au_percent", 2},
+     {"GiB/s", "metric", "train_io_exact_mean_GiB_per_second", "gib_per_s",
+      3}}};
+// Of all ranks, clocks aligned.
+constexpr std::array<LoopColumn, 2> kCheckpointColumns{
+    {{"save GiB/s", "stoker",
+      "calculated_mean_save_throughput_from_strict_times", "save_gib_per_s", 3},
+     {"load GiB/s", "stoker",
+      "calculated_mean_load_throughput_from_strict_times", "load_gib_per_s",
+      3}}};
+
+// A row of the table: a name, a cell per column, and what follows.
+std::string Line(std::string_view name, const std::vector<std::string>& cells,
+                 std::string_view rest) {
+  std::string line = fmt::format("  {:<8}", name);
+  for (const std::string& cell : cells) {
+    line += fmt::format(" {:>10}", cell);
+  }
   return rest.empty() ? line + '\n' : fmt::format("{}  {}\n", line, rest);
 }
 
@@ -57,27 +74,21 @@ Spread SpreadOf(const std::vector<double>& values) {
   return spread;
 }
 
-// Of the runs that count and have figures.
-struct Spreads {
-  Spread au;
-  Spread gib;
-};
-
-Spreads SpreadsOf(std::span<const LoopResult> loops) {
-  std::vector<double> au;
-  std::vector<double> gib;
-  for (const LoopResult& loop : loops) {
-    if (loop.warm_up || loop.exit_status != 0) {
-      continue;
+// By column, of the runs that count and have figures.
+std::vector<Spread> SpreadsOf(std::span<const LoopColumn> columns,
+                              std::span<const LoopResult> loops) {
+  std::vector<Spread> spreads;
+  for (std::size_t column = 0; column < columns.size(); ++column) {
+    std::vector<double> values;
+    for (const LoopResult& loop : loops) {
+      const std::optional<double> figure = loop.Figure(column);
+      if (!loop.warm_up && loop.exit_status == 0 && figure) {
+        values.push_back(*figure);
+      }
     }
-    if (loop.au_percent) {
-      au.push_back(*loop.au_percent);
-    }
-    if (loop.gib_per_second) {
-      gib.push_back(*loop.gib_per_second);
-    }
+    spreads.push_back(SpreadOf(values));
   }
-  return {.au = SpreadOf(au), .gib = SpreadOf(gib)};
+  return spreads;
 }
 
 Json OrNull(std::optional<double> value) {
@@ -93,6 +104,12 @@ Json SpreadJson(const Spread& spread) {
 
 }  // namespace
 
+std::span<const LoopColumn> LoopColumns(std::string_view family) {
+  return family == "checkpointing"
+             ? std::span<const LoopColumn>(kCheckpointColumns)
+             : std::span<const LoopColumn>(kTrainingColumns);
+}
+
 std::vector<bool> WarmUps(std::int64_t loops, bool warm_up) {
   std::vector<bool> runs(static_cast<std::size_t>(loops), false);
   if (warm_up) {
@@ -101,19 +118,20 @@ std::vector<bool> WarmUps(std::int64_t loops, bool warm_up) {
   return runs;
 }
 
-LoopResult ReadLoop(const std::string& folder, int exit_status, bool warm_up) {
+LoopResult ReadLoop(std::span<const LoopColumn> columns,
+                    const std::string& folder, int exit_status, bool warm_up) {
   LoopResult result{
       .folder = folder, .exit_status = exit_status, .warm_up = warm_up};
   std::ifstream file(fmt::format("{}/{}", folder, reporting::kSummaryFile));
   std::ostringstream text;
   text << file.rdbuf();
   const core::Result<Json> summary = reporting::ParseJson(text.str());
-  const Json* metric = summary.ok() ? summary.value().Find("metric") : nullptr;
-  if (metric != nullptr) {
-    result.au_percent =
-        reporting::NumberField(*metric, "train_au_mean_percentage");
-    result.gib_per_second =
-        reporting::NumberField(*metric, "train_io_exact_mean_GiB_per_second");
+  for (const LoopColumn& column : columns) {
+    const Json* section =
+        summary.ok() ? summary.value().Find(column.section) : nullptr;
+    result.figures.push_back(
+        section == nullptr ? std::nullopt
+                           : reporting::NumberField(*section, column.key));
   }
   return result;
 }
@@ -125,28 +143,38 @@ run::Event LoopStartEvent(std::size_t number, std::size_t runs, bool warm_up) {
           .fields = {{"run", number}, {"runs", runs}, {"warm_up", warm_up}}};
 }
 
-run::Event LoopsEvent(std::span<const LoopResult> loops) {
+run::Event LoopsEvent(std::span<const LoopColumn> columns,
+                      std::span<const LoopResult> loops) {
   Json::Array runs;
   for (const LoopResult& loop : loops) {
-    runs.push_back(Json::Object{{"results", loop.folder},
-                                {"exit_status", loop.exit_status},
-                                {"warm_up", loop.warm_up},
-                                {"au_percent", OrNull(loop.au_percent)},
-                                {"gib_per_s", OrNull(loop.gib_per_second)}});
+    Json::Object row{{"results", loop.folder},
+                     {"exit_status", loop.exit_status},
+                     {"warm_up", loop.warm_up}};
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      row.emplace_back(columns[i].field, OrNull(loop.Figure(i)));
+    }
+    runs.emplace_back(std::move(row));
   }
-  const auto [au, gib] = SpreadsOf(loops);
-  return {.name = "loops",
-          .text = LoopTable(loops),
-          .fields = {{"runs", std::move(runs)},
-                     {"au_percent", SpreadJson(au)},
-                     {"gib_per_s", SpreadJson(gib)}}};
+  run::Event event{.name = "loops",
+                   .text = LoopTable(columns, loops),
+                   .fields = {{"runs", std::move(runs)}}};
+  const std::vector<Spread> spreads = SpreadsOf(columns, loops);
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    event.fields.emplace_back(columns[i].field, SpreadJson(spreads[i]));
+  }
+  return event;
 }
 
-std::string LoopTable(std::span<const LoopResult> loops) {
+std::string LoopTable(std::span<const LoopColumn> columns,
+                      std::span<const LoopResult> loops) {
   if (loops.size() < 2) {
     return {};
   }
-  std::string text = Line("run", "AU %", "GiB/s", "results");
+  std::vector<std::string> cells;
+  for (const LoopColumn& column : columns) {
+    cells.emplace_back(column.title);
+  }
+  std::string text = Line("run", cells, "results");
   int number = 0;
   for (const LoopResult& loop : loops) {
     const std::string name =
@@ -155,15 +183,22 @@ std::string LoopTable(std::span<const LoopResult> loops) {
         loop.exit_status == 0
             ? loop.folder
             : fmt::format("{} (exit status {})", loop.folder, loop.exit_status);
-    text += Line(name, Cell(loop.au_percent, 2), Cell(loop.gib_per_second, 3),
-                 note);
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      cells[i] = Cell(loop.Figure(i), columns[i].digits);
+    }
+    text += Line(name, cells, note);
   }
-  const auto [au, gib] = SpreadsOf(loops);
-  text += Line("mean", Cell(au.mean, 2), Cell(gib.mean, 3), "");
-  text += Line("min", Cell(au.least, 2), Cell(gib.least, 3), "");
-  text += Line("max", Cell(au.largest, 2), Cell(gib.largest, 3), "");
-  text += Line("CV %", Cell(au.variation_percent, 2),
-               Cell(gib.variation_percent, 2), "");
+  const std::vector<Spread> spreads = SpreadsOf(columns, loops);
+  const auto add = [&](std::string_view name, auto member, bool percent) {
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      cells[i] = Cell(spreads[i].*member, percent ? 2 : columns[i].digits);
+    }
+    text += Line(name, cells, "");
+  };
+  add("mean", &Spread::mean, false);
+  add("min", &Spread::least, false);
+  add("max", &Spread::largest, false);
+  add("CV %", &Spread::variation_percent, true);
   text.pop_back();
   return text;
 }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <boost/program_options.hpp>
 #include <exception>
 #include <utility>
@@ -19,121 +18,6 @@ namespace {
 
 using core::Code;
 using core::Status;
-
-constexpr CommandSet kMpi = kDatasize | kDatagen | kRun;
-
-constexpr std::array kOptions = {
-    Option{"hosts", "-s", ValueKind::kList, "HOST[:SLOTS]...", "127.0.0.1",
-           kMpi, 0,
-           "client hosts, each once; one word may hold several, "
-           "comma-separated; with :SLOTS (ranks it takes) on one, all need "
-           "it"},
-    Option{"model", "-m", ValueKind::kText, "NAME", "", kTraining, 0,
-           "workload model: unet3d, resnet50, cosmoflow, retinanet"},
-    Option{"workload", "", ValueKind::kText, "FILE", "", kTraining, 0,
-           "a workload file (DLIO format) instead of the one named by --model "
-           "and --accelerator-type"},
-    Option{
-        "accelerator-type", "-g", ValueKind::kText, "TYPE", "",
-        kDatasize | kRun | kConfigview, 0,
-        "accelerator to emulate: h100, a100, b200, mi355 where a workload file "
-        "exists"},
-    Option{"num-accelerators", "-na", ValueKind::kInteger, "N", "",
-           kRun | kConfigview, kRun, "accelerators (MPI ranks) of the run"},
-    Option{"max-accelerators", "-ma", ValueKind::kInteger, "N", "", kDatasize,
-           kDatasize, "largest number of accelerators to size for"},
-    Option{"num-processes", "-np", ValueKind::kInteger, "N", "", kDatagen,
-           kDatagen, "processes that write the dataset"},
-    Option{"client-host-memory-in-gb", "-cm", ValueKind::kInteger, "GIB", "",
-           kDatasize | kRun, kDatasize,
-           "memory of each client host in GiB; sets the least dataset size"},
-    Option{"num-client-hosts", "-nc", ValueKind::kInteger, "N", "",
-           kDatasize | kRun, 0,
-           "number of client hosts; the number of --hosts if absent"},
-    Option{"data-dir", "-dd", ValueKind::kText, "DIR|URI", "", kTraining, 0,
-           "where the dataset is; '/<model>' is appended unless it ends with "
-           "a model's name; the workload's dataset.data_folder if absent"},
-    Option{"params", "-p", ValueKind::kList, "KEY=VALUE...", "", kTraining, 0,
-           "workload keys to set, e.g. reader.read_threads=8; repeatable"},
-    Option{"results-dir", "-rd", ValueKind::kText, "DIR", "results", kTraining,
-           0, "folder of all results"},
-    Option{"config-file", "-c", ValueKind::kText, "FILE", "", kTraining, 0,
-           "site file (YAML) of option values; wins over the command line"},
-    Option{"exec-type", "-et", ValueKind::kText, "mpi|docker", "mpi", kMpi, 0,
-           "mpi: launch with mpirun; docker: this process alone, one rank",
-           true},
-    Option{"mpi-bin", "", ValueKind::kText, "mpirun|mpiexec", "mpirun", kMpi, 0,
-           "launcher; MPI_RUN_BIN and MPI_EXEC_BIN name another program for "
-           "it",
-           true},
-    Option{"mpi-params", "", ValueKind::kList, "WORDS...", "", kMpi, 0,
-           "more options for the launcher, e.g. --mpi-params \"--bind-to "
-           "core\"; repeatable"},
-    Option{"oversubscribe", "", ValueKind::kFlag, "", "", kMpi, 0,
-           "allow more ranks than the slots of --hosts"},
-    Option{"allow-run-as-root", "", ValueKind::kFlag, "", "", kMpi, 0,
-           "let mpirun run as root"},
-    Option{"dlio-bin-path", "-dp", ValueKind::kText, "DIR", "", kMpi, 0,
-           "folder of the stoker program on the hosts; this program's own if "
-           "absent"},
-    Option{"loops", "", ValueKind::kInteger, "N", "1", kRun | kDatagen, 0,
-           "repeat the command, each time with a result folder of its own; "
-           "several runs end with a table of what they reached"},
-    Option{"warm-up", "", ValueKind::kFlag, "", "", kRun, 0,
-           "one more run in front, marked in its record and left out of the "
-           "table"},
-    Option{"open", "", ValueKind::kFlag, "", "", kMpi, 0,
-           "refuse what not even the OPEN division allows"},
-    Option{"closed", "", ValueKind::kFlag, "", "", kMpi, 0,
-           "refuse what the CLOSED division does not allow"},
-    Option{"allow-invalid-params", "-aip", ValueKind::kFlag, "", "", kMpi, 0,
-           "run although the rules are broken"},
-    Option{"compat", "", ValueKind::kText, "v2.0|none", "none", kTraining, 0,
-           "v2.0: the old behaviour wherever docs/quirks.md offers it", true},
-    Option{"io-timeout", "", ValueKind::kText, "TIME", "60s", kRun | kDatagen,
-           0, "a read that takes longer ends the run, or datagen --verify"},
-    Option{"no-check", "", ValueKind::kFlag, "", "", kRun, 0,
-           "do not verify the checksums the file formats carry"},
-    Option{"distinct", "", ValueKind::kInteger, "K", "0", kDatagen, 0,
-           "write K different contents, the other names are hard links to "
-           "them; 0: all different"},
-    Option{"content", "", ValueKind::kText, "counter|dlio", "counter", kDatagen,
-           0,
-           "counter: every byte depends on file, sample and offset; dlio: the "
-           "bytes the reference writes with as many processes",
-           true},
-    Option{"verify", "", ValueKind::kFlag, "", "", kDatagen, 0,
-           "write nothing: read the dataset that is there and compare every "
-           "byte"},
-    Option{"delete", "", ValueKind::kFlag, "", "", kDatagen, 0,
-           "write nothing: remove the dataset that is there, finished or not, "
-           "and no file of anybody else"},
-    Option{"write-index", "", ValueKind::kFlag, "", "", kDatagen, 0,
-           "tfrecord: write the text index of each file as well"},
-    Option{"replace", "", ValueKind::kFlag, "", "", kDatagen, 0,
-           "remove files of the dataset's names that neither a manifest nor a "
-           "marker vouches for; without it they are refused"},
-    Option{"what-if", "", ValueKind::kFlag, "", "", kMpi, 0,
-           "print what would be done, and do nothing"},
-    Option{"stream-log-level", "", ValueKind::kText,
-           "ERROR|WARNING|INFO|VERBOSE|DEBUG", "INFO", kTraining, 0,
-           "how much is printed", true},
-    Option{"log-format", "", ValueKind::kText, "text|json", "text",
-           kRun | kDatagen, 0,
-           "json: everything printed is one JSON object a line, progress too",
-           true},
-    Option{"verbose", "", ValueKind::kFlag, "", "", kTraining, 0,
-           "as --stream-log-level VERBOSE"},
-    Option{"debug", "", ValueKind::kFlag, "", "", kTraining, 0,
-           "as --stream-log-level DEBUG"},
-};
-
-constexpr std::array kHistoryOptions = {
-    Option{"limit", "-n", ValueKind::kInteger, "N", "", kHistory, 0,
-           "the last N invocations only"},
-    Option{"id", "-i", ValueKind::kInteger, "ID", "", kHistory, 0,
-           "one invocation, in full"},
-};
 
 const Option* Find(std::span<const Option> options, CommandSet command,
                    std::string_view name) {
@@ -212,6 +96,9 @@ po::options_description Describe(std::span<const Option> options,
         break;
       case ValueKind::kText:
       case ValueKind::kInteger:
+      case ValueKind::kNumber:
+      case ValueKind::kBytes:
+      case ValueKind::kSeconds:
         description.add_options()(name.c_str(), po::value<std::string>(), "");
         break;
     }
@@ -223,10 +110,6 @@ po::options_description Describe(std::span<const Option> options,
 
 }  // namespace
 
-std::span<const Option> TrainingOptions() { return kOptions; }
-
-std::span<const Option> HistoryOptions() { return kHistoryOptions; }
-
 bool Arguments::Flag(std::string_view name) const { return Given(name); }
 
 void Arguments::Set(std::string_view name, std::vector<std::string> values) {
@@ -236,8 +119,7 @@ void Arguments::Set(std::string_view name, std::vector<std::string> values) {
 namespace {
 
 std::string_view FallbackOf(std::string_view name) {
-  for (const std::span<const Option> table :
-       {TrainingOptions(), HistoryOptions()}) {
+  for (const std::span<const Option> table : {JobOptions(), HistoryOptions()}) {
     const auto found = std::ranges::find(table, name, &Option::name);
     if (found != table.end()) {
       return found->fallback;
@@ -266,6 +148,21 @@ std::string Arguments::Text(std::string_view name) const {
 
 std::int64_t Arguments::Integer(std::string_view name) const {
   const core::Result<std::int64_t> value = core::ParseInt(Text(name));
+  return value.ok() ? value.value() : 0;
+}
+
+double Arguments::Number(std::string_view name) const {
+  const core::Result<double> value = core::ParseDouble(Text(name));
+  return value.ok() ? value.value() : 0;
+}
+
+std::uint64_t Arguments::Bytes(std::string_view name) const {
+  const core::Result<std::uint64_t> value = core::ParseBytes(Text(name));
+  return value.ok() ? value.value() : 0;
+}
+
+double Arguments::Seconds(std::string_view name) const {
+  const core::Result<double> value = core::ParseSeconds(Text(name));
   return value.ok() ? value.value() : 0;
 }
 
@@ -337,6 +234,52 @@ core::Result<Arguments> ParseArguments(std::span<const Option> options,
   return arguments;
 }
 
+namespace {
+
+// What is wrong with the value of an option that is given; "" if nothing is.
+std::string ValueMistake(const Option& option, const std::string& text) {
+  const auto mistake = [&](std::string_view wanted) {
+    return fmt::format("--{}: '{}' is not {}", option.name, text, wanted);
+  };
+  const auto positive = [](const auto& value) {
+    return value.ok() && value.value() > 0;
+  };
+  if (option.choices) {
+    const auto allowed = core::Split(option.value_name, '|');
+    return std::ranges::find(allowed, text) == allowed.end()
+               ? fmt::format("--{}: '{}' is none of {}", option.name, text,
+                             option.value_name)
+               : std::string();
+  }
+  switch (option.kind) {
+    case ValueKind::kInteger: {
+      const core::Result<std::int64_t> value = core::ParseInt(text);
+      return value.ok() && value.value() >= option.least
+                 ? std::string()
+                 : mistake(
+                       fmt::format("a whole number from {} on", option.least));
+    }
+    case ValueKind::kNumber:
+      return positive(core::ParseDouble(text)) ? std::string()
+                                               : mistake("a number above 0");
+    case ValueKind::kBytes:
+      return positive(core::ParseBytes(text))
+                 ? std::string()
+                 : mistake("a size, such as 256MiB");
+    case ValueKind::kSeconds:
+      return positive(core::ParseSeconds(text))
+                 ? std::string()
+                 : mistake("a time above 0, such as 90s, 5min or 4h");
+    case ValueKind::kFlag:
+    case ValueKind::kText:
+    case ValueKind::kList:
+      break;
+  }
+  return {};
+}
+
+}  // namespace
+
 Status CheckArguments(std::span<const Option> options, CommandSet command,
                       const Arguments& arguments) {
   std::string mistakes;
@@ -351,21 +294,10 @@ Status CheckArguments(std::span<const Option> options, CommandSet command,
     if (!arguments.Given(option.name)) {
       continue;
     }
-    const std::string text = arguments.Text(option.name);
-    if (option.kind == ValueKind::kInteger) {
-      const core::Result<std::int64_t> value = core::ParseInt(text);
-      const std::int64_t least = option.fallback == "0" ? 0 : 1;
-      if (!value.ok() || value.value() < least) {
-        add(fmt::format("--{}: '{}' is not a whole number from {} on",
-                        option.name, text, least));
-      }
-    }
-    if (option.choices) {
-      const auto allowed = core::Split(option.value_name, '|');
-      if (std::ranges::find(allowed, text) == allowed.end()) {
-        add(fmt::format("--{}: '{}' is none of {}", option.name, text,
-                        option.value_name));
-      }
+    const std::string mistake =
+        ValueMistake(option, arguments.Text(option.name));
+    if (!mistake.empty()) {
+      add(mistake);
     }
   }
   if (arguments.Given("open") && arguments.Given("closed")) {

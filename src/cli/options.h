@@ -20,11 +20,27 @@ inline constexpr CommandSet kDatasize = 1U << 0;
 inline constexpr CommandSet kDatagen = 1U << 1;
 inline constexpr CommandSet kRun = 1U << 2;
 inline constexpr CommandSet kConfigview = 1U << 3;
+inline constexpr CommandSet kCheckpointDatasize = 1U << 4;
+inline constexpr CommandSet kCheckpointRun = 1U << 5;
+inline constexpr CommandSet kCheckpointView = 1U << 6;
+inline constexpr CommandSet kCheckpointVerify = 1U << 7;
+inline constexpr CommandSet kCheckpointDelete = 1U << 8;
 inline constexpr CommandSet kHistory = 1U << 16;
 inline constexpr CommandSet kTraining =
     kDatasize | kDatagen | kRun | kConfigview;
+inline constexpr CommandSet kCheckpointing =
+    kCheckpointDatasize | kCheckpointRun | kCheckpointView | kCheckpointVerify |
+    kCheckpointDelete;
 
-enum class ValueKind : std::uint8_t { kFlag, kText, kInteger, kList };
+enum class ValueKind : std::uint8_t {
+  kFlag,
+  kText,
+  kInteger,
+  kNumber,   // above 0
+  kBytes,    // core::ParseBytes, above 0
+  kSeconds,  // core::ParseSeconds, above 0
+  kList
+};
 
 struct Option {
   std::string_view name;        // "results-dir"
@@ -35,11 +51,13 @@ struct Option {
   CommandSet commands = 0;
   CommandSet required = 0;
   std::string_view help;
-  bool choices = false;  // value_name lists the only values allowed
+  bool choices = false;    // value_name lists the only values allowed
+  std::int64_t least = 1;  // of an integer
 };
 
-// The options of the training commands.
-std::span<const Option> TrainingOptions();
+// The options of training and checkpointing. A name may have several rows, for
+// different commands, with the same fallback.
+std::span<const Option> JobOptions();
 // … and of `history show`.
 std::span<const Option> HistoryOptions();
 
@@ -50,9 +68,14 @@ class Arguments {
   bool Flag(std::string_view name) const;
   // The value, or the row's fallback.
   std::string Text(std::string_view name) const;
+  // Of a value that CheckArguments has seen; else 0.
   std::int64_t Integer(std::string_view name) const;
+  double Number(std::string_view name) const;
+  std::uint64_t Bytes(std::string_view name) const;
+  double Seconds(std::string_view name) const;
   std::vector<std::string> List(std::string_view name) const;
-  // Hydra-style overrides in order: "++workload.a.b=v" …
+  // Words that belong to no option, in order: Hydra-style overrides
+  // ("++workload.a.b=v" …), or what a command takes instead.
   const std::vector<std::string>& overrides() const { return overrides_; }
 
   void Set(std::string_view name, std::vector<std::string> values);

@@ -80,7 +80,9 @@ core::Result<std::string> FindWorkload(const std::string& folder,
                                        std::string_view suffix) {
   std::string name(model);
   std::ranges::replace(name, '-', '_');
-  name += fmt::format("_{}", suffix);
+  if (!suffix.empty()) {
+    name += fmt::format("_{}", suffix);
+  }
   const fs::path path = fs::path(folder) / (name + ".yaml");
   std::error_code error;
   if (fs::is_regular_file(path, error)) {

@@ -18,8 +18,8 @@ core::Result<std::string> WorkloadFolder(const std::string& program);
 // Names without ".yaml", sorted.
 core::Result<std::vector<std::string>> ListWorkloads(const std::string& folder);
 
-// "<model>_<suffix>.yaml" in `folder`, '-' of the model becoming '_'. kNotFound
-// names the ones there are and the nearest.
+// "<model>_<suffix>.yaml" in `folder`, or "<model>.yaml" without a suffix; '-'
+// of the model becomes '_'. kNotFound names the ones there are and the nearest.
 core::Result<std::string> FindWorkload(const std::string& folder,
                                        std::string_view model,
                                        std::string_view suffix);

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "cli/exit_codes.h"
@@ -50,6 +51,23 @@ TEST(RunCommand, HelpAndVersionGoToStdout) {
   }
 }
 
+TEST(RunCommand, CheckpointingHasHelpOfItsOwn) {
+  EXPECT_THAT(Say({"--help"}).out, HasSubstr("checkpointing run"));
+  EXPECT_THAT(Say({"checkpointing", "--help"}).out,
+              AllOf(HasSubstr("verify"), HasSubstr("delete")));
+  for (const std::string verb : {"datasize", "run", "configview"}) {
+    const Said of_verb = Say({"checkpointing", verb, "--help"});
+    EXPECT_EQ(of_verb.exit_code, kExitSuccess);
+    EXPECT_THAT(of_verb.out, AllOf(HasSubstr("stoker checkpointing " + verb),
+                                   HasSubstr("--num-processes, -np N")));
+  }
+  for (const std::string verb : {"verify", "delete"}) {
+    EXPECT_THAT(Say({"checkpointing", verb, "--help"}).out,
+                AllOf(HasSubstr("stoker checkpointing " + verb + " DIR|URI"),
+                      HasSubstr("--log-format")));
+  }
+}
+
 TEST(RunCommand, NothingAskedIsAnsweredOnStderr) {
   const Said said = Say({});
 
@@ -82,6 +100,14 @@ TEST(RunCommand, UnknownWordsAreBadArgumentsWithASuggestion) {
        std::vector<std::pair<std::vector<std::string>, std::string>>{
            {{"trainin"}, "training"},
            {{"training", "datasiz"}, "datasize"},
+           {{"checkpointin"}, "checkpointing"},
+           {{"checkpointing", "verfy", "x"}, "verify"},
+           {{"checkpointing", "run", "-m", "llama3-8c", "-np", "8", "-cf", "x"},
+            "did you mean 'llama3_8b'"},
+           {{"checkpointing", "run", "-m", "llama3-8b", "-np", "8"},
+            "--checkpoint-folder is required"},
+           {{"checkpointing", "verify"}, "stoker checkpointing verify DIR"},
+           {{"checkpointing", "run", "-np", "8", "-cf", "x"}, "--model"},
            {{"list", "backend"}, "backends"},
            {{"training", "run", "--model-name"}, "--model"}}) {
     const Said said = Say(words);
@@ -225,6 +251,109 @@ TEST(RunCommand, WhatNoRankCouldDoIsRefusedBeforeAnythingIsMade) {
   EXPECT_THAT(store.err, HasSubstr("storage fault"));
   EXPECT_EQ(plan.exit_code, kExitConfiguration);
   EXPECT_THAT(plan.err, HasSubstr("dataset.num_files_train"));
+  EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
+}
+
+TEST(RunCommand, CheckpointConfigviewShowsWhatTheToolAdds) {
+  const Said said = Say({"checkpointing", "configview", "-m", "llama3-405b",
+                         "-np", "8", "-cf", "/mnt/ck", "-ncr", "0"});
+
+  EXPECT_EQ(said.exit_code, kExitSuccess) << said.err;
+  EXPECT_THAT(
+      said.out,
+      AllOf(
+          HasSubstr("checkpoint.num_checkpoints_read: 0  # override"),
+          HasSubstr("checkpoint.num_checkpoints_write: 10  # " STOKER_SOURCE_DIR
+                    "/workloads/llama3_405b.yaml:"),
+          HasSubstr("checkpoint_folder: /mnt/ck/llama3-405b  # override"),
+          HasSubstr("checkpoint.mode: subset  # override"),
+          HasSubstr("model.parallelism.data: 2  # override")));
+}
+
+TEST(RunCommand, CheckpointDatasizeTellsAndLeavesItsMetadata) {
+  const stoker::testing::TempDir dir;
+  const Said said =
+      Say({"checkpointing", "datasize", "-m", "llama3-8b", "-np", "8", "-cm",
+           "256", "-cf", dir.str(), "-rd", dir.str()});
+
+  EXPECT_EQ(said.exit_code, kExitSuccess) << said.err;
+  EXPECT_THAT(said.out,
+              AllOf(HasSubstr("112,425,623,552 bytes"), HasSubstr("Free: ")));
+  const auto folder = dir.path() / "checkpointing/llama3-8b";
+  ASSERT_TRUE(std::filesystem::is_directory(folder));
+  const auto run = *std::filesystem::directory_iterator(folder);
+  EXPECT_TRUE(std::filesystem::exists(
+      run.path() /
+      ("checkpointing_" + run.path().filename().string() + "_metadata.json")));
+}
+
+TEST(RunCommand, CheckpointPlansNeedNoRanks) {
+  for (const auto& [model, ranks, bytes] :
+       std::vector<std::tuple<std::string, std::string, std::string>>{
+           {"llama3-8b", "8", "112425623552"},
+           {"llama3-70b", "64", "978406572032"},
+           {"llama3-405b", "512", "5682508791808"},
+           {"llama3-1t", "1024", "16564174094592"}}) {
+    const Said said = Say({"checkpointing", "run", "-m", model, "-np", ranks,
+                           "-cf", "/mnt/ck", "--what-if", "--log-format=json"});
+
+    EXPECT_EQ(said.exit_code, kExitSuccess) << said.err;
+    EXPECT_THAT(said.out, AllOf(HasSubstr(R"("event":"plan")"),
+                                HasSubstr(R"("checkpoint_bytes":)" + bytes),
+                                HasSubstr(R"("clear_needed":null)"),
+                                HasSubstr("checkpointing run -m " + model)));
+  }
+}
+
+TEST(RunCommand, ClosedCheckpointsAreRefusedBeforeAnythingIsMade) {
+  const stoker::testing::TempDir dir;
+  const auto run = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{
+        "checkpointing", "run",     "-m",  "llama3-8b", "-np",     "8",
+        "-cf",           dir.str(), "-rd", dir.str(),   "--closed"};
+    words.insert(words.end(), more.begin(), more.end());
+    return Say(words);
+  };
+
+  // 8 * 14,053,202,944 B are 104.7 GiB; three times that is 314 GiB.
+  const Said memory = run({"-cm", "512"});
+  const Said count = run({"-cm", "256", "-ncw", "3", "-ncr", "3"});
+
+  EXPECT_EQ(memory.exit_code, kExitGeneral);
+  EXPECT_THAT(memory.err, HasSubstr("--between drop-caches"));
+  EXPECT_EQ(count.exit_code, kExitGeneral);
+  EXPECT_THAT(count.err, HasSubstr("num_checkpoints"));
+  EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
+}
+
+TEST(RunCommand, TrainingWithNothingToTrainIsRefused) {
+  const Said said = Say(
+      {"training", "run", "-m", "llama3", "-g", "8b", "-na", "1", "-dd", "/x"});
+
+  EXPECT_EQ(said.exit_code, kExitConfiguration);
+  EXPECT_THAT(said.err, HasSubstr("stoker checkpointing run"));
+}
+
+TEST(RunCommand, CheckpointsThatNoRankCouldSaveAreRefused) {
+  const stoker::testing::TempDir dir;
+  const auto run = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{"checkpointing", "run", "-m",  "llama3-tiny",
+                                   "-cf",           "/x",  "-rd", dir.str()};
+    words.insert(words.end(), more.begin(), more.end());
+    return Say(words);
+  };
+
+  const Said ranks = run({"-np", "6"});
+  const Said nothing = run({"-np", "4", "-ncw", "0", "-ncr", "0"});
+  const Said keep = run({"-np", "4", "--keep", "1"});
+  const Said between = run({"-np", "4", "-ncr", "0", "--between", "flush"});
+
+  EXPECT_EQ(ranks.exit_code, kExitConfiguration);
+  EXPECT_EQ(nothing.exit_code, kExitConfiguration);
+  EXPECT_THAT(nothing.err, HasSubstr("nothing would be done"));
+  EXPECT_EQ(keep.exit_code, kExitArguments);
+  EXPECT_THAT(keep.err, HasSubstr("--num-checkpoints-read 1"));
+  EXPECT_EQ(between.exit_code, kExitArguments);
   EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
 }
 

@@ -69,6 +69,17 @@ TEST(AssignSlots, FewerSlotsThanRanksNeedOversubscribe) {
   EXPECT_EQ(AssignSlots({"a:1", "b:1"}, 5, true).value(), "a:1,b:1");
 }
 
+TEST(RanksOfHosts, FillHostsInBlocks) {
+  EXPECT_THAT(RanksOfHosts({"a", "b", "c"}, 8).value(), ElementsAre(3, 3, 2));
+  EXPECT_THAT(RanksOfHosts({"a:6", "b:6"}, 8).value(), ElementsAre(6, 2));
+  // Hosts without a rank have no part.
+  EXPECT_THAT(RanksOfHosts({"a:8", "b:8"}, 8).value(), ElementsAre(8));
+  EXPECT_THAT(RanksOfHosts({"a", "b"}, 1).value(), ElementsAre(1));
+  // Five ranks for two slots: three more, in turn.
+  EXPECT_THAT(RanksOfHosts({"a:1", "b:1"}, 5, true).value(), ElementsAre(3, 2));
+  EXPECT_FALSE(RanksOfHosts({"a:1", "b:1"}, 5).ok());
+}
+
 TEST(AssignSlots, UnevenSlotsStay) {
   EXPECT_EQ(Slots({"a:5", "b:4"}, 9), "a:5,b:4");
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,11 +19,10 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 LoopResult Loop(double au, double gib, bool warm_up = false) {
-  return {.folder = "results/x",
-          .warm_up = warm_up,
-          .au_percent = au,
-          .gib_per_second = gib};
+  return {.folder = "results/x", .warm_up = warm_up, .figures = {au, gib}};
 }
+
+const std::span<const LoopColumn> kColumns = LoopColumns("training");
 
 TEST(WarmUps, TheRunToWarmUpComesInFrontOfThoseAskedFor) {
   EXPECT_THAT(WarmUps(2, false), ElementsAre(false, false));
@@ -34,26 +34,38 @@ TEST(ReadLoop, TakesTheFiguresOfTheSummary) {
   std::ofstream(dir.path() / "summary.json")
       << R"({"metric": {"train_au_mean_percentage": 91.5,
              "train_io_exact_mean_GiB_per_second": 2}})";
-  const LoopResult loop = ReadLoop(dir.str(), 0, true);
+  const LoopResult loop = ReadLoop(kColumns, dir.str(), 0, true);
 
-  EXPECT_EQ(loop.au_percent, 91.5);
-  EXPECT_EQ(loop.gib_per_second, 2);
+  EXPECT_EQ(loop.Figure(0), 91.5);
+  EXPECT_EQ(loop.Figure(1), 2);
   EXPECT_TRUE(loop.warm_up);
+}
+
+TEST(ReadLoop, CheckpointsHaveFiguresOfTheirOwn) {
+  const stoker::testing::TempDir dir;
+  std::ofstream(dir.path() / "summary.json") << R"({"metric": {}, "stoker": {
+             "calculated_mean_save_throughput_from_strict_times": 1.5}})";
+  const LoopResult loop =
+      ReadLoop(LoopColumns("checkpointing"), dir.str(), 0, false);
+
+  EXPECT_EQ(loop.Figure(0), 1.5);
+  EXPECT_FALSE(loop.Figure(1).has_value());  // nothing was restored
 }
 
 TEST(ReadLoop, RunsWithoutASummaryHaveNoFigures) {
   const stoker::testing::TempDir dir;
-  const LoopResult loop = ReadLoop(dir.str(), 6, false);
+  const LoopResult loop = ReadLoop(kColumns, dir.str(), 6, false);
 
-  EXPECT_FALSE(loop.au_percent.has_value());
+  EXPECT_FALSE(loop.Figure(0).has_value());
   EXPECT_EQ(loop.exit_status, 6);
 }
 
 // AU 90, 92, 97: mean 93, deviations -3, -1, 4, squares 26, over two 13, root
 // 3.60555, over 93: 3.877 %. GiB/s 1, 2, 3: mean 2, root of 1, 50 %.
 TEST(LoopTable, SpreadIsOfTheCountedRuns) {
-  const std::string table = LoopTable(std::vector<LoopResult>{
-      Loop(10, 9, true), Loop(90, 1), Loop(92, 2), Loop(97, 3)});
+  const std::string table = LoopTable(
+      kColumns, std::vector<LoopResult>{Loop(10, 9, true), Loop(90, 1),
+                                        Loop(92, 2), Loop(97, 3)});
 
   EXPECT_EQ(table,
             "  run            AU %      GiB/s  results\n"
@@ -70,8 +82,9 @@ TEST(LoopTable, SpreadIsOfTheCountedRuns) {
 TEST(LoopTable, FailedRunsAreNamedAndNotCounted) {
   LoopResult failed = Loop(50, 1);
   failed.exit_status = 6;
-  const std::string table = LoopTable(std::vector<LoopResult>{
-      failed, {.folder = "y", .exit_status = 7}, Loop(90, 2)});
+  const std::string table = LoopTable(
+      kColumns, std::vector<LoopResult>{
+                    failed, {.folder = "y", .exit_status = 7}, Loop(90, 2)});
 
   EXPECT_THAT(table, HasSubstr("results/x (exit status 6)"));
   EXPECT_THAT(table, HasSubstr("2                 -          -  y (exit "
@@ -84,8 +97,9 @@ TEST(LoopTable, FailedRunsAreNamedAndNotCounted) {
 // As above: squares 26 over two, root 3.60555, over 93.
 TEST(LoopsEvent, ProgramsGetEachRunAndTheSpread) {
   LoopResult failed{.folder = "y", .exit_status = 7};
-  const run::Event event = LoopsEvent(std::vector<LoopResult>{
-      Loop(10, 9, true), Loop(90, 1), Loop(92, 2), Loop(97, 3), failed});
+  const run::Event event = LoopsEvent(
+      kColumns, std::vector<LoopResult>{Loop(10, 9, true), Loop(90, 1),
+                                        Loop(92, 2), Loop(97, 3), failed});
 
   EXPECT_EQ(event.name, "loops");
   EXPECT_EQ(reporting::DumpJson(event.fields.front().second, -1),
@@ -121,7 +135,8 @@ TEST(LoopStartEvent, SaysWhichOfHowMany) {
 }
 
 TEST(LoopTable, OneRunNeedsNone) {
-  EXPECT_THAT(LoopTable(std::vector<LoopResult>{Loop(90, 2)}), IsEmpty());
+  EXPECT_THAT(LoopTable(kColumns, std::vector<LoopResult>{Loop(90, 2)}),
+              IsEmpty());
 }
 
 }  // namespace

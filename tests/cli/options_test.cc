@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -16,27 +17,27 @@ using ::testing::IsEmpty;
 using Words = std::vector<std::string>;
 
 Arguments Parse(CommandSet command, const Words& words) {
-  auto arguments = ParseArguments(TrainingOptions(), command, words);
+  auto arguments = ParseArguments(JobOptions(), command, words);
   EXPECT_TRUE(arguments.ok()) << arguments.status().ToString();
   return arguments.ok() ? arguments.value() : Arguments{};
 }
 
 std::string ParseError(CommandSet command, const Words& words) {
-  const auto arguments = ParseArguments(TrainingOptions(), command, words);
+  const auto arguments = ParseArguments(JobOptions(), command, words);
   EXPECT_FALSE(arguments.ok());
   return std::string(arguments.status().message());
 }
 
 std::string CheckError(CommandSet command, const Words& words) {
   const core::Status status =
-      CheckArguments(TrainingOptions(), command, Parse(command, words));
+      CheckArguments(JobOptions(), command, Parse(command, words));
   EXPECT_FALSE(status.ok());
   return std::string(status.message());
 }
 
 TEST(ParseArguments, EachShortFormIsItsOption) {
   int count = 0;
-  for (const Option& option : TrainingOptions()) {
+  for (const Option& option : JobOptions()) {
     if (option.short_form.empty()) {
       continue;
     }
@@ -49,8 +50,9 @@ TEST(ParseArguments, EachShortFormIsItsOption) {
     EXPECT_TRUE(Parse(command, words).Given(option.name)) << option.name;
     ++count;
   }
-  EXPECT_EQ(count, 15);  // -s -m -g -na -ma -np -cm -nc -dd -p -rd -c -et -dp
-                         // -aip
+  // -s -m -g -na -ma -np -cm -nc -dd -p -rd -c -et -dp -aip, -cf -ncw -ncr, and
+  // -m -np -cm once more for checkpoints.
+  EXPECT_EQ(count, 21);
 }
 
 TEST(ParseArguments, ValuesMayFollowAnEqualsSign) {
@@ -182,7 +184,7 @@ TEST(CheckArguments, IntegersAreWholeNumbersInRange) {
 }
 
 TEST(CheckArguments, ZeroIsAllowedWhereItMeansNone) {
-  EXPECT_TRUE(CheckArguments(TrainingOptions(), kDatagen,
+  EXPECT_TRUE(CheckArguments(JobOptions(), kDatagen,
                              Parse(kDatagen, {"-np", "1", "--distinct", "0"}))
                   .ok());
 }
@@ -202,27 +204,119 @@ TEST(CheckArguments, AllMistakesAreToldAtOnce) {
 }
 
 TEST(DescribeOptions, TellsEveryOptionOfACommandAndNoOther) {
-  for (const CommandSet command : {kDatasize, kDatagen, kRun, kConfigview}) {
-    const std::string text = DescribeOptions(TrainingOptions(), command);
-    for (const Option& option : TrainingOptions()) {
+  for (const CommandSet command :
+       {kDatasize, kDatagen, kRun, kConfigview, kCheckpointDatasize,
+        kCheckpointRun, kCheckpointView, kCheckpointVerify,
+        kCheckpointDelete}) {
+    const std::string text = DescribeOptions(JobOptions(), command);
+    for (const Option& option : JobOptions()) {
       const bool listed = text.find("  --" + std::string(option.name) + "\n") !=
                               std::string::npos ||
                           text.find("  --" + std::string(option.name) + " ") !=
                               std::string::npos ||
                           text.find("  --" + std::string(option.name) + ",") !=
                               std::string::npos;
-      EXPECT_EQ(listed, (option.commands & command) != 0) << option.name;
+      const bool belongs =
+          std::ranges::any_of(JobOptions(), [&](const Option& row) {
+            return row.name == option.name && (row.commands & command) != 0;
+          });
+      EXPECT_EQ(listed, belongs) << option.name;
     }
   }
 }
 
-TEST(TrainingOptions, RowsAreConsistent) {
-  for (const Option& option : TrainingOptions()) {
+TEST(JobOptions, RowsAreConsistent) {
+  for (const Option& option : JobOptions()) {
     EXPECT_EQ(option.required & ~option.commands, 0U) << option.name;
     EXPECT_FALSE(option.help.empty()) << option.name;
     EXPECT_EQ(option.value_name.empty(), option.kind == ValueKind::kFlag)
         << option.name;
   }
+}
+
+TEST(JobOptions, RowsOfANameDifferInTheirCommandsOnly) {
+  for (const Option& one : JobOptions()) {
+    for (const Option& other : JobOptions()) {
+      if (&one == &other || one.name != other.name) {
+        continue;
+      }
+      EXPECT_EQ(one.commands & other.commands, 0U) << one.name;
+      EXPECT_EQ(one.fallback, other.fallback) << one.name;
+      EXPECT_EQ(one.short_form, other.short_form) << one.name;
+    }
+  }
+}
+
+TEST(ParseArguments, CheckpointsHaveTheNamesOfTheReference) {
+  const Arguments arguments = Parse(
+      kCheckpointRun, {"-s",   "a:4",       "-cm",  "64",
+                       "-m",   "llama3-8b", "-ncr", "2",
+                       "-ncw", "3",         "-np",  "8",
+                       "-cf",  "/mnt/ck",   "-p",   "checkpoint.fsync=true",
+                       "-rd",  "r",         "-c",   "site.yaml"});
+
+  EXPECT_EQ(arguments.Integer("client-host-memory-in-gb"), 64);
+  EXPECT_EQ(arguments.Integer("num-checkpoints-read"), 2);
+  EXPECT_EQ(arguments.Integer("num-checkpoints-write"), 3);
+  EXPECT_EQ(arguments.Integer("num-processes"), 8);
+  EXPECT_EQ(arguments.Text("checkpoint-folder"), "/mnt/ck");
+}
+
+TEST(ParseArguments, APlaceBelongsToNoOption) {
+  const Arguments arguments =
+      Parse(kCheckpointVerify, {"/mnt/ck", "--log-format", "json"});
+
+  EXPECT_THAT(arguments.overrides(), ElementsAre("/mnt/ck"));
+  EXPECT_EQ(arguments.Text("log-format"), "json");
+}
+
+TEST(Arguments, ValuesAreReadInTheirUnits) {
+  const Arguments arguments =
+      Parse(kCheckpointRun | kCheckpointDatasize,
+            {"--pool", "1.5GiB", "--mtbf", "4h", "--gib-per-s", "2.5"});
+
+  EXPECT_EQ(arguments.Bytes("pool"), 3ULL << 29);
+  EXPECT_EQ(arguments.Seconds("mtbf"), 14400);
+  EXPECT_EQ(arguments.Number("gib-per-s"), 2.5);
+  EXPECT_EQ(Parse(kCheckpointRun, {}).Bytes("pool"), 256ULL << 20);
+}
+
+TEST(CheckArguments, CheckpointsNeedRanksAndAPlace) {
+  EXPECT_THAT(
+      CheckError(kCheckpointRun, {}),
+      AllOf(HasSubstr("--num-processes"), HasSubstr("--checkpoint-folder")));
+  EXPECT_THAT(CheckError(kCheckpointDatasize, {}),
+              AllOf(HasSubstr("--num-processes"),
+                    HasSubstr("--client-host-memory-in-gb")));
+  EXPECT_TRUE(
+      CheckArguments(JobOptions(), kCheckpointView, Parse(kCheckpointView, {}))
+          .ok());
+}
+
+TEST(CheckArguments, CountsOfCheckpointsMayBeZeroAndNotLess) {
+  const Words base{"-np", "8", "-cf", "x"};
+  const auto with = [&](const std::string& word) {
+    Words words = base;
+    words.push_back(word);
+    return words;
+  };
+
+  EXPECT_TRUE(CheckArguments(JobOptions(), kCheckpointRun,
+                             Parse(kCheckpointRun, with("-ncr=0")))
+                  .ok());
+  EXPECT_THAT(CheckError(kCheckpointRun, with("-ncr=-1")),
+              HasSubstr("--num-checkpoints-read: '-1' is not a whole number "
+                        "from 0 on"));
+}
+
+TEST(CheckArguments, SizesTimesAndNumbersSayWhatTheyAre) {
+  const Words words{
+      "-np", "8", "-cf", "x", "--pool", "8M", "--mtbf", "4d", "--gib-per-s=-1",
+      "-cm", "1"};
+  EXPECT_THAT(CheckError(kCheckpointRun | kCheckpointDatasize, words),
+              AllOf(HasSubstr("--pool: '8M' is not a size"),
+                    HasSubstr("--mtbf: '4d' is not a time above 0"),
+                    HasSubstr("--gib-per-s: '-1' is not a number above 0")));
 }
 
 }  // namespace

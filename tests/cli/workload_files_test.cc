@@ -45,6 +45,11 @@ TEST_F(WorkloadFilesTest, DashesOfAModelBecomeUnderscores) {
             (dir_.path() / "a_b_h100.yaml").string());
 }
 
+TEST_F(WorkloadFilesTest, WithoutASuffixTheModelIsTheName) {
+  EXPECT_EQ(FindWorkload(dir_.str(), "b-h100", "").value(),
+            (dir_.path() / "b_h100.yaml").string());
+}
+
 TEST_F(WorkloadFilesTest, UnknownNamesGetTheNearestAndTheList) {
   const auto found = FindWorkload(dir_.str(), "a_c", "h100");
 

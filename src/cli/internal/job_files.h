@@ -6,14 +6,14 @@
 #include <string>
 #include <vector>
 
-#include "cli/internal/training_job.h"
+#include "cli/internal/job.h"
 #include "core/status.h"
 #include "reporting/result_folder.h"
 
 namespace stoker::cli::internal {
 
-reporting::FolderRequest FolderRequestOf(const TrainingJob& job);
-core::Result<reporting::ResultFolder> MakeJobFolder(const TrainingJob& job);
+reporting::FolderRequest FolderRequestOf(const Job& job);
+core::Result<reporting::ResultFolder> MakeJobFolder(const Job& job);
 
 struct JobOutcome {
   reporting::ResultFolder folder{};
@@ -25,10 +25,9 @@ struct JobOutcome {
 };
 
 // <program>_<time>_metadata.json; may be written again.
-core::Status WriteJobMetadata(const TrainingJob& job,
-                              const JobOutcome& outcome);
+core::Status WriteJobMetadata(const Job& job, const JobOutcome& outcome);
 
 // dlio_config/*.yaml.
-core::Status WriteJobConfig(const TrainingJob& job, const std::string& folder);
+core::Status WriteJobConfig(const Job& job, const std::string& folder);
 
 }  // namespace stoker::cli::internal

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "cli/internal/training_job.h"
+#include "cli/internal/job.h"
 #include "core/cancel.h"
 #include "run/console.h"
 #include "run/sizing_report.h"
@@ -28,16 +28,16 @@ run::Event ResultsEvent(const std::string& folder,
 int TerminalColumns();
 
 // Whether the command needs mpirun, and this process is not started by it.
-bool NeedsLaunch(const TrainingJob& job);
+bool NeedsLaunch(const Job& job);
 
 // The words that start the ranks. kInvalidArgument: hosts, slots or mpi-params
 // that cannot be.
-core::Result<std::vector<std::string>> LaunchCommand(const TrainingJob& job);
+core::Result<std::vector<std::string>> LaunchCommand(const Job& job);
 
 // Starts the ranks once per loop and returns the worst exit status. A loop
 // that failed on the way (6, 7) does not keep the next from running; what
 // would fail again, or was interrupted, does.
-int Launch(const TrainingJob& job, const core::CancelFlag& cancel,
+int Launch(const Job& job, const core::CancelFlag& cancel,
            const run::Admission& admission);
 
 }  // namespace stoker::cli::internal

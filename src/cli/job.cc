@@ -1,4 +1,4 @@
-#include "cli/internal/training_job.h"
+#include "cli/internal/job.h"
 
 #include <fmt/format.h>
 
@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 
+#include "cli/internal/checkpoint_job.h"
 #include "cli/launch.h"
 #include "cli/workload_files.h"
 #include "core/text.h"
@@ -26,7 +27,7 @@ std::string OptionName(std::string key) {
 Status UnknownSiteKey(const std::string& file, const config::SiteEntry& entry,
                       CommandSet command) {
   std::vector<std::string> names;
-  for (const Option& option : TrainingOptions()) {
+  for (const Option& option : JobOptions()) {
     if ((option.commands & command) != 0) {
       names.emplace_back(option.name);
       std::ranges::replace(names.back(), '-', '_');
@@ -44,18 +45,23 @@ Status UnknownSiteKey(const std::string& file, const config::SiteEntry& entry,
 
 Status MergeEntry(const std::string& file, const config::SiteEntry& entry,
                   CommandSet command, Arguments& arguments) {
-  // `storage: {uri: …}` is where the data is, unless --data-dir says so.
-  const std::string name =
-      entry.key == "storage.uri" ? "data-dir" : OptionName(entry.key);
-  const auto options = TrainingOptions();
-  const auto row = std::ranges::find(options, name, &Option::name);
+  // `storage: {uri: …}` is where the data is, or the checkpoints are, unless an
+  // option says so.
+  const std::string_view place =
+      (command & kCheckpointing) != 0 ? "checkpoint-folder" : "data-dir";
+  const std::string name = entry.key == "storage.uri" ? std::string(place)
+                                                      : OptionName(entry.key);
+  const auto options = JobOptions();
+  const auto row = std::ranges::find_if(options, [&](const Option& option) {
+    return option.name == name && (option.commands & command) != 0;
+  });
   if (row == options.end()) {
-    return UnknownSiteKey(file, entry, command);
+    // For another command: one site file serves all.
+    return std::ranges::find(options, name, &Option::name) != options.end()
+               ? Status()
+               : UnknownSiteKey(file, entry, command);
   }
-  if ((row->commands & command) == 0) {
-    return {};  // for another command: one site file serves all
-  }
-  if (entry.key == "storage.uri" && arguments.Given("data-dir")) {
+  if (entry.key == "storage.uri" && arguments.Given(place)) {
     return {};
   }
   if (row->kind == ValueKind::kFlag) {
@@ -86,26 +92,72 @@ std::string AcceleratorOf(const std::string& workload_name) {
   return at == std::string::npos ? std::string() : workload_name.substr(at + 1);
 }
 
-Status ResolveWorkload(TrainingJob& job) {
+// What follows the model in the name of its workload file.
+std::string SuffixOf(const CommandId& id, const Arguments& arguments) {
+  if (!id.trains()) {
+    return "";
+  }
+  return id.verb == "datagen" ? "datagen" : arguments.Text("accelerator-type");
+}
+
+Status ResolveWorkload(Job& job) {
   const Arguments& arguments = job.arguments;
+  const bool has_accelerator = job.id.trains() && job.id.verb != "datagen";
+  if (has_accelerator) {
+    job.accelerator = arguments.Text("accelerator-type");
+  }
   if (arguments.Given("workload")) {
     job.workload_path = arguments.Text("workload");
     job.workload_name =
         std::filesystem::path(job.workload_path).stem().string();
     job.workload_folder =
         std::filesystem::path(job.workload_path).parent_path().string();
-    job.accelerator = arguments.Given("accelerator-type")
-                          ? arguments.Text("accelerator-type")
-                          : AcceleratorOf(job.workload_name);
+    if (job.id.trains() && !arguments.Given("accelerator-type")) {
+      job.accelerator = AcceleratorOf(job.workload_name);
+    }
     return {};
   }
-  const bool datagen = job.command == "datagen";
-  job.accelerator = datagen ? "" : arguments.Text("accelerator-type");
   STOKER_ASSIGN(job.workload_folder, WorkloadFolder(job.program));
   STOKER_ASSIGN(job.workload_path,
                 FindWorkload(job.workload_folder, arguments.Text("model"),
-                             datagen ? "datagen" : job.accelerator));
+                             SuffixOf(job.id, arguments)));
   job.workload_name = std::filesystem::path(job.workload_path).stem().string();
+  return {};
+}
+
+config::LoadOptions LoadOptionsOf(const Job& job) {
+  config::LoadOptions options;
+  options.workload_path = job.workload_path;
+  options.compat.v2_0 = job.arguments.Text("compat") == "v2.0";
+  options.overrides = job.user_overrides;
+  return options;
+}
+
+Status LoadTraining(Job& job) {
+  STOKER_ASSIGN(job.config, config::Load(LoadOptionsOf(job)));
+  job.model = job.arguments.Given("model") ? job.arguments.Text("model")
+                                           : job.config.workload.model.name;
+  STOKER_ASSIGN(job.uri, run::DatasetUri(job.arguments.Text("data-dir"),
+                                         job.model, job.config.workload));
+  return {};
+}
+
+// As the reference the tool adds overrides of its own, behind the user's.
+Status LoadCheckpointing(Job& job) {
+  config::LoadOptions options = LoadOptionsOf(job);
+  const auto add = [&options](const std::vector<std::string>& more) {
+    options.overrides.insert(options.overrides.end(), more.begin(), more.end());
+  };
+  add(CountOverrides(job.arguments));
+  STOKER_ASSIGN(const config::LoadedConfig so_far, config::Load(options));
+  job.model = CheckpointModel(job.arguments.Given("model")
+                                  ? job.arguments.Text("model")
+                                  : so_far.workload.model.name);
+  STOKER_ASSIGN(job.uri,
+                run::CheckpointUri(job.arguments.Text("checkpoint-folder"),
+                                   job.model, so_far.workload));
+  add(PlaceOverrides(job.arguments, job.model, job.uri, so_far));
+  STOKER_ASSIGN(job.config, config::Load(options));
   return {};
 }
 
@@ -116,27 +168,7 @@ run::LogFormat LogFormatOf(const Arguments& arguments) {
                                                 : run::LogFormat::kText;
 }
 
-std::int64_t TrainingJob::ranks() const {
-  for (const std::string_view name :
-       {"num-accelerators", "num-processes", "max-accelerators"}) {
-    if (arguments.Given(name)) {
-      return arguments.Integer(name);
-    }
-  }
-  return 1;
-}
-
-std::vector<std::string> TrainingJob::hosts() const {
-  return SplitHosts(arguments.List("hosts"));
-}
-
-std::int64_t TrainingJob::host_count() const {
-  return arguments.Given("num-client-hosts")
-             ? arguments.Integer("num-client-hosts")
-             : static_cast<std::int64_t>(hosts().size());
-}
-
-run::LogLevel TrainingJob::log_level() const {
+run::LogLevel LogLevelOf(const Arguments& arguments) {
   if (arguments.Flag("debug")) {
     return run::LogLevel::kDebug;
   }
@@ -152,12 +184,29 @@ run::LogLevel TrainingJob::log_level() const {
   return kLevels.at(arguments.Text("stream-log-level"));
 }
 
-run::LogFormat TrainingJob::log_format() const {
-  return LogFormatOf(arguments);
+std::int64_t Job::ranks() const {
+  for (const std::string_view name :
+       {"num-accelerators", "num-processes", "max-accelerators"}) {
+    if (arguments.Given(name)) {
+      return arguments.Integer(name);
+    }
+  }
+  return 1;
 }
 
-std::string TrainingJob::command_line() const {
-  std::vector<std::string> all{program, "training", command};
+std::vector<std::string> Job::hosts() const {
+  return SplitHosts(arguments.List("hosts"));
+}
+
+std::int64_t Job::host_count() const {
+  return arguments.Given("num-client-hosts")
+             ? arguments.Integer("num-client-hosts")
+             : static_cast<std::int64_t>(hosts().size());
+}
+
+std::string Job::command_line() const {
+  std::vector<std::string> all{program, std::string(id.family),
+                               std::string(id.verb)};
   all.insert(all.end(), words.begin(), words.end());
   return QuoteWords(all);
 }
@@ -180,11 +229,16 @@ Status MergeSiteFile(CommandSet command, Arguments& arguments) {
   return mistakes.empty() ? Status() : Status(Code::kInvalidArgument, mistakes);
 }
 
-Status CheckWorkloadArguments(std::string_view program,
-                              std::string_view command,
+Status CheckWorkloadArguments(std::string_view program, const CommandId& id,
                               const Arguments& arguments) {
-  if (command != "configview") {
+  if ((id.bit & (kCheckpointVerify | kCheckpointDelete)) != 0) {
+    return CheckPlaceArguments(id, arguments);
+  }
+  if (id.verb != "configview") {
     STOKER_TRY(CheckHosts(SplitHosts(arguments.List("hosts"))));
+  }
+  if (!id.trains()) {
+    STOKER_TRY(CheckCheckpointArguments(id, arguments));
   }
   if (arguments.Given("workload")) {
     return {};
@@ -194,45 +248,36 @@ Status CheckWorkloadArguments(std::string_view program,
             "--model NAME or --workload FILE is required; `stoker list "
             "workloads` names the models"};
   }
-  if (command != "datagen" && !arguments.Given("accelerator-type")) {
+  if (id.trains() && id.verb != "datagen" &&
+      !arguments.Given("accelerator-type")) {
     return {Code::kInvalidArgument,
             "--accelerator-type is required with --model, e.g. h100"};
   }
   // A folder that is missing is no fault of these words: MakeJob will tell.
   const core::Result<std::string> folder = WorkloadFolder(std::string(program));
   return folder.ok() ? FindWorkload(folder.value(), arguments.Text("model"),
-                                    command == "datagen"
-                                        ? "datagen"
-                                        : arguments.Text("accelerator-type"))
+                                    SuffixOf(id, arguments))
                            .status()
                      : Status();
 }
 
-core::Result<TrainingJob> MakeJob(const std::string& program,
-                                  std::string_view command,
-                                  std::span<const std::string> words,
-                                  Arguments arguments) {
-  TrainingJob job;
+core::Result<Job> MakeJob(const std::string& program, const CommandId& id,
+                          std::span<const std::string> words,
+                          Arguments arguments) {
+  Job job;
   job.program = program;
-  job.command = command;
+  job.id = id;
   job.words.assign(words.begin(), words.end());
   job.arguments = std::move(arguments);
   STOKER_TRY(ResolveWorkload(job));
-  config::LoadOptions options;
-  options.workload_path = job.workload_path;
-  options.compat.v2_0 = job.arguments.Text("compat") == "v2.0";
   for (const std::string& param : job.arguments.List("params")) {
     const bool is_signed = param.starts_with('+') || param.starts_with('~');
-    options.overrides.push_back(is_signed ? param : "++workload." + param);
+    job.user_overrides.push_back(is_signed ? param : "++workload." + param);
   }
   const auto& overrides = job.arguments.overrides();
-  options.overrides.insert(options.overrides.end(), overrides.begin(),
-                           overrides.end());
-  STOKER_ASSIGN(job.config, config::Load(options));
-  job.model = job.arguments.Given("model") ? job.arguments.Text("model")
-                                           : job.config.workload.model.name;
-  STOKER_ASSIGN(job.data_uri, run::DatasetUri(job.arguments.Text("data-dir"),
-                                              job.model, job.config.workload));
+  job.user_overrides.insert(job.user_overrides.end(), overrides.begin(),
+                            overrides.end());
+  STOKER_TRY(id.trains() ? LoadTraining(job) : LoadCheckpointing(job));
   return job;
 }
 

@@ -8,9 +8,12 @@
 #include <vector>
 
 #include "cli/exit_codes.h"
+#include "cli/internal/checkpoint_job.h"
+#include "cli/internal/commands.h"
+#include "cli/internal/job.h"
 #include "cli/internal/job_files.h"
-#include "cli/internal/training_job.h"
 #include "cli/launch.h"
+#include "run/checkpoint_sizing.h"
 #include "run/sizing_report.h"
 
 namespace stoker::cli::internal {
@@ -18,7 +21,7 @@ namespace stoker::cli::internal {
 namespace {
 
 // What else shaped the workload, for the command that datasize suggests.
-std::string ChoicesAsTyped(const TrainingJob& job) {
+std::string ChoicesAsTyped(const Job& job) {
   std::vector<std::string> words;
   for (const std::string_view name : {"workload", "compat", "config-file"}) {
     if (job.arguments.Given(name)) {
@@ -36,9 +39,24 @@ std::string ChoicesAsTyped(const TrainingJob& job) {
   return words.empty() ? std::string() : " " + QuoteWords(words);
 }
 
+// The result folder of a command that only tells holds how it was called.
+int LeaveMetadata(const Job& job) {
+  if (job.arguments.Flag("what-if")) {
+    return kExitSuccess;
+  }
+  const auto started = std::chrono::steady_clock::now();
+  core::Result<reporting::ResultFolder> folder = MakeJobFolder(job);
+  if (!folder.ok()) {
+    return Fail(folder.status(), job.log_format());
+  }
+  const core::Status written =
+      WriteJobMetadata(job, {.folder = folder.value(), .started = started});
+  return written.ok() ? kExitSuccess : Fail(written, job.log_format());
+}
+
 }  // namespace
 
-int RunDatasizeCommand(const TrainingJob& job) {
+int RunDatasizeCommand(const Job& job) {
   std::string host_list;
   for (const std::string& host : job.hosts()) {
     host_list += (host_list.empty() ? "" : ",") + host;
@@ -57,20 +75,29 @@ int RunDatasizeCommand(const TrainingJob& job) {
     return Fail(text.status());
   }
   fmt::print("{}", text.value());
-  if (job.arguments.Flag("what-if")) {
-    return kExitSuccess;
-  }
-  const auto started = std::chrono::steady_clock::now();
-  core::Result<reporting::ResultFolder> folder = MakeJobFolder(job);
-  if (!folder.ok()) {
-    return Fail(folder.status());
-  }
-  const core::Status written =
-      WriteJobMetadata(job, {.folder = folder.value(), .started = started});
-  return written.ok() ? kExitSuccess : Fail(written);
+  return LeaveMetadata(job);
 }
 
-int RunConfigviewCommand(const TrainingJob& job) {
+int RunCheckpointDatasizeCommand(const Job& job) {
+  core::Result<run::CheckpointQuestion> question = CheckpointQuestionOf(job);
+  if (!question.ok()) {
+    return Fail(question.status(), kExitArguments, job.log_format());
+  }
+  if (!job.arguments.Given("checkpoint-folder")) {
+    question.value().uri.clear();  // nothing is said about a place
+  }
+  question.value().gib_per_second = job.arguments.Number("gib-per-s");
+  const core::Result<run::Event> event =
+      run::DescribeCheckpointSizing(question.value());
+  if (!event.ok()) {
+    return Fail(event.status(), job.log_format());
+  }
+  run::Console({.level = job.log_level(), .format = job.log_format()})
+      .Info(event.value());
+  return LeaveMetadata(job);
+}
+
+int RunConfigviewCommand(const Job& job) {
   for (const config::EffectiveKey& key : job.config.keys) {
     fmt::print("{}: {}  # {}\n", key.key, key.value, key.origin.where);
   }

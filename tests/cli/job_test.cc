@@ -1,4 +1,4 @@
-#include "cli/internal/training_job.h"
+#include "cli/internal/job.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -20,21 +20,22 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Words = std::vector<std::string>;
 
-class TrainingJobTest : public ::testing::Test {
+class JobTest : public ::testing::Test {
  protected:
-  TrainingJobTest() {
+  JobTest() {
     ::setenv("STOKER_WORKLOADS", STOKER_SOURCE_DIR "/workloads", 1);
   }
 
   static Arguments Parse(CommandSet command, const Words& words) {
-    auto arguments = ParseArguments(TrainingOptions(), command, words);
+    auto arguments = ParseArguments(JobOptions(), command, words);
     EXPECT_TRUE(arguments.ok()) << arguments.status().ToString();
     return arguments.ok() ? arguments.value() : Arguments{};
   }
-  static core::Result<TrainingJob> Job(CommandSet command,
+  static core::Result<Job> Made(CommandSet command,
                                        std::string_view name,
                                        const Words& words) {
-    return MakeJob("stoker", name, words, Parse(command, words));
+    return MakeJob("stoker", {"training", name, command}, words,
+                   Parse(command, words));
   }
   std::string SiteFile(const std::string& text) const {
     const std::string path = (dir_.path() / "site.yaml").string();
@@ -59,21 +60,20 @@ class TrainingJobTest : public ::testing::Test {
   stoker::testing::TempDir dir_;
 };
 
-TEST_F(TrainingJobTest, ModelAndAcceleratorNameTheWorkload) {
-  const auto job = Job(
-      kRun, "run", {"-m", "unet3d", "-g", "a100", "-na", "3", "-dd", "/mnt/x"});
+TEST_F(JobTest, ModelAndAcceleratorNameTheWorkload) {
+  const auto job = Made(kRun, "run", {"-m", "unet3d", "-g", "a100", "-na", "3", "-dd", "/mnt/x"});
 
   ASSERT_TRUE(job.ok()) << job.status().ToString();
   EXPECT_EQ(job.value().workload_name, "unet3d_a100");
   EXPECT_EQ(job.value().model, "unet3d");
   EXPECT_EQ(job.value().accelerator, "a100");
-  EXPECT_EQ(job.value().data_uri, "/mnt/x/unet3d");
+  EXPECT_EQ(job.value().uri, "/mnt/x/unet3d");
   EXPECT_EQ(job.value().ranks(), 3);
   EXPECT_EQ(job.value().host_count(), 1);
 }
 
-TEST_F(TrainingJobTest, DatagenNeedsNoAccelerator) {
-  const auto job = Job(kDatagen, "datagen", {"-m", "resnet50", "-np", "2"});
+TEST_F(JobTest, DatagenNeedsNoAccelerator) {
+  const auto job = Made(kDatagen, "datagen", {"-m", "resnet50", "-np", "2"});
 
   ASSERT_TRUE(job.ok()) << job.status().ToString();
   EXPECT_EQ(job.value().workload_name, "resnet50_datagen");
@@ -81,9 +81,9 @@ TEST_F(TrainingJobTest, DatagenNeedsNoAccelerator) {
   EXPECT_EQ(job.value().ranks(), 2);
 }
 
-TEST_F(TrainingJobTest, WorkloadFileBringsModelAndAccelerator) {
+TEST_F(JobTest, WorkloadFileBringsModelAndAccelerator) {
   const auto job =
-      Job(kRun, "run",
+      Made(kRun, "run",
           {"--workload", STOKER_SOURCE_DIR "/workloads/unet3d_b200.yaml", "-na",
            "1"});
 
@@ -92,8 +92,8 @@ TEST_F(TrainingJobTest, WorkloadFileBringsModelAndAccelerator) {
   EXPECT_EQ(job.value().accelerator, "b200");
 }
 
-TEST_F(TrainingJobTest, UnknownWorkloadsNameWhatThereIs) {
-  const auto job = Job(kRun, "run", {"-m", "unet4d", "-g", "h100", "-na", "1"});
+TEST_F(JobTest, UnknownWorkloadsNameWhatThereIs) {
+  const auto job = Made(kRun, "run", {"-m", "unet4d", "-g", "h100", "-na", "1"});
 
   ASSERT_FALSE(job.ok());
   EXPECT_EQ(ExitCodeOf(job.status()), kExitNotFound);
@@ -102,10 +102,11 @@ TEST_F(TrainingJobTest, UnknownWorkloadsNameWhatThereIs) {
                     HasSubstr("cosmoflow_a100")));
 }
 
-TEST_F(TrainingJobTest, ModelAndAcceleratorAreAskedFor) {
-  const auto error = [](std::string_view command, const Arguments& arguments) {
+TEST_F(JobTest, ModelAndAcceleratorAreAskedFor) {
+  const auto error = [](std::string_view verb, const Arguments& arguments) {
     return std::string(
-        CheckWorkloadArguments("stoker", command, arguments).message());
+        CheckWorkloadArguments("stoker", {"training", verb, kRun}, arguments)
+            .message());
   };
 
   EXPECT_THAT(error("run", Parse(kRun, {})), HasSubstr("--model"));
@@ -115,8 +116,8 @@ TEST_F(TrainingJobTest, ModelAndAcceleratorAreAskedFor) {
   EXPECT_EQ(error("run", Parse(kRun, {"--workload", "x.yaml"})), "");
 }
 
-TEST_F(TrainingJobTest, ParamsAndOverridesSetKeys) {
-  const auto job = Job(kRun, "run",
+TEST_F(JobTest, ParamsAndOverridesSetKeys) {
+  const auto job = Made(kRun, "run",
                        {"-m", "unet3d", "-g", "h100", "-na", "1", "-p",
                         "reader.batch_size=3", "++workload.train.epochs=9"});
 
@@ -128,9 +129,8 @@ TEST_F(TrainingJobTest, ParamsAndOverridesSetKeys) {
                           "++workload.train.epochs=9"));
 }
 
-TEST_F(TrainingJobTest, UnknownKeysAreConfigurationErrors) {
-  const auto job = Job(
-      kRun, "run",
+TEST_F(JobTest, UnknownKeysAreConfigurationErrors) {
+  const auto job = Made(kRun, "run",
       {"-m", "unet3d", "-g", "h100", "-na", "1", "-p", "reader.batch_siz=3"});
 
   ASSERT_FALSE(job.ok());
@@ -139,39 +139,39 @@ TEST_F(TrainingJobTest, UnknownKeysAreConfigurationErrors) {
               HasSubstr("did you mean 'reader.batch_size'"));
 }
 
-TEST_F(TrainingJobTest, CompatReachesTheConfiguration) {
+TEST_F(JobTest, CompatReachesTheConfiguration) {
   const auto job =
-      Job(kRun, "run",
+      Made(kRun, "run",
           {"-m", "unet3d", "-g", "h100", "-na", "1", "--compat", "v2.0"});
 
   ASSERT_TRUE(job.ok()) << job.status().ToString();
   EXPECT_TRUE(job.value().config.compat.v2_0);
 }
 
-TEST_F(TrainingJobTest, CommandLineIsWrittenSoThatItCanBeTypedAgain) {
+TEST_F(JobTest, CommandLineIsWrittenSoThatItCanBeTypedAgain) {
   const Words words{
       "-m", "unet3d", "-g", "h100", "-na", "1", "--mpi-params=--bind-to none"};
 
-  EXPECT_EQ(Job(kRun, "run", words).value().command_line(),
+  EXPECT_EQ(Made(kRun, "run", words).value().command_line(),
             "stoker training run -m unet3d -g h100 -na 1 "
             "'--mpi-params=--bind-to none'");
 }
 
-TEST_F(TrainingJobTest, HostsAreCountedUnlessTheirNumberIsGiven) {
+TEST_F(JobTest, HostsAreCountedUnlessTheirNumberIsGiven) {
   const Words words{"-m", "unet3d", "-g", "h100", "-na", "4", "-s", "a,b", "c"};
   Words with_number = words;
   with_number.insert(with_number.end(), {"-nc", "9"});
 
-  EXPECT_EQ(Job(kRun, "run", words).value().host_count(), 3);
-  EXPECT_EQ(Job(kRun, "run", with_number).value().host_count(), 9);
+  EXPECT_EQ(Made(kRun, "run", words).value().host_count(), 3);
+  EXPECT_EQ(Made(kRun, "run", with_number).value().host_count(), 9);
 }
 
-TEST_F(TrainingJobTest, LogLevelIsTheMostTalkativeAskedFor) {
+TEST_F(JobTest, LogLevelIsTheMostTalkativeAskedFor) {
   const Words base{"-m", "unet3d", "-g", "h100", "-na", "1"};
   const auto level = [&](const Words& more) {
     Words words = base;
     words.insert(words.end(), more.begin(), more.end());
-    return Job(kRun, "run", words).value().log_level();
+    return Made(kRun, "run", words).value().log_level();
   };
 
   EXPECT_EQ(level({}), run::LogLevel::kInfo);
@@ -180,7 +180,7 @@ TEST_F(TrainingJobTest, LogLevelIsTheMostTalkativeAskedFor) {
   EXPECT_EQ(level({"--verbose", "--debug"}), run::LogLevel::kDebug);
 }
 
-TEST_F(TrainingJobTest, SiteFileWinsOverTheCommandLine) {
+TEST_F(JobTest, SiteFileWinsOverTheCommandLine) {
   const Arguments arguments = Merged(
       "hosts: [a, b]\nresults_dir: /r\noversubscribe: true\n"
       "num_accelerators: 4\n",
@@ -192,7 +192,7 @@ TEST_F(TrainingJobTest, SiteFileWinsOverTheCommandLine) {
   EXPECT_EQ(arguments.Integer("num-accelerators"), 4);
 }
 
-TEST_F(TrainingJobTest, FalseFlagsAndNullsOfASiteFileAreAbsent) {
+TEST_F(JobTest, FalseFlagsAndNullsOfASiteFileAreAbsent) {
   const Arguments arguments =
       Merged("closed: false\ndata_dir: null\n", {"-na", "2"});
 
@@ -200,7 +200,7 @@ TEST_F(TrainingJobTest, FalseFlagsAndNullsOfASiteFileAreAbsent) {
   EXPECT_FALSE(arguments.Given("data-dir"));
 }
 
-TEST_F(TrainingJobTest, ParamsOfASiteFileComeBehindTheTyped) {
+TEST_F(JobTest, ParamsOfASiteFileComeBehindTheTyped) {
   const Arguments arguments =
       Merged("params:\n  reader.batch_size: 5\n", {"-p", "train.epochs=1"});
 
@@ -208,18 +208,38 @@ TEST_F(TrainingJobTest, ParamsOfASiteFileComeBehindTheTyped) {
               ElementsAre("train.epochs=1", HasSubstr("reader.batch_size=5")));
 }
 
-TEST_F(TrainingJobTest, StorageUriIsADefaultForDataDir) {
+TEST_F(JobTest, StorageUriIsADefaultForDataDir) {
   const std::string text = "storage:\n  uri: file:///mnt/x\n";
 
   EXPECT_EQ(Merged(text, {}).Text("data-dir"), "file:///mnt/x");
   EXPECT_EQ(Merged(text, {"-dd", "y"}).Text("data-dir"), "y");
 }
 
-TEST_F(TrainingJobTest, KeysOfOtherCommandsAreSkipped) {
+TEST_F(JobTest, StorageUriIsADefaultForTheCheckpointFolder) {
+  Arguments arguments =
+      Parse(kCheckpointRun,
+            {"-c", SiteFile("storage:\n  uri: file:///mnt/x\nkeep: 2\n")});
+
+  ASSERT_TRUE(MergeSiteFile(kCheckpointRun, arguments).ok());
+  EXPECT_EQ(arguments.Text("checkpoint-folder"), "file:///mnt/x");
+  EXPECT_EQ(arguments.Integer("keep"), 2);
+  EXPECT_FALSE(arguments.Given("data-dir"));
+}
+
+// One site file for all: the first row of a name is another command's.
+TEST_F(JobTest, NamesWithSeveralRowsAreMergedByTheirCommand) {
+  Arguments arguments =
+      Parse(kCheckpointRun, {"-c", SiteFile("num_processes: 3\n")});
+
+  ASSERT_TRUE(MergeSiteFile(kCheckpointRun, arguments).ok());
+  EXPECT_EQ(arguments.Integer("num-processes"), 3);
+}
+
+TEST_F(JobTest, KeysOfOtherCommandsAreSkipped) {
   EXPECT_FALSE(Merged("num_processes: 3\n", {}).Given("num-processes"));
 }
 
-TEST_F(TrainingJobTest, MistakesInASiteFileNameLineAndNearestKey) {
+TEST_F(JobTest, MistakesInASiteFileNameLineAndNearestKey) {
   const std::string error =
       MergeError("hosts: a\nresult_dir: x\nopen: maybe\n");
 
@@ -228,7 +248,7 @@ TEST_F(TrainingJobTest, MistakesInASiteFileNameLineAndNearestKey) {
                            HasSubstr("site.yaml:3: open is true or false")));
 }
 
-TEST_F(TrainingJobTest, MissingSiteFileIsNotFound) {
+TEST_F(JobTest, MissingSiteFileIsNotFound) {
   Arguments arguments = Parse(kRun, {"-c", "/nowhere/site.yaml"});
 
   EXPECT_EQ(MergeSiteFile(kRun, arguments).code(), core::Code::kNotFound);

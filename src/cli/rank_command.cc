@@ -1,5 +1,4 @@
-// The commands that work on ranks: datagen and run. Started by a user they
-// launch mpirun on this program; started by mpirun they are a rank.
+#include "cli/internal/rank_command.h"
 
 #include <fmt/format.h>
 
@@ -13,18 +12,13 @@
 #include "cli/exit_codes.h"
 #include "cli/internal/job_files.h"
 #include "cli/internal/launch_command.h"
-#include "cli/internal/training_job.h"
+#include "cli/internal/job.h"
 #include "cli/launch.h"
 #include "cli/loops.h"
 #include "cli/signals.h"
 #include "core/text.h"
-#include "core/version.h"
 #include "reporting/record_report.h"
-#include "run/phases.h"
-#include "run/place.h"
-#include "run/plan.h"
 #include "run/rank_process.h"
-#include "run/sizing_report.h"
 
 namespace stoker::cli::internal {
 
@@ -67,30 +61,6 @@ int ProgressColumns() {
   return run::StartedAsRank() ? 0 : TerminalColumns();
 }
 
-// --- The rules, before a run
-// --------------------------------------------------
-
-run::Admission Admit(const TrainingJob& job) {
-  const run::Admission admission = run::AdmitRun(
-      {.config = &job.config,
-       .model = job.model,
-       .accelerator = job.accelerator,
-       .accelerators = job.ranks(),
-       .hosts = job.host_count(),
-       .memory_gib_per_host =
-           job.arguments.Given("client-host-memory-in-gb")
-               ? job.arguments.Integer("client-host-memory-in-gb")
-               : 0,
-       .what_if = job.arguments.Flag("what-if"),
-       .division = job.arguments.Flag("closed") ? run::Division::kClosed
-                   : job.arguments.Flag("open") ? run::Division::kOpen
-                                                : run::Division::kNone,
-       .allow_invalid = job.arguments.Flag("allow-invalid-params"),
-       .checks = !job.arguments.Flag("no-check"),
-       .data_uri = job.data_uri});
-  return admission;
-}
-
 void Say(const run::Admission& admission, run::Console& console) {
   if (!admission.summary.empty()) {
     console.Info(admission.summary);
@@ -100,67 +70,14 @@ void Say(const run::Admission& admission, run::Console& console) {
   }
 }
 
-// --- As a rank
-// ----------------------------------------------------------------
-
-core::Result<core::Nanos> IoTimeout(const TrainingJob& job) {
-  STOKER_ASSIGN(const double seconds,
-                core::ParseSeconds(job.arguments.Text("io-timeout")));
-  if (seconds <= 0) {
-    return Status(core::Code::kInvalidArgument,
-                  "--io-timeout: must be more than 0");
-  }
-  return core::FromSeconds(seconds);
-}
-
-core::Result<run::DatagenRequest> DatagenRequestOf(const TrainingJob& job) {
-  run::DatagenRequest request{.config = &job.config,
-                              .data_uri = job.data_uri,
-                              .write_index = job.arguments.Flag("write-index"),
-                              .replace = job.arguments.Flag("replace"),
-                              .tool = fmt::format("stoker {}", core::kVersion)};
-  if (job.command == "datagen") {
-    request.content = job.arguments.Text("content");
-    request.distinct =
-        static_cast<std::uint64_t>(job.arguments.Integer("distinct"));
-    STOKER_ASSIGN(request.io_timeout, IoTimeout(job));
-  }
-  if (job.arguments.Flag("verify")) {
-    request.action = run::DatagenAction::kVerify;
-  } else if (job.arguments.Flag("delete")) {
-    request.action = run::DatagenAction::kDelete;
-  }
-  return request;
-}
-
-Status Generate(const TrainingJob& job, const run::RankContext& context) {
-  STOKER_ASSIGN(const run::DatagenRequest request, DatagenRequestOf(job));
-  return run::RunDatagen(context, request);
-}
-
-Status Train(const TrainingJob& job, const run::RankContext& context,
-             const std::string& folder, bool warm_up) {
-  STOKER_ASSIGN(const core::Nanos io_timeout, IoTimeout(job));
-  return run::RunTraining(context, {.config = &job.config,
-                                    .model = job.model,
-                                    .accelerator = job.accelerator,
-                                    .data_uri = job.data_uri,
-                                    .folder = folder,
-                                    .io_timeout = io_timeout,
-                                    .check = !job.arguments.Flag("no-check"),
-                                    .warm_up = warm_up,
-                                    .tool = std::string(core::kVersion),
-                                    .command_line = job.command_line()});
-}
-
 struct RankState {
   reporting::ResultFolder folder;
   bool leads = false;
   bool warm_up = false;
 };
 
-Status RankBody(const TrainingJob& job, const run::RankContext& context,
-                RankState& state) {
+Status RankBody(const Job& job, const RankWork& work,
+                const run::RankContext& context, RankState& state) {
   STOKER_ASSIGN(state.folder, run::SharedFolder(context, FolderRequestOf(job),
                                                 LaunchedFolder()));
   state.leads = run::Leads(context);
@@ -169,7 +86,7 @@ Status RankBody(const TrainingJob& job, const run::RankContext& context,
       const auto capture = [&](std::string_view stream) {
         return fmt::format(
             "{}/{}", state.folder.path,
-            reporting::CaptureFile("training", job.command, stream));
+            reporting::CaptureFile(job.id.family, job.id.verb, stream));
       };
       context.console->CopyTo(capture("stdout"), capture("stderr"));
     }
@@ -181,20 +98,13 @@ Status RankBody(const TrainingJob& job, const run::RankContext& context,
     }
     STOKER_TRY(WriteJobConfig(job, state.folder.path));
   }
-  const config::WorkflowConfig& workflow = job.config.workload.workflow;
-  if (job.command == "datagen" || workflow.generate_data) {
-    STOKER_TRY(Generate(job, context));
-  }
-  if (job.command == "run" && workflow.train) {
-    STOKER_TRY(Train(job, context, state.folder.path, state.warm_up));
-  }
-  return {};
+  return work.body(context, {state.folder.path, state.warm_up});
 }
 
 // Whoever survives says in the record that the run was aborted.
-void LeaveTraces(const TrainingJob& job, const RankState& state,
+void LeaveTraces(const Job& job, const RankState& state,
                  const Status& status) {
-  if (state.folder.path.empty() || job.command != "run") {
+  if (state.folder.path.empty() || job.id.verb != "run") {
     return;
   }
   static_cast<void>(reporting::MarkAborted(
@@ -205,8 +115,9 @@ void LeaveTraces(const TrainingJob& job, const RankState& state,
 // What one rank does, as often as asked, and the metadata of each pass.
 class RankJob {
  public:
-  RankJob(const TrainingJob& job, const run::Admission& admission)
-      : job_(job), admission_(admission) {}
+  RankJob(const Job& job, const RankWork& work,
+          const run::Admission& admission)
+      : job_(job), work_(work), admission_(admission) {}
 
   Status Run(const run::RankContext& context) {
     Say(admission_, *context.console);
@@ -223,15 +134,16 @@ class RankJob {
       }
       started_ = std::chrono::steady_clock::now();
       state_.warm_up = warm_up;
-      STOKER_TRY(RankBody(job_, context, state_));
+      STOKER_TRY(RankBody(job_, work_, context, state_));
       STOKER_TRY(WriteMetadata());
       if (!UnderOwnLauncher()) {
         context.console->Info(ResultsEvent(state_.folder.path));
-        results.push_back(ReadLoop(state_.folder.path, kExitSuccess, warm_up));
+        results.push_back(ReadLoop(LoopColumns(job_.id.family),
+                                   state_.folder.path, kExitSuccess, warm_up));
       }
     }
-    if (job_.command == "run" && results.size() > 1) {
-      context.console->Info(LoopsEvent(results));
+    if (job_.id.verb == "run" && results.size() > 1) {
+      context.console->Info(LoopsEvent(LoopColumns(job_.id.family), results));
     }
     return {};
   }
@@ -258,16 +170,17 @@ class RankJob {
                                    .warm_up = state_.warm_up});
   }
 
-  const TrainingJob& job_;
+  const Job& job_;
+  const RankWork& work_;
   const run::Admission& admission_;
   RankState state_;
   Instant started_{};
 };
 
 // Does not return after a failure of ranks.
-int RunAsRank(const TrainingJob& job, const core::CancelFlag& cancel,
-              const run::Admission& admission) {
-  RankJob rank(job, admission);
+int RunAsRank(const Job& job, const RankWork& work,
+              const core::CancelFlag& cancel, const run::Admission& admission) {
+  RankJob rank(job, work, admission);
   const Status status = run::RunRankProcess(
       {.ranks = job.ranks(),
        .level = job.log_level(),
@@ -281,16 +194,7 @@ int RunAsRank(const TrainingJob& job, const core::CancelFlag& cancel,
   return status.ok() ? kExitSuccess : Fail(status, job.log_format());
 }
 
-core::Result<run::Event> PlanEvent(const TrainingJob& job) {
-  if (job.command == "run") {
-    return run::DescribePlan(job.config, job.ranks(), job.host_count(),
-                             job.data_uri);
-  }
-  STOKER_ASSIGN(const run::DatagenRequest request, DatagenRequestOf(job));
-  return run::DescribeDatagen(request, job.ranks());
-}
-
-int WhatIf(const TrainingJob& job) {
+int WhatIf(const Job& job, const RankWork& work) {
   run::Console console({.format = job.log_format()});
   std::string command;
   if (NeedsLaunch(job)) {
@@ -300,8 +204,8 @@ int WhatIf(const TrainingJob& job) {
     }
     command = QuoteWords(words.value());
   }
-  if (!job.arguments.Flag("verify") && !job.arguments.Flag("delete")) {
-    core::Result<run::Event> plan = PlanEvent(job);
+  if (work.plan) {
+    core::Result<run::Event> plan = work.plan();
     if (!plan.ok()) {
       return Fail(plan.status(), job.log_format());
     }
@@ -317,15 +221,6 @@ int WhatIf(const TrainingJob& job) {
   return kExitSuccess;
 }
 
-// What each rank would refuse is refused once, before anything is started.
-core::Status CheckBeforeLaunch(const TrainingJob& job) {
-  if (job.command == "run" && job.config.workload.workflow.train) {
-    const auto ranks = static_cast<std::uint32_t>(job.ranks());
-    STOKER_TRY(run::MakePlan(job.config, {.ranks = ranks}).status());
-  }
-  return run::CheckStorage(job.data_uri, job.ranks());
-}
-
 // Tasks of srun without PMI would each take themselves for a launcher.
 bool StartedByBareSrun() {
   // NOLINTBEGIN(concurrency-mt-unsafe): read before any thread starts
@@ -336,7 +231,25 @@ bool StartedByBareSrun() {
   // NOLINTEND(concurrency-mt-unsafe)
 }
 
-int RunOnRanks(const TrainingJob& job) {
+}  // namespace
+
+core::Result<core::Nanos> IoTimeout(const Job& job) {
+  STOKER_ASSIGN(const double seconds,
+                core::ParseSeconds(job.arguments.Text("io-timeout")));
+  if (seconds <= 0) {
+    return Status(core::Code::kInvalidArgument,
+                  "--io-timeout: must be more than 0");
+  }
+  return core::FromSeconds(seconds);
+}
+
+run::Division DivisionOf(const Job& job) {
+  return job.arguments.Flag("closed") ? run::Division::kClosed
+         : job.arguments.Flag("open") ? run::Division::kOpen
+                                      : run::Division::kNone;
+}
+
+int RunOnRanks(const Job& job, const RankWork& work) {
   if (StartedByBareSrun()) {
     return Fail(Status(core::Code::kInvalidArgument,
                        "srun started several tasks without MPI; remedy: srun "
@@ -344,8 +257,8 @@ int RunOnRanks(const TrainingJob& job) {
                 kExitArguments, job.log_format());
   }
   run::Admission admission;
-  if (job.command == "run" && !UnderOwnLauncher()) {
-    admission = Admit(job);
+  if (work.admit && !UnderOwnLauncher()) {
+    admission = work.admit();
     if (!admission.status.ok()) {
       return Fail(admission.status, kExitGeneral, job.log_format());
     }
@@ -357,53 +270,23 @@ int RunOnRanks(const TrainingJob& job) {
     Say(admission, console);
   }
   if (what_if) {
-    return WhatIf(job);
+    return WhatIf(job, work);
   }
   static core::CancelFlag cancel;  // the signal handler's, so never gone
   if (!NeedsLaunch(job)) {
     CancelOnSignals(cancel, kRankGraceSeconds);
-    return RunAsRank(job, cancel, admission);
+    return RunAsRank(job, work, cancel, admission);
   }
   const core::Status launchable = LaunchCommand(job).status();
   if (!launchable.ok()) {
     return Fail(launchable, kExitArguments, job.log_format());
   }
-  const core::Status possible = CheckBeforeLaunch(job);
+  const core::Status possible = work.check();
   if (!possible.ok()) {
     return Fail(possible, job.log_format());
   }
   CancelOnSignals(cancel, kLauncherGraceSeconds);
   return Launch(job, cancel, admission);
 }
-
-}  // namespace
-
-int RunDatagenCommand(const TrainingJob& job) {
-  for (const char* action : {"verify", "delete"}) {
-    for (const char* detail :
-         {"distinct", "content", "write-index", "replace"}) {
-      if (job.arguments.Flag(action) && job.arguments.Given(detail)) {
-        return Fail({core::Code::kInvalidArgument,
-                     fmt::format("--{} takes all it needs from the dataset's "
-                                 "manifest; leave --{} out",
-                                 action, detail)},
-                    kExitArguments, job.log_format());
-      }
-    }
-  }
-  if (job.arguments.Given("io-timeout") && !job.arguments.Flag("verify")) {
-    return Fail({core::Code::kInvalidArgument,
-                 "--io-timeout is about reading: give it with --verify, or "
-                 "leave it out"},
-                kExitArguments, job.log_format());
-  }
-  if (job.arguments.Flag("verify") && job.arguments.Flag("delete")) {
-    return Fail({core::Code::kInvalidArgument,
-                 "--verify and --delete: give one of them"},
-                kExitArguments, job.log_format());
-  }
-  return RunOnRanks(job);
-}
-int RunTrainingCommand(const TrainingJob& job) { return RunOnRanks(job); }
 
 }  // namespace stoker::cli::internal

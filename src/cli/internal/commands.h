@@ -1,0 +1,24 @@
+#pragma once
+
+// The verbs of the families; each returns the exit status.
+
+#include "cli/internal/job.h"
+#include "cli/options.h"
+
+namespace stoker::cli::internal {
+
+// Only tell.
+int RunConfigviewCommand(const Job& job);
+int RunDatasizeCommand(const Job& job);
+int RunCheckpointDatasizeCommand(const Job& job);
+
+// On ranks.
+int RunDatagenCommand(const Job& job);
+int RunTrainingCommand(const Job& job);
+int RunCheckpointCommand(const Job& job);
+
+// Of a place that is named, without a workload.
+int RunVerifyCommand(const Arguments& arguments);
+int RunDeleteCommand(const Arguments& arguments);
+
+}  // namespace stoker::cli::internal
