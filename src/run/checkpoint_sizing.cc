@@ -245,7 +245,7 @@ void AddFree(const CheckpointQuestion& question, const Sizes& sizes,
                             free.bytes ? Json(*free.bytes) : Json());
   event.fields.emplace_back("free_objects",
                             free.objects ? Json(*free.objects) : Json());
-  if (!free.bytes) {
+  if (!free.bytes || !free.objects) {
     event.text += fmt::format("Free: unknown: {}\n", free.problem);
     event.fields.emplace_back("fits", Json());
     return;
