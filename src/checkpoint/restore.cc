@@ -166,51 +166,6 @@ core::Result<std::vector<FoundCheckpoint>> FindCheckpoints(
   return all;
 }
 
-core::Result<RestoredShard> RestoreShard(const ShardContext& context,
-                                         const RestoreOptions& options,
-                                         const FoundCheckpoint& found,
-                                         std::string_view folder,
-                                         const std::vector<ShardFile>& files) {
-  RestoredShard restored;
-  metrics::CheckpointOp& op = restored.op;
-  op.kind = metrics::CheckpointKind::kRestore;
-  op.step = found.step;
-  const core::Nanos cpu = core::ProcessCpuTime();
-  const std::optional<std::uint64_t> device = internal::DeviceBytesRead();
-  op.start = op.first_byte = op.last_byte = op.synced = context.clock->Now();
-  if (files.empty()) {
-    return restored;
-  }
-  STOKER_ASSIGN(const auto reader,
-                internal::ChunkReader::Make(context, found.has_manifest
-                                                         ? found.manifest.format
-                                                         : options.format));
-  internal::FileRestorer restorer(context, options, found, *reader, op);
-  core::TimePoint began = op.start;
-  for (const ShardFile& file : files) {
-    const std::string object = ObjectName(folder, file.name);
-    STOKER_TRY(restorer.Restore(object, file).WithContext("restore"));
-    const core::TimePoint done = context.clock->Now();
-    (file.part == ShardFile::Part::kModel ? op.model_part
-                                          : op.optimizer_part) += done - began;
-    began = done;
-  }
-  if (reader->first_done() != core::kNever) {
-    op.first_byte = reader->first_done();
-    op.last_byte = op.synced = reader->last_done();
-  }
-  op.stalled = reader->idle();
-  op.file_bytes = reader->bytes();
-  op.cpu = core::ProcessCpuTime() - cpu;
-  if (device.has_value()) {
-    op.device_known = true;
-    op.device_bytes = internal::DeviceBytesRead().value_or(*device) - *device;
-  }
-  restored.pool_bytes = reader->pool_bytes();
-  restored.engine = reader->engine();
-  return restored;
-}
-
 Restorer::Restorer(comm::Communicator& comm, const ShardContext& context,
                    const RestoreOptions& options, const ModelSpec& spec,
                    const Layout& layout)
@@ -219,22 +174,75 @@ Restorer::Restorer(comm::Communicator& comm, const ShardContext& context,
       options_(options),
       files_(FilesToRestore(spec, layout, comm.rank(), options.rank_shift)) {}
 
+Restorer::~Restorer() = default;
+
+std::uint64_t Restorer::pool_bytes() const {
+  return reader_ == nullptr ? 0 : reader_->pool_bytes();
+}
+
+std::string_view Restorer::engine() const {
+  return reader_ == nullptr ? "" : reader_->engine();
+}
+
+core::Status Restorer::MakeReady(const FoundCheckpoint& found) {
+  const FileFormat format =
+      found.has_manifest ? found.manifest.format : options_.format;
+  if (reader_ != nullptr && format == format_) {
+    reader_->StartOver();
+    return {};
+  }
+  STOKER_ASSIGN(reader_, internal::ChunkReader::Make(context_, format));
+  format_ = format;
+  return {};
+}
+
+// This rank's part; sets all times of the op but `end`.
+core::Result<metrics::CheckpointOp> Restorer::RestoreShard(
+    const FoundCheckpoint& found, const std::string& folder) {
+  metrics::CheckpointOp op;
+  op.kind = metrics::CheckpointKind::kRestore;
+  op.step = found.step;
+  const core::Nanos cpu = core::ProcessCpuTime();
+  const std::optional<std::uint64_t> device = internal::DeviceBytesRead();
+  op.start = op.first_byte = op.last_byte = op.synced = context_.clock->Now();
+  internal::FileRestorer restorer(context_, options_, found, *reader_, op);
+  core::TimePoint began = op.start;
+  for (const ShardFile& file : files_) {
+    const std::string object = ObjectName(folder, file.name);
+    STOKER_TRY(restorer.Restore(object, file).WithContext("restore"));
+    const core::TimePoint done = context_.clock->Now();
+    (file.part == ShardFile::Part::kModel ? op.model_part
+                                          : op.optimizer_part) += done - began;
+    began = done;
+  }
+  if (reader_->first_done() != core::kNever) {
+    op.first_byte = reader_->first_done();
+    op.last_byte = op.synced = reader_->last_done();
+  }
+  op.stalled = reader_->idle();
+  op.file_bytes = reader_->bytes();
+  op.cpu = core::ProcessCpuTime() - cpu;
+  if (device.has_value()) {
+    op.device_known = true;
+    op.device_bytes = internal::DeviceBytesRead().value_or(*device) - *device;
+  }
+  return op;
+}
+
 core::Result<metrics::CheckpointOp> Restorer::Restore(
     const FoundCheckpoint& found) {
   const std::string folder = StepFolder(found.manifest.epoch, found.step);
   const std::optional<std::uint64_t> cached =
       internal::CachedBytes(*context_.backend, folder, files_);
+  STOKER_TRY(comm::Agree(comm_, MakeReady(found)));
   STOKER_TRY(comm_.Barrier(kBarrierTimeout));
-  core::Result<RestoredShard> restored =
-      RestoreShard(context_, options_, found, folder, files_);
+  core::Result<metrics::CheckpointOp> restored = RestoreShard(found, folder);
   if (options_.rank_sync) {
     STOKER_TRY(comm_.Barrier(kBarrierTimeout));
   }
   const core::TimePoint end = context_.clock->Now();
   STOKER_TRY(comm::Agree(comm_, restored.status()));
-  pool_bytes_ = std::max(pool_bytes_, restored.value().pool_bytes);
-  engine_ = restored.value().engine;
-  metrics::CheckpointOp op = restored.value().op;
+  metrics::CheckpointOp op = restored.value();
   op.end = end;
   op.cached_known = cached.has_value();
   op.cached_bytes = cached.value_or(0);

@@ -4,6 +4,7 @@
 // arrived.
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,10 @@
 #include "metrics/checkpoint_record.h"
 
 namespace stoker::checkpoint {
+
+namespace internal {
+class ChunkReader;
+}
 
 enum class Verify : std::uint8_t {
   kNone,    // sizes and structure only
@@ -71,30 +76,24 @@ class Restorer {
   // first error. kCorruption names file, offset and expectation.
   core::Result<metrics::CheckpointOp> Restore(const FoundCheckpoint& found);
 
+  ~Restorer();
+
   // Of this rank; known after the first Restore.
-  std::uint64_t pool_bytes() const { return pool_bytes_; }
-  const std::string& engine() const { return engine_; }
+  std::uint64_t pool_bytes() const;
+  std::string_view engine() const;
 
  private:
   comm::Communicator& comm_;
   ShardContext context_;
   RestoreOptions options_;
-  std::vector<ShardFile> files_;  // of the rank restored
-  std::uint64_t pool_bytes_ = 0;
-  std::string engine_;
-};
+  core::Status MakeReady(const FoundCheckpoint& found);
+  core::Result<metrics::CheckpointOp> RestoreShard(
+      const FoundCheckpoint& found, const std::string& folder);
 
-// One rank's part. Sets all times of the op but `end`. Not collective.
-// `folder` is the step folder's name within the back end, may be "".
-struct RestoredShard {
-  metrics::CheckpointOp op;
-  std::uint64_t pool_bytes = 0;
-  std::string engine;
+  std::vector<ShardFile> files_;  // of the rank restored
+  // Its memory is taken once, outside of what is timed.
+  std::unique_ptr<internal::ChunkReader> reader_;
+  FileFormat format_ = FileFormat::kTorchZip;  // that reader_ is made for
 };
-core::Result<RestoredShard> RestoreShard(const ShardContext& context,
-                                         const RestoreOptions& options,
-                                         const FoundCheckpoint& found,
-                                         std::string_view folder,
-                                         const std::vector<ShardFile>& files);
 
 }  // namespace stoker::checkpoint

@@ -136,6 +136,17 @@ int RunDatagenCommand(const Job& job) {
 }
 
 int RunTrainingCommand(const Job& job) {
+  const config::WorkflowConfig& asked = job.config.workload.workflow;
+  if (!asked.train && !asked.generate_data) {
+    return Fail(
+        {core::Code::kInvalidArgument,
+         fmt::format("{}: neither workflow.train nor "
+                     "workflow.generate_data is on, so nothing would "
+                     "be done; remedy: turn one on{}",
+                     job.workload_path,
+                     asked.checkpoint ? ", or stoker checkpointing run" : "")},
+        job.log_format());
+  }
   RankWork work;
   work.admit = [&job] { return Admit(job); };
   work.plan = [&job] {

@@ -39,15 +39,15 @@ core::Result<std::vector<std::uint64_t>> Elements(
 
 core::Result<checkpoint::ModelSpec> ModelSpecOf(const ModelConfig& model) {
   const ModelConfig::Transformer& shape = model.transformer;
-  checkpoint::ModelSpec spec{
-      .type = model.type,
-      .model_size_bytes = Unsigned(model.model_size_bytes),
-      .layers = model.num_layers,
-      .hidden = Unsigned(shape.hidden_size),
-      .ffn_hidden = Unsigned(shape.ffn_hidden_size),
-      .attention_heads = Unsigned(shape.num_attention_heads),
-      .kv_heads = Unsigned(shape.num_kv_heads),
-      .vocabulary = Unsigned(shape.vocab_size)};
+  checkpoint::ModelSpec spec;
+  spec.type = model.type;
+  spec.model_size_bytes = Unsigned(model.model_size_bytes);
+  spec.layers = model.num_layers;
+  spec.hidden = Unsigned(shape.hidden_size);
+  spec.ffn_hidden = Unsigned(shape.ffn_hidden_size);
+  spec.attention_heads = Unsigned(shape.num_attention_heads);
+  spec.kv_heads = Unsigned(shape.num_kv_heads);
+  spec.vocabulary = Unsigned(shape.vocab_size);
   STOKER_ASSIGN(spec.layer_parameters,
                 Elements("model.layer_parameters", model.layer_parameters));
   STOKER_ASSIGN(spec.optimization_groups, Elements("model.optimization_groups",

@@ -105,6 +105,9 @@ std::string ModelLines(const CheckpointQuestion& question,
 
 std::string HostLine(const Sizes& sizes) {
   const auto [least, most] = std::ranges::minmax(sizes.host_bytes);
+  if (sizes.host_bytes.size() == 1) {
+    return fmt::format("One host: {}\n", Bytes(most));
+  }
   return least == most
              ? fmt::format("Each of {} hosts: {}\n", sizes.host_bytes.size(),
                            Bytes(most))
@@ -242,7 +245,7 @@ void AddFree(const CheckpointQuestion& question, const Sizes& sizes,
                             free.bytes ? Json(*free.bytes) : Json());
   event.fields.emplace_back("free_objects",
                             free.objects ? Json(*free.objects) : Json());
-  if (!free.bytes) {
+  if (!free.bytes || !free.objects) {
     event.text += fmt::format("Free: unknown: {}\n", free.problem);
     event.fields.emplace_back("fits", Json());
     return;

@@ -83,9 +83,9 @@ INSTANTIATE_TEST_SUITE_P(
     Checkpoints, EveryWay,
     ::testing::Values(Way{FileFormat::kTorchZip, IoStyle::kLean},
                       Way{FileFormat::kTorchZip, IoStyle::kReference},
-                      Way{FileFormat::kTorchZip2_1, IoStyle::kLean},
-                      Way{FileFormat::kTorchZip1_13, IoStyle::kReference},
-                      Way{FileFormat::kTorchZip1_13, IoStyle::kLean},
+                      Way{FileFormat::kTorchZip21, IoStyle::kLean},
+                      Way{FileFormat::kTorchZip113, IoStyle::kReference},
+                      Way{FileFormat::kTorchZip113, IoStyle::kLean},
                       Way{FileFormat::kRaw, IoStyle::kLean},
                       Way{FileFormat::kRaw, IoStyle::kReference}));
 

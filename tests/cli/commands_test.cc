@@ -326,6 +326,14 @@ TEST(RunCommand, ClosedCheckpointsAreRefusedBeforeAnythingIsMade) {
   EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
 }
 
+TEST(RunCommand, TrainingWithNothingToTrainIsRefused) {
+  const Said said = Say(
+      {"training", "run", "-m", "llama3", "-g", "8b", "-na", "1", "-dd", "/x"});
+
+  EXPECT_EQ(said.exit_code, kExitConfiguration);
+  EXPECT_THAT(said.err, HasSubstr("stoker checkpointing run"));
+}
+
 TEST(RunCommand, CheckpointsThatNoRankCouldSaveAreRefused) {
   const stoker::testing::TempDir dir;
   const auto run = [&](const std::vector<std::string>& more) {

@@ -23,7 +23,7 @@ def spans(record, kind):
     """Seconds of each checkpoint but the first: the longest of all ranks."""
     steps = {}
     for rank in record["ranks"]:
-        for op in rank["ops"]:
+        for op in rank["checkpoints"]:
             if op["kind"] == kind:
                 span = (op["end_ns"] - op["start_ns"]) / 1e9
                 steps[op["step"]] = max(steps.get(op["step"], 0), span)
@@ -35,7 +35,7 @@ def spans(record, kind):
 def file_bytes(record, kind="save"):
     """Of one checkpoint, all ranks."""
     return sum(op["file_bytes"] for rank in record["ranks"]
-               for op in rank["ops"] if op["kind"] == kind and op["step"] == 1)
+               for op in rank["checkpoints"] if op["kind"] == kind and op["step"] == 1)
 
 
 def mean(values):
@@ -57,7 +57,7 @@ def save(place, ranks, fsync):
                                            total // ranks, fsync)
             result.values.append(ours / ceiling)
             stalled = max(op["stalled_ns"] for rank in run.record["ranks"]
-                          for op in rank["ops"]) / 1e9
+                          for op in rank["checkpoints"]) / 1e9
             result.notes.append(
                 f"{total / GIB:.2f} GiB; fio {ceiling / GIB:.2f} GiB/s, ours "
                 f"{ours / GIB:.2f} GiB/s; nothing was under way for at most "

@@ -113,6 +113,12 @@ void ChunkReader::Open(std::string_view object) {
   open_ = true;
 }
 
+void ChunkReader::StartOver() {
+  first_done_ = last_done_ = idle_since_ = core::kNever;
+  idle_ = {};
+  bytes_ = 0;
+}
+
 core::Result<std::uint64_t> ChunkReader::Size() {
   auto size =
       storage::AskSize(*queue_, id_, *context_.clock, context_.io_timeout);

@@ -53,6 +53,9 @@ class ChunkReader {
   core::Status Read(std::uint64_t begin, std::uint64_t end, ChunkSink& sink,
                     std::uint64_t request_bytes = 0);
 
+  // Counts and times begin anew.
+  void StartOver();
+
   bool real_data() const { return queue_->limits().real_data; }
   std::uint64_t preferred_unit() const {
     return queue_->limits().preferred_unit;
