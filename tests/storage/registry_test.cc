@@ -132,7 +132,7 @@ TEST(OpenBackend, RefusesBadOptionValues) {
               HasSubstr("option io_threads=0: allowed are 1 to 256"));
   EXPECT_THAT(OpenError("file:///mnt/x?write_threads=65"),
               HasSubstr("option write_threads=65: allowed are 1 to 64"));
-  EXPECT_THAT(OpenError("model:?latency=3h"), HasSubstr("option latency=3h"));
+  EXPECT_THAT(OpenError("model:?latency=3d"), HasSubstr("option latency=3d"));
   EXPECT_THAT(OpenError("model:?bandwidth=0"), HasSubstr("bandwidth=0"));
   EXPECT_THAT(OpenError("model:?servers=x"),
               HasSubstr("'x' is not a whole number"));

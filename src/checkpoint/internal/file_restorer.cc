@@ -183,6 +183,10 @@ Status FileRestorer::PlanForeign(const ShardFile& file, CheckPlan& plan) {
   STOKER_TRY(CheckTensors(file, stored.value()));
   for (std::size_t i = 0; i < stored.value().tensors.size(); ++i) {
     const StoredTensor& tensor = stored.value().tensors[i];
+    // A view has no sum of its own.
+    if (!tensor.whole_record) {
+      continue;
+    }
     plan.regions.push_back({.tensor = i,
                             .type = tensor.spec.type,
                             .offset = tensor.offset,
