@@ -1,11 +1,13 @@
 #!/bin/bash
 # Builds Stoker and measures how well this machine's storage feeds emulated
-# accelerators: 3D-Unet, ResNet50 and CosmoFlow, two H100 each, on real files.
+# accelerators: 3D-Unet, ResNet50 and CosmoFlow, two H100 each, on real files;
+# then saves and restores a small Llama-3 checkpoint on four ranks, two of each.
 #
 # Usage: ./run.sh
 #
 # Installs missing Debian packages (needs root only then). Datasets go to
-# ./data (3.7 GiB), results to ./results. A second call reuses build and data.
+# ./data (3.7 GiB, and 2 GiB of checkpoints that go at the end), results to
+# ./results. A second call reuses build and data.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -41,12 +43,14 @@ build() {
 # Processes share cores where there are fewer than ranks.
 launch=()
 ((EUID == 0)) && launch+=(--allow-run-as-root)
+launch_many=("${launch[@]}" --oversubscribe)
 (($(nproc) < accelerators)) && launch+=(--oversubscribe)
 
 memory_gib="$(awk '/^MemTotal:/ { gib = int($2 / 1048576 + 0.5)
                                   print gib < 1 ? 1 : gib }' /proc/meminfo)"
 
 table=()
+checkpoint_table=()
 
 # measure MODEL FILES SCALE PARAM...: generates the dataset (if it is not there
 # yet) and trains on it.
@@ -74,6 +78,26 @@ measure() {
   table+=("$model=$scale=$folder")
 }
 
+# Saves and restores; the page cache is not what is read where we may clear it.
+checkpoints() {
+  local log=build/run_checkpoints.log between=flush folder
+  ((EUID == 0)) && between=drop-caches
+  echo
+  echo "== checkpoints: llama3-tiny"
+  "$stoker" checkpointing run --model llama3-tiny --num-processes 4 \
+    --num-checkpoints-write 2 --num-checkpoints-read 2 --between "$between" \
+    --client-host-memory-in-gb "$memory_gib" --checkpoint-folder data \
+    --results-dir results "${launch_many[@]}" \
+    --params checkpoint.verify=full | tee "$log"
+  "$stoker" checkpointing delete data/llama3-tiny
+  folder="$(sed -n 's/^results: //p' "$log" | tail -n 1)"
+  if [[ -z "$folder" ]]; then
+    echo "run.sh: the checkpoints named no result folder" >&2
+    return 1
+  fi
+  checkpoint_table+=("llama3-tiny=$folder")
+}
+
 tools/install_packages.sh build
 echo "== Build"
 build
@@ -88,10 +112,14 @@ measure unet3d 280 0.04 dataset.record_length_bytes=5864025.12 \
 run_params=()
 measure resnet50 14 1
 measure cosmoflow 120 1
+checkpoints
 
 echo
 echo "== Result: $accelerators emulated H100, $epochs epochs each"
 /usr/bin/python3 tools/run_table.py "${table[@]}"
+echo
+echo "== Result: checkpoints on four ranks, two saved and restored"
+/usr/bin/python3 tools/run_table.py --checkpoints "${checkpoint_table[@]}"
 cat <<'END'
 
 Datasets this small fit into the page cache: the figures are those of a warm

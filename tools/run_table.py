@@ -2,11 +2,13 @@
 """Prints one table over the results of several runs.
 
 Usage: run_table.py NAME=SCALE=FOLDER...
+       run_table.py --checkpoints NAME=FOLDER...
 
 NAME is what the row is called, SCALE the factor the workload's record size and
 compute time were multiplied by (1 is the workload as published), FOLDER the
-result folder of the run. Rates count payload bytes and counted steps only; a
-figure the run could not give is "-".
+result folder of the run. Rates of training count payload bytes and counted
+steps only, those of checkpoints are the strict ones (size over latest end minus
+earliest start); a figure the run could not give is "-".
 """
 
 import json
@@ -15,6 +17,8 @@ import sys
 
 COLUMNS = ("workload", "AU %", "verdict", "GiB/s", "samples/s", "client CPU %",
            "bound by", "scale")
+CHECKPOINT_COLUMNS = ("model", "GiB", "save s", "save GiB/s", "restore s",
+                      "restore GiB/s", "from page cache")
 
 
 def read_json(folder, name):
@@ -40,10 +44,23 @@ def row_of(name, scale, folder):
             scale)
 
 
-def render(rows):
+def checkpoint_row_of(name, folder):
+    summary = read_json(folder, "summary.json")
+    ours = summary["stoker"]
+
+    def figures(kind):
+        rate = f"calculated_mean_{kind}_throughput_from_strict_times"
+        return (number(ours.get(f"mean_of_max_{kind}_duration"), 2),
+                number(ours.get(rate), 2))
+    return (name, number(summary["metric"]["checkpoint_size_GB"], 2),
+            *figures("save"), *figures("load"),
+            "yes" if ours.get("restored_from_cache") else "no")
+
+
+def render(columns, rows):
     """Columns as wide as their longest cell; the first one left-aligned."""
-    table = [COLUMNS, *rows]
-    widths = [max(len(row[i]) for row in table) for i in range(len(COLUMNS))]
+    table = [columns, *rows]
+    widths = [max(len(row[i]) for row in table) for i in range(len(columns))]
     lines = []
     for row in table:
         cells = [row[0].ljust(widths[0])]
@@ -54,25 +71,28 @@ def render(rows):
 
 
 def main(arguments):
+    checkpoints = bool(arguments) and arguments[0] == "--checkpoints"
+    form = "NAME=FOLDER" if checkpoints else "NAME=SCALE=FOLDER"
+    columns = CHECKPOINT_COLUMNS if checkpoints else COLUMNS
+    make_row = checkpoint_row_of if checkpoints else row_of
     rows = []
     folders = []
-    for argument in arguments:
-        parts = argument.split("=", 2)
-        if len(parts) != 3:
-            print(f"run_table.py: '{argument}' is not NAME=SCALE=FOLDER",
-                  file=sys.stderr)
+    for argument in arguments[1 if checkpoints else 0:]:
+        parts = argument.split("=", form.count("="))
+        if len(parts) != form.count("=") + 1:
+            print(f"run_table.py: '{argument}' is not {form}", file=sys.stderr)
             return 2
         try:
-            rows.append(row_of(*parts))
+            rows.append(make_row(*parts))
         except (OSError, ValueError, KeyError) as error:
-            print(f"run_table.py: cannot read the result in {parts[2]}: "
+            print(f"run_table.py: cannot read the result in {parts[-1]}: "
                   f"{error!r}", file=sys.stderr)
             return 1
-        folders.append(parts[2])
+        folders.append(parts[-1])
     if not rows:
         print(__doc__.strip(), file=sys.stderr)
         return 2
-    print(render(rows))
+    print(render(columns, rows))
     print()
     print("Results:")
     for folder in folders:

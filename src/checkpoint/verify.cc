@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -18,21 +19,30 @@ namespace {
 using core::Code;
 using core::Status;
 
-// "global_epoch1_step12" → (1, 12), so that 2 comes before 10.
-std::tuple<std::int64_t, std::int64_t, std::string> ByNumber(
-    const std::string& folder) {
+// Epoch and step of a step folder's name.
+std::optional<std::pair<std::int64_t, std::int64_t>> NumbersOf(
+    std::string_view name) {
   constexpr std::string_view kEpoch = "global_epoch";
   constexpr std::string_view kStep = "_step";
-  const std::size_t at = folder.find(kStep);
-  if (!folder.starts_with(kEpoch) || at == std::string::npos) {
-    return {INT64_MAX, 0, folder};
+  const std::size_t at = name.find(kStep);
+  if (!name.starts_with(kEpoch) || at == std::string_view::npos) {
+    return std::nullopt;
   }
-  const auto epoch = core::ParseInt(
-      std::string_view(folder).substr(kEpoch.size(), at - kEpoch.size()));
-  const auto step =
-      core::ParseInt(std::string_view(folder).substr(at + kStep.size()));
-  return {epoch.ok() ? epoch.value() : INT64_MAX,
-          step.ok() ? step.value() : INT64_MAX, folder};
+  const auto epoch =
+      core::ParseInt(name.substr(kEpoch.size(), at - kEpoch.size()));
+  const auto step = core::ParseInt(name.substr(at + kStep.size()));
+  if (!epoch.ok() || !step.ok()) {
+    return std::nullopt;
+  }
+  return std::pair(epoch.value(), step.value());
+}
+
+// So that 2 comes before 10; other names last.
+std::tuple<std::int64_t, std::int64_t, std::string> ByNumber(
+    const std::string& folder) {
+  const auto [epoch, step] =
+      NumbersOf(folder).value_or(std::pair(INT64_MAX, INT64_MAX));
+  return {epoch, step, folder};
 }
 
 // Names of all objects in the folder, without its own.
@@ -81,6 +91,8 @@ bool IsFinding(const Status& status) {
 }
 
 }  // namespace
+
+bool IsStepFolder(std::string_view name) { return NumbersOf(name).has_value(); }
 
 core::Result<std::vector<std::string>> FindStepFolders(
     storage::Backend& backend) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "checkpoint/manifest.h"
@@ -13,6 +14,9 @@
 #include "storage/backend.h"
 
 namespace stoker::checkpoint {
+
+// Whether `name` is one of StepFolder.
+bool IsStepFolder(std::string_view name);
 
 // The step folders of a place that have a manifest or a partial one, by epoch
 // and step; {""} where the place is a step folder itself.

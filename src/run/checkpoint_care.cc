@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <regex>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,13 +28,13 @@ struct Place {
 // A step folder's own name is taken off its URI, so that the folder itself can
 // go as well.
 core::Result<Place> Open(const std::string& uri) {
-  static const std::regex kStepFolder(
-      R"((.*)/(global_epoch[0-9]+_step[0-9]+)/*)");
-  std::smatch parts;
   Place place;
-  if (std::regex_match(uri, parts, kStepFolder)) {
-    STOKER_ASSIGN(place.backend, storage::OpenBackend(parts[1].str()));
-    place.folders = {parts[2].str()};
+  const std::string path = uri.substr(0, uri.find_last_not_of('/') + 1);
+  const std::size_t slash = path.rfind('/');
+  if (slash != std::string::npos && slash > 0 &&
+      checkpoint::IsStepFolder(path.substr(slash + 1))) {
+    STOKER_ASSIGN(place.backend, storage::OpenBackend(path.substr(0, slash)));
+    place.folders = {path.substr(slash + 1)};
     return place;
   }
   STOKER_ASSIGN(place.backend, storage::OpenBackend(uri));

@@ -79,6 +79,22 @@ class RunTableTest(support.TreeTest):
         self.assertEqual(2, status)
         self.assertIn("'unet3d' is not NAME=SCALE=FOLDER", err)
 
+    def test_checkpoints_have_columns_of_their_own(self):
+        self.write("c/summary.json", json.dumps({
+            "metric": {"checkpoint_size_GB": 0.5966},
+            "stoker": {
+                "mean_of_max_save_duration": 1.234,
+                "calculated_mean_save_throughput_from_strict_times": 0.4834,
+                "mean_of_max_load_duration": 0.5,
+                "restored_from_cache": True}}))
+
+        status, out, _ = self.run_main("--checkpoints",
+                                       f"tiny={self.root}/c")
+
+        self.assertEqual(0, status)
+        self.assertEqual(["tiny", "0.60", "1.23", "0.48", "0.50", "-", "yes"],
+                         out.splitlines()[2].split())
+
     def test_without_arguments_usage_is_shown(self):
         status, _, err = self.run_main()
 
