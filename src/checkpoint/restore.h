@@ -87,8 +87,8 @@ class Restorer {
   ShardContext context_;
   RestoreOptions options_;
   core::Status MakeReady(const FoundCheckpoint& found);
-  core::Result<metrics::CheckpointOp> RestoreShard(
-      const FoundCheckpoint& found, const std::string& folder);
+  core::Result<metrics::CheckpointOp> RestoreShard(const FoundCheckpoint& found,
+                                                   const std::string& folder);
 
   std::vector<ShardFile> files_;  // of the rank restored
   // Its memory is taken once, outside of what is timed.

@@ -49,8 +49,8 @@ Status MergeEntry(const std::string& file, const config::SiteEntry& entry,
   // option says so.
   const std::string_view place =
       (command & kCheckpointing) != 0 ? "checkpoint-folder" : "data-dir";
-  const std::string name = entry.key == "storage.uri" ? std::string(place)
-                                                      : OptionName(entry.key);
+  const std::string name =
+      entry.key == "storage.uri" ? std::string(place) : OptionName(entry.key);
   const auto options = JobOptions();
   const auto row = std::ranges::find_if(options, [&](const Option& option) {
     return option.name == name && (option.commands & command) != 0;

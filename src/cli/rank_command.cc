@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "cli/exit_codes.h"
+#include "cli/internal/job.h"
 #include "cli/internal/job_files.h"
 #include "cli/internal/launch_command.h"
-#include "cli/internal/job.h"
 #include "cli/launch.h"
 #include "cli/loops.h"
 #include "cli/signals.h"
@@ -102,8 +102,7 @@ Status RankBody(const Job& job, const RankWork& work,
 }
 
 // Whoever survives says in the record that the run was aborted.
-void LeaveTraces(const Job& job, const RankState& state,
-                 const Status& status) {
+void LeaveTraces(const Job& job, const RankState& state, const Status& status) {
   if (state.folder.path.empty() || job.id.verb != "run") {
     return;
   }
@@ -115,8 +114,7 @@ void LeaveTraces(const Job& job, const RankState& state,
 // What one rank does, as often as asked, and the metadata of each pass.
 class RankJob {
  public:
-  RankJob(const Job& job, const RankWork& work,
-          const run::Admission& admission)
+  RankJob(const Job& job, const RankWork& work, const run::Admission& admission)
       : job_(job), work_(work), admission_(admission) {}
 
   Status Run(const run::RankContext& context) {

@@ -309,9 +309,8 @@ class Loader {
     const CheckpointConfig& checkpoint = loaded_.workload.checkpoint;
     const ModelConfig& model = loaded_.workload.model;
     const auto sound = [this](std::initializer_list<std::string_view> keys) {
-      return std::ranges::none_of(keys, [this](std::string_view key) {
-        return failed_.contains(key);
-      });
+      return std::ranges::none_of(
+          keys, [this](std::string_view key) { return failed_.contains(key); });
     };
     constexpr std::string_view kLayers = "model.num_layers";
     constexpr std::string_view kPipeline = "model.parallelism.pipeline";

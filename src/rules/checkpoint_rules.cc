@@ -57,9 +57,9 @@ Finding CheckModel(const CheckpointClaim& claim) {
     names.push_back(model.name);
   }
   const std::string list = core::Join(names, ", ");
-  return Checked(
-      FindModel(claim.model) != nullptr,
-      Kept("model", "one of " + list, std::string(claim.model)), "run " + list);
+  return Checked(FindModel(claim.model) != nullptr,
+                 Kept("model", "one of " + list, std::string(claim.model)),
+                 "run " + list);
 }
 
 Finding CheckRanks(const CheckpointClaim& claim) {
@@ -84,27 +84,25 @@ Finding CheckRanks(const CheckpointClaim& claim) {
             : fmt::format("--num-processes {}", model->closed_ranks));
   }
   const bool open = claim.ranks % claim.model_ranks == 0;
-  return Checked(
-      claim.ranks == model->closed_ranks,
-      Kept("num_processes",
-           fmt::format("CLOSED: {}; OPEN: multiples of {}", model->closed_ranks,
-                       claim.model_ranks),
-           actual),
-      fmt::format("--num-processes {}{}", model->closed_ranks,
-                  open ? ", or submit as OPEN" : ""),
-      open ? Verdict::kOpen : Verdict::kInvalid);
+  return Checked(claim.ranks == model->closed_ranks,
+                 Kept("num_processes",
+                      fmt::format("CLOSED: {}; OPEN: multiples of {}",
+                                  model->closed_ranks, claim.model_ranks),
+                      actual),
+                 fmt::format("--num-processes {}{}", model->closed_ranks,
+                             open ? ", or submit as OPEN" : ""),
+                 open ? Verdict::kOpen : Verdict::kInvalid);
 }
 
 // The table of the rules says 4, their text more than 4.
 Finding CheckRanksPerHost(const CheckpointClaim& claim) {
-  return Checked(
-      claim.least_ranks_per_host >= kLeastRanksPerHost,
-      Kept("ranks_per_host",
-           fmt::format("at least {} on each host, better more",
-                       kLeastRanksPerHost),
-           fmt::format("{} on the emptiest of {}", claim.least_ranks_per_host,
-                       claim.hosts)),
-      "fewer hosts");
+  return Checked(claim.least_ranks_per_host >= kLeastRanksPerHost,
+                 Kept("ranks_per_host",
+                      fmt::format("at least {} on each host, better more",
+                                  kLeastRanksPerHost),
+                      fmt::format("{} on the emptiest of {}",
+                                  claim.least_ranks_per_host, claim.hosts)),
+                 "fewer hosts");
 }
 
 Finding CheckCounts(const CheckpointClaim& claim) {
@@ -205,12 +203,11 @@ void CheckConditions(const CheckpointClaim& claim,
         "memory or a simulation",
         "--checkpoint-folder on the storage under test"}}};
   for (const Condition& condition : conditions) {
-    findings.push_back(
-        Checked(condition.kept,
-                Kept(std::string(condition.rule),
-                     std::string(condition.expected),
-                     std::string(condition.kept ? "so" : condition.broken)),
-                std::string(condition.remedy)));
+    findings.push_back(Checked(
+        condition.kept,
+        Kept(std::string(condition.rule), std::string(condition.expected),
+             std::string(condition.kept ? "so" : condition.broken)),
+        std::string(condition.remedy)));
   }
 }
 
@@ -223,10 +220,10 @@ bool ClearNeeded(std::uint64_t host_memory_bytes,
 
 bool ClearNeeded(std::uint64_t host_memory_bytes,
                  std::span<const std::uint64_t> checkpoint_bytes_of_hosts) {
-  return std::ranges::any_of(
-      checkpoint_bytes_of_hosts, [&](std::uint64_t bytes) {
-        return ClearNeeded(host_memory_bytes, bytes);
-      });
+  return std::ranges::any_of(checkpoint_bytes_of_hosts,
+                             [&](std::uint64_t bytes) {
+                               return ClearNeeded(host_memory_bytes, bytes);
+                             });
 }
 
 std::optional<std::uint32_t> ClosedRanks(std::string_view model) {

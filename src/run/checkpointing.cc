@@ -488,8 +488,8 @@ class Checkpointing {
     if (request_.accelerators == 0) {
       return std::nullopt;
     }
-    const auto input = metrics::EconomicsInputOf(
-        summary, request_.accelerators, request_.mtbf);
+    const auto input = metrics::EconomicsInputOf(summary, request_.accelerators,
+                                                 request_.mtbf);
     return input.has_value() ? std::optional(metrics::Economics(*input))
                              : std::nullopt;
   }

@@ -22,18 +22,15 @@ using Words = std::vector<std::string>;
 
 class JobTest : public ::testing::Test {
  protected:
-  JobTest() {
-    ::setenv("STOKER_WORKLOADS", STOKER_SOURCE_DIR "/workloads", 1);
-  }
+  JobTest() { ::setenv("STOKER_WORKLOADS", STOKER_SOURCE_DIR "/workloads", 1); }
 
   static Arguments Parse(CommandSet command, const Words& words) {
     auto arguments = ParseArguments(JobOptions(), command, words);
     EXPECT_TRUE(arguments.ok()) << arguments.status().ToString();
     return arguments.ok() ? arguments.value() : Arguments{};
   }
-  static core::Result<Job> Made(CommandSet command,
-                                       std::string_view name,
-                                       const Words& words) {
+  static core::Result<Job> Made(CommandSet command, std::string_view name,
+                                const Words& words) {
     return MakeJob("stoker", {"training", name, command}, words,
                    Parse(command, words));
   }
@@ -61,7 +58,8 @@ class JobTest : public ::testing::Test {
 };
 
 TEST_F(JobTest, ModelAndAcceleratorNameTheWorkload) {
-  const auto job = Made(kRun, "run", {"-m", "unet3d", "-g", "a100", "-na", "3", "-dd", "/mnt/x"});
+  const auto job = Made(
+      kRun, "run", {"-m", "unet3d", "-g", "a100", "-na", "3", "-dd", "/mnt/x"});
 
   ASSERT_TRUE(job.ok()) << job.status().ToString();
   EXPECT_EQ(job.value().workload_name, "unet3d_a100");
@@ -84,8 +82,8 @@ TEST_F(JobTest, DatagenNeedsNoAccelerator) {
 TEST_F(JobTest, WorkloadFileBringsModelAndAccelerator) {
   const auto job =
       Made(kRun, "run",
-          {"--workload", STOKER_SOURCE_DIR "/workloads/unet3d_b200.yaml", "-na",
-           "1"});
+           {"--workload", STOKER_SOURCE_DIR "/workloads/unet3d_b200.yaml",
+            "-na", "1"});
 
   ASSERT_TRUE(job.ok()) << job.status().ToString();
   EXPECT_EQ(job.value().model, "unet3d");
@@ -93,7 +91,8 @@ TEST_F(JobTest, WorkloadFileBringsModelAndAccelerator) {
 }
 
 TEST_F(JobTest, UnknownWorkloadsNameWhatThereIs) {
-  const auto job = Made(kRun, "run", {"-m", "unet4d", "-g", "h100", "-na", "1"});
+  const auto job =
+      Made(kRun, "run", {"-m", "unet4d", "-g", "h100", "-na", "1"});
 
   ASSERT_FALSE(job.ok());
   EXPECT_EQ(ExitCodeOf(job.status()), kExitNotFound);
@@ -118,8 +117,8 @@ TEST_F(JobTest, ModelAndAcceleratorAreAskedFor) {
 
 TEST_F(JobTest, ParamsAndOverridesSetKeys) {
   const auto job = Made(kRun, "run",
-                       {"-m", "unet3d", "-g", "h100", "-na", "1", "-p",
-                        "reader.batch_size=3", "++workload.train.epochs=9"});
+                        {"-m", "unet3d", "-g", "h100", "-na", "1", "-p",
+                         "reader.batch_size=3", "++workload.train.epochs=9"});
 
   ASSERT_TRUE(job.ok()) << job.status().ToString();
   EXPECT_EQ(job.value().config.workload.reader.batch_size, 3);
@@ -130,7 +129,8 @@ TEST_F(JobTest, ParamsAndOverridesSetKeys) {
 }
 
 TEST_F(JobTest, UnknownKeysAreConfigurationErrors) {
-  const auto job = Made(kRun, "run",
+  const auto job = Made(
+      kRun, "run",
       {"-m", "unet3d", "-g", "h100", "-na", "1", "-p", "reader.batch_siz=3"});
 
   ASSERT_FALSE(job.ok());
@@ -142,7 +142,7 @@ TEST_F(JobTest, UnknownKeysAreConfigurationErrors) {
 TEST_F(JobTest, CompatReachesTheConfiguration) {
   const auto job =
       Made(kRun, "run",
-          {"-m", "unet3d", "-g", "h100", "-na", "1", "--compat", "v2.0"});
+           {"-m", "unet3d", "-g", "h100", "-na", "1", "--compat", "v2.0"});
 
   ASSERT_TRUE(job.ok()) << job.status().ToString();
   EXPECT_TRUE(job.value().config.compat.v2_0);

@@ -187,8 +187,7 @@ TEST(Load, TakesCheckpointsThatAreOnlyReadOrPartsOfAModel) {
   EXPECT_EQ(ErrorOf("checkpoint: {ksm: {await_time: 100}, "
                     "randomize_tensor: false}"),
             "");
-  EXPECT_EQ(ErrorOf("model: {num_layers: -1, parallelism: {pipeline: 4}}"),
-            "");
+  EXPECT_EQ(ErrorOf("model: {num_layers: -1, parallelism: {pipeline: 4}}"), "");
 }
 
 TEST(Load, KnowsTheFormatsOfCheckpoints) {
@@ -199,9 +198,9 @@ TEST(Load, KnowsTheFormatsOfCheckpoints) {
     ASSERT_TRUE(loaded.ok()) << loaded.status().ToString();
     EXPECT_EQ(loaded.value().workload.checkpoint.format, format);
   }
-  EXPECT_THAT(ErrorOf("checkpoint: {format: pickle, verify: all}"),
-              AllOf(HasSubstr("checkpoint.format"),
-                    HasSubstr("checkpoint.verify")));
+  EXPECT_THAT(
+      ErrorOf("checkpoint: {format: pickle, verify: all}"),
+      AllOf(HasSubstr("checkpoint.format"), HasSubstr("checkpoint.verify")));
 }
 
 TEST(Load, RefusesWhatOnlyPluginsOrOtherToolsDo) {

@@ -204,8 +204,7 @@ TEST(Workloads, Llama3HasTheValuesOfTheTable) {
     EXPECT_EQ(config.framework, Framework::kPytorch);
     EXPECT_FALSE(config.workflow.train);
     EXPECT_FALSE(config.workflow.generate_data);
-    EXPECT_EQ(config.checkpoint.checkpoint_folder,
-              "checkpoints/llama_" + name);
+    EXPECT_EQ(config.checkpoint.checkpoint_folder, "checkpoints/llama_" + name);
     EXPECT_EQ(config.checkpoint.time_between_checkpoints, 5);
     EXPECT_EQ(config.checkpoint.num_checkpoints_write, 10);
     EXPECT_EQ(config.checkpoint.num_checkpoints_read, 10);

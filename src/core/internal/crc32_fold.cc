@@ -50,11 +50,9 @@ bool FoldsCrc32() {
 STOKER_FOLDS std::uint32_t FoldCrc32(std::span<const std::byte>& data,
                                      std::uint32_t seed) {
   const auto* at = reinterpret_cast<const __m256i*>(data.data());
-  const auto factors = _mm256_set_epi64x(
-      static_cast<long long>(kHighHalf),  // NOLINT(google-runtime-int): as is
-      static_cast<long long>(kLowHalf),   // NOLINT(google-runtime-int)
-      static_cast<long long>(kHighHalf),  // NOLINT(google-runtime-int)
-      static_cast<long long>(kLowHalf));  // NOLINT(google-runtime-int)
+  constexpr auto kLow = static_cast<std::int64_t>(kLowHalf);
+  constexpr auto kHigh = static_cast<std::int64_t>(kHighHalf);
+  const __m256i factors = _mm256_set_epi64x(kHigh, kLow, kHigh, kLow);
   __m256i a = _mm256_xor_si256(
       _mm256_loadu_si256(at),
       _mm256_zextsi128_si256(_mm_cvtsi32_si128(static_cast<int>(~seed))));
