@@ -29,7 +29,7 @@ std::string Bytes(std::uint64_t bytes) {
 
 Event CheckpointStartEvent(const metrics::CheckpointFacts& facts,
                            std::uint64_t pool_bytes) {
-  Event event{.name = "start"};
+  Event event{.name = "run_start"};
   event.text = fmt::format(
       "checkpointing: {}, {} processes on {} host(s) as TP {} x PP {} x DP {}, "
       "ZeRO {}{}\n"

@@ -13,7 +13,7 @@
 
 namespace stoker::run::internal {
 
-// Named "start".
+// Named "run_start".
 Event CheckpointStartEvent(const metrics::CheckpointFacts& facts,
                            std::uint64_t pool_bytes);
 // Named "save_done" or "restore_done": rank 0's own view, as it is known before
