@@ -156,6 +156,11 @@ std::string RunLines(const CheckpointQuestion& question, const Sizes& sizes) {
   return text;
 }
 
+template <class T>
+Json OrNull(const std::optional<T>& value) {
+  return value.has_value() ? Json(*value) : Json();
+}
+
 Json ClassesJson(const CheckpointPlan& plan) {
   Json::Array classes;
   for (const RankClass& group : plan.classes) {
@@ -209,8 +214,8 @@ Event EventOf(std::string name, const CheckpointQuestion& question,
       {"room_objects", sizes.room.objects},
       {"pool_bytes", question.pool_bytes},
       {"host_pool_bytes", question.pool_bytes * sizes.most_ranks},
-      {"clear_needed", sizes.clear_needed ? Json(*sizes.clear_needed) : Json()},
-      {"seconds_per_checkpoint", sizes.seconds ? Json(*sizes.seconds) : Json()},
+      {"clear_needed", OrNull(sizes.clear_needed)},
+      {"seconds_per_checkpoint", OrNull(sizes.seconds)},
       {"storage_uri", question.uri},
       {"warnings", plan.warnings}};
   return event;
@@ -241,13 +246,11 @@ Free FreeOf(const std::string& uri) {
 void AddFree(const CheckpointQuestion& question, const Sizes& sizes,
              Event& event) {
   const Free free = FreeOf(question.uri);
-  event.fields.emplace_back("free_bytes",
-                            free.bytes ? Json(*free.bytes) : Json());
-  event.fields.emplace_back("free_objects",
-                            free.objects ? Json(*free.objects) : Json());
+  event.fields.emplace_back("free_bytes", OrNull(free.bytes));
+  event.fields.emplace_back("free_objects", OrNull(free.objects));
   if (!free.bytes || !free.objects) {
     event.text += fmt::format("Free: unknown: {}\n", free.problem);
-    event.fields.emplace_back("fits", Json());
+    event.fields.emplace_back("fits", OrNull(std::optional<bool>()));
     return;
   }
   const core::Status fits = internal::CheckRoomForCheckpoints(
