@@ -25,7 +25,7 @@ class ChunkReader;
 enum class Verify : std::uint8_t {
   kNone,    // sizes and structure only
   kSample,  // the ends of each tensor, and a 64 KiB block of each 4 MiB
-  kFull     // every byte
+  kFull     // every byte, by the file's CRC-32
 };
 // "none", "sample", "full"; kInvalidArgument names them.
 core::Result<Verify> ParseVerify(std::string_view name);

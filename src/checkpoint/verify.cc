@@ -79,7 +79,7 @@ Status VerifyFile(const ShardContext& context, const FoundCheckpoint& found,
   const RestoreOptions options{.verify = Verify::kFull};
   metrics::CheckpointOp op;
   internal::FileRestorer restorer(context, options, found, *reader, op);
-  const Status status = restorer.Restore(object, file, /*whole_crc=*/true);
+  const Status status = restorer.Restore(object, file);
   verified.bytes += reader->bytes();
   return status;
 }

@@ -32,9 +32,9 @@ struct VerifiedCheckpoint {
   std::vector<std::string> strangers{};  // objects it does not name
 };
 
-// Reads every file of the checkpoint in `folder` and compares every byte with
-// what was saved, and the sums with the manifest's. An error means that it
-// could not be found out.
+// Reads every file of the checkpoint in `folder` and holds its CRC-32 against
+// the manifest's; where that is wrong the first wrong byte is looked for. An
+// error means that it could not be found out.
 core::Result<VerifiedCheckpoint> VerifyCheckpoint(const ShardContext& context,
                                                   const std::string& folder);
 

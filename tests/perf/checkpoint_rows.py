@@ -49,12 +49,15 @@ def save(place, ranks, fsync):
             with scratch(place(bench)) as folder:
                 run = bench.program.checkpoint(
                     MODEL, ranks, folder, CHECKPOINTS, 0,
-                    LARGE + [f"checkpoint.fsync={fsync}"])
+                    LARGE + [f"checkpoint.fsync={fsync}"], ["--keep", "1"])
             total = file_bytes(run.record)
             ours = total / mean(spans(run.record, "save"))
+            # New files twice, as ours: memory that was used before is faster.
             with scratch(place(bench)) as folder:
-                ceiling = fio.write_stream(bench.log, folder, ranks,
-                                           total // ranks, fsync)
+                ceiling = [fio.write_stream(bench.log, folder, ranks,
+                                            total // ranks, fsync)
+                           for _ in range(CHECKPOINTS)]
+            ceiling = mean(ceiling[1:])
             result.values.append(ours / ceiling)
             stalled = max(op["stalled_ns"] for rank in run.record["ranks"]
                           for op in rank["checkpoints"]) / 1e9

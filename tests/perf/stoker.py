@@ -95,7 +95,7 @@ class Stoker:
                    launched, memory)
 
     def checkpoint(self, model, ranks, folder, saves, restores, params,
-                   watch_memory=False):
+                   options=(), watch_memory=False):
         """One checkpoint run; `folder` is where the checkpoints are."""
         words = [self.program, "checkpointing", "run", "--model", model,
                  "--num-processes", str(ranks), "--checkpoint-folder",
@@ -103,7 +103,7 @@ class Stoker:
                  "--num-checkpoints-read", str(restores),
                  "--client-host-memory-in-gb", "16", "--results-dir",
                  str(self.folder / "results"), "--oversubscribe", *self.root,
-                 "--params", "checkpoint.time_between_checkpoints=0", *params]
+                 *options, "--params", "checkpoint.time_between_checkpoints=0", *params]
         return self._run(words, watch_memory)
 
     def generate(self, model, processes, data_dir, params, options=()):

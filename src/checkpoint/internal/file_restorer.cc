@@ -104,8 +104,7 @@ std::optional<std::uint64_t> CachedBytes(storage::Backend& backend,
   return sum;
 }
 
-Status FileRestorer::Restore(const std::string& object, const ShardFile& file,
-                             bool whole_crc) {
+Status FileRestorer::Restore(const std::string& object, const ShardFile& file) {
   reader_.Open(object);
   const ManifestFile* const known = FindFile(found_, file.name);
   std::uint64_t file_bytes = 0;
@@ -118,34 +117,45 @@ Status FileRestorer::Restore(const std::string& object, const ShardFile& file,
   }
   STOKER_ASSIGN(CheckPlan plan, PlanOf(file, file_bytes));
   const FileContent content(found_.manifest.content, file.name);
+  const FileFormat format =
+      found_.has_manifest ? found_.manifest.format : options_.format;
+  plan.whole_file =
+      context_.style != IoStyle::kReference || format == FileFormat::kRaw;
   if (found_.has_manifest) {
     plan.content = &content;
     plan.frame_crc = known->frame_crc;
-    plan.whole_crc = whole_crc;
+    plan.by_sum = plan.whole_file && plan.verify == Verify::kFull;
     plan.crc = known->crc;
   }
-  const FileFormat format =
-      found_.has_manifest ? found_.manifest.format : options_.format;
-  const bool ordered =
-      context_.style == IoStyle::kReference && format != FileFormat::kRaw;
-  plan.whole_file = !ordered;
-  ShardCheck check(std::move(plan), *context_.clock);
-  Status status;
-  if (ordered) {
-    status = InOrderOfReference(object, file, file_bytes, check);
-  } else {
-    status = reader_.Read(0, file_bytes, check);
+  Status status = Look(object, file, plan);
+  if (status.code() == Code::kCorruption && plan.by_sum) {
+    plan.by_sum = false;
+    const Status compared = Look(object, file, plan);
+    status = compared.ok()
+                 ? status.WithContext("read again it was right, but before")
+                 : compared;
   }
   STOKER_TRY(status);
-  STOKER_TRY(check.Finish().WithContext("read " + object));
   ++op_.files;
   op_.payload_bytes += file.payload_bytes();
-  op_.verified_bytes += check.verified_bytes();
-  op_.content += check.content_time();
-  op_.checksum += check.checksum_time();
   if (context_.progress) {
     context_.progress(reader_.bytes());
   }
+  return {};
+}
+
+// One pass over the file.
+Status FileRestorer::Look(const std::string& object, const ShardFile& file,
+                          CheckPlan plan) {
+  const std::uint64_t file_bytes = plan.file_bytes;
+  const bool whole = plan.whole_file;
+  ShardCheck check(std::move(plan), *context_.clock);
+  STOKER_TRY(whole ? reader_.Read(0, file_bytes, check)
+                   : InOrderOfReference(object, file, file_bytes, check));
+  STOKER_TRY(check.Finish().WithContext("read " + object));
+  op_.verified_bytes += check.verified_bytes();
+  op_.content += check.content_time();
+  op_.checksum += check.checksum_time();
   return {};
 }
 

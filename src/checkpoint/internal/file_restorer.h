@@ -46,13 +46,15 @@ class FileRestorer {
         reader_(reader),
         op_(op) {}
 
-  // Adds to the op. `whole_crc`: the file's sum in the manifest counts as well.
-  core::Status Restore(const std::string& object, const ShardFile& file,
-                       bool whole_crc = false);
+  // Adds to the op. A file whose sum is wrong is read again and compared, so
+  // that the error names the first wrong byte.
+  core::Status Restore(const std::string& object, const ShardFile& file);
 
  private:
   core::Result<CheckPlan> PlanOf(const ShardFile& file,
                                  std::uint64_t file_bytes);
+  core::Status Look(const std::string& object, const ShardFile& file,
+                    CheckPlan plan);
   core::Status PlanForeign(const ShardFile& file, CheckPlan& plan);
   core::Status InOrderOfReference(const std::string& object,
                                   const ShardFile& file,

@@ -51,11 +51,12 @@ Status ShardCheck::OnChunk(std::uint64_t offset,
   if (plan_.verify == Verify::kNone) {
     return {};
   }
-  if (plan_.whole_crc) {
+  if (plan_.by_sum) {
     const core::TimePoint start = clock_.Now();
     whole_.push_back(
         {.offset = offset, .bytes = data.size(), .crc = core::Crc32(data)});
     checksum_time_ += clock_.Now() - start;
+    return {};
   }
   const std::uint64_t end = offset + data.size();
   // The first region that does not end before the chunk.
@@ -144,6 +145,15 @@ Status ShardCheck::Finish() {
   if (plan_.verify == Verify::kNone) {
     return {};
   }
+  if (plan_.by_sum) {
+    for (const Region& region : plan_.regions) {
+      verified_ += region.bytes;
+    }
+    return Join(whole_) == plan_.crc
+               ? Status()
+               : Status(Code::kCorruption,
+                        "its CRC-32 is not the one its manifest gives");
+  }
   if (plan_.content != nullptr && plan_.whole_file &&
       Join(frame_) != plan_.frame_crc) {
     return {Code::kCorruption,
@@ -157,9 +167,6 @@ Status ShardCheck::Finish() {
                           "the CRC-32 the archive gives for them",
                           region.bytes, region.offset, region.tensor)};
     }
-  }
-  if (plan_.whole_crc && Join(whole_) != plan_.crc) {
-    return {Code::kCorruption, "its CRC-32 is not the one its manifest gives"};
   }
   return {};
 }

@@ -36,9 +36,10 @@ struct CheckPlan {
   const FileContent* content = nullptr;
   std::uint32_t frame_crc = 0;
   bool whole_file = true;  // every byte will arrive, once
-  // The CRC-32 of the whole file as well, for `checkpointing verify`.
-  bool whole_crc = false;
-  std::uint32_t crc = 0;
+  // kFull of a whole file of ours: bytes are summed, not compared, which is
+  // several times as fast; the sum stands for them.
+  bool by_sum = false;
+  std::uint32_t crc = 0;  // CRC-32 of the whole file
 };
 
 // Used by one thread.
