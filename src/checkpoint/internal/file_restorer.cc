@@ -95,11 +95,14 @@ std::optional<std::uint64_t> CachedBytes(storage::Backend& backend,
                                          const std::vector<ShardFile>& files) {
   std::uint64_t sum = 0;
   for (const ShardFile& file : files) {
-    const auto cached = backend.CachedBytes(ObjectName(folder, file.name));
-    if (!cached.ok() || !cached.value().has_value()) {
+    const core::Result<std::optional<std::uint64_t>> cached =
+        backend.CachedBytes(ObjectName(folder, file.name));
+    const std::optional<std::uint64_t> bytes =
+        cached.ok() ? cached.value() : std::nullopt;
+    if (!bytes.has_value()) {
       return std::nullopt;
     }
-    sum += *cached.value();
+    sum += *bytes;
   }
   return sum;
 }
