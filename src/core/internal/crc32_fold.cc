@@ -41,10 +41,9 @@ STOKER_FOLDS __m256i Fold(__m256i part, __m256i factors, __m256i next) {
 }  // namespace
 
 bool FoldsCrc32() {
-  static const bool folds = __builtin_cpu_supports("avx2") != 0 &&
-                            __builtin_cpu_supports("vpclmulqdq") != 0 &&
-                            __builtin_cpu_supports("avx512vl") == 0;
-  return folds;
+  return __builtin_cpu_supports("avx2") != 0 &&
+         __builtin_cpu_supports("vpclmulqdq") != 0 &&
+         __builtin_cpu_supports("avx512vl") == 0;
 }
 
 STOKER_FOLDS std::uint32_t FoldCrc32(std::span<const std::byte>& data,
