@@ -78,14 +78,13 @@ measure() {
   table+=("$model=$scale=$folder")
 }
 
-# Saves and restores; the page cache is not what is read where we may clear it.
+# Saves and restores; what is read is not what the page cache kept.
 checkpoints() {
-  local log=build/run_checkpoints.log between=flush folder
-  ((EUID == 0)) && between=drop-caches
+  local log=build/run_checkpoints.log folder
   echo
   echo "== checkpoints: llama3-tiny"
   "$stoker" checkpointing run --model llama3-tiny --num-processes 4 \
-    --num-checkpoints-write 2 --num-checkpoints-read 2 --between "$between" \
+    --num-checkpoints-write 2 --num-checkpoints-read 2 --between flush \
     --client-host-memory-in-gb "$memory_gib" --checkpoint-folder data \
     --results-dir results "${launch_many[@]}" \
     --params checkpoint.verify=full | tee "$log"
