@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "checkpoint/internal/request_limits.h"
 #include "core/pages.h"
 #include "core/units.h"
 
@@ -22,8 +23,6 @@ constexpr std::size_t kLeanDepth = 32;
 // The v3.0 reference reads raw files by four readers of 128 MiB each.
 constexpr std::uint64_t kRawRequest = 128ULL << 20;
 constexpr std::size_t kRawDepth = 4;
-// What Linux takes in one call: INT_MAX rounded down to pages.
-constexpr std::uint64_t kKernelCap = 2147479552;
 
 std::uint64_t Fit(std::uint64_t request, std::size_t depth,
                   std::uint64_t pool) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "checkpoint/internal/request_limits.h"
 #include "core/crc.h"
 #include "core/pages.h"
 #include "core/units.h"
@@ -48,8 +49,6 @@ WriteShape ShapeOf(const ShardContext& context, FileFormat format,
 }
 
 std::uint64_t LargestWrite(const ShardContext& context, FileFormat format) {
-  // What Linux takes in one call: INT_MAX rounded down to pages.
-  constexpr std::uint64_t kKernelCap = 2147479552;
   if (context.style == IoStyle::kLean) {
     return kLeanPart;
   }
