@@ -28,6 +28,7 @@
 #include "run/internal/between.h"
 #include "run/internal/checkpoint_events.h"
 #include "run/internal/host_checks.h"
+#include "run/internal/open_storage.h"
 #include "run/internal/preflight.h"
 #include "run/internal/setup.h"
 #include "storage/registry.h"
@@ -103,7 +104,8 @@ class Checkpointing {
   // --- Before anything is timed ---------------------------------------------
 
   Status Prepare() {
-    auto opened = storage::OpenBackend(request_.uri);
+    auto opened =
+        internal::OpenStorage(context_, request_.uri, request_.io_timeout);
     STOKER_TRY(comm::Agree(comm(), opened.status()));
     backend_ = std::move(opened).value();
     STOKER_TRY(CompareHosts());

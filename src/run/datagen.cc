@@ -16,6 +16,7 @@
 #include "generators/verify.h"
 #include "run/internal/datagen_events.h"
 #include "run/internal/host_checks.h"
+#include "run/internal/open_storage.h"
 #include "run/internal/preflight.h"
 #include "run/internal/share_progress.h"
 #include "run/phases.h"
@@ -74,7 +75,8 @@ class Datagen {
       : context_(context), request_(request) {}
 
   Status Run() {
-    auto opened = storage::OpenBackend(request_.data_uri);
+    auto opened =
+        internal::OpenStorage(context_, request_.data_uri, request_.io_timeout);
     STOKER_TRY(comm::Agree(*context_.comm, opened.status()));
     backend_ = std::move(opened).value();
     STOKER_TRY(CompareHosts());

@@ -26,6 +26,9 @@ struct RankContext {
   Console* console = nullptr;
   // The ranks of this host have more threads than it has cores.
   bool shares_cores = false;
+  // Hexadecimal digits, the same on every rank and of no other run at the time;
+  // "" where ranks share nothing.
+  std::string run_id{};
 };
 
 // True on the rank that speaks and writes for all.

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <random>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -38,6 +39,17 @@ bool SharesCores(const comm::Communicator& comm) {
          2 * static_cast<unsigned>(comm.local_size()) > cores;
 }
 
+Status DrawRunId(RankContext& context) {
+  comm::Bytes drawn;
+  if (context.comm->rank() == 0) {
+    std::random_device random;
+    drawn = comm::ToBytes(fmt::format("{:08x}{:08x}", random(), random()));
+  }
+  STOKER_TRY(context.comm->Broadcast(drawn, 0));
+  context.run_id = comm::ToText(drawn);
+  return {};
+}
+
 // Of agreed errors rank 0 speaks for all; an error of another rank's own, or of
 // a rank that is gone, is told by whoever leads a host as well.
 bool Speaks(const comm::Communicator& comm, const Status& status) {
@@ -64,12 +76,15 @@ Status RunRankProcess(const RankProcessOptions& options,
                    .level = options.level,
                    .format = options.format,
                    .progress_columns = options.progress_columns});
-  const RankContext context{.comm = comm.get(),
-                            .clock = &clock,
-                            .cancel = &cancel,
-                            .console = &console,
-                            .shares_cores = SharesCores(*comm)};
+  RankContext context{.comm = comm.get(),
+                      .clock = &clock,
+                      .cancel = &cancel,
+                      .console = &console,
+                      .shares_cores = SharesCores(*comm)};
   Status status = CheckRanks(*comm, options.ranks);
+  if (status.ok()) {
+    status = DrawRunId(context);
+  }
   if (status.ok()) {
     status = hooks.body(context);
   }

@@ -21,6 +21,7 @@
 #include "reporting/result_folder.h"
 #include "reporting/steps_csv.h"
 #include "run/internal/live_view.h"
+#include "run/internal/open_storage.h"
 #include "run/internal/setup.h"
 #include "run/internal/training_checkpoints.h"
 #include "run/internal/training_events.h"
@@ -89,7 +90,8 @@ class Training final : private emulator::LoopObserver {
   }
 
   Status Open() {
-    STOKER_ASSIGN(backend_, storage::OpenBackend(request_.data_uri));
+    STOKER_ASSIGN(backend_, internal::OpenStorage(context_, request_.data_uri,
+                                                  request_.io_timeout));
     return {};
   }
 

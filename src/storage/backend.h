@@ -12,6 +12,7 @@
 #include "core/clock.h"
 #include "core/status.h"
 #include "storage/read_queue.h"
+#include "storage/request_counters.h"
 #include "storage/write_stream.h"
 
 namespace stoker::storage {
@@ -127,6 +128,10 @@ class Backend {
   // to let go of what it caches of it: a request, CachedBytes tells what came
   // of it. Nothing to do where there is no such cache. kNotFound.
   virtual core::Status Forget(std::string_view /*object_name*/) { return {}; }
+  // Nothing where no server is asked.
+  virtual std::optional<RequestCounters> Requests() const {
+    return std::nullopt;
+  }
   // Free space for new objects; UINT64_MAX where unlimited.
   virtual core::Result<std::uint64_t> FreeBytes() = 0;
   // How many more objects there can be (inodes of a file system); UINT64_MAX

@@ -150,7 +150,8 @@ core::Result<std::unique_ptr<Backend>> NewFaultBackend(
 }
 
 core::Result<std::unique_ptr<Backend>> OpenFaultBackend(
-    const Uri& uri, std::unique_ptr<Backend> inner) {
+    const Uri& uri, const OpenSettings& /*settings*/,
+    std::unique_ptr<Backend> inner) {
   STOKER_TRY(internal::CheckNoPlace(uri));
   STOKER_ASSIGN(FaultRule rule, internal::FaultRuleOf(uri));
   STOKER_TRY(internal::CheckFaultRule(rule));

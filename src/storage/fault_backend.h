@@ -80,6 +80,7 @@ inline constexpr std::array<OptionHelp, 8> kFaultOptions{
 // "fault:?op=read&object=img_3&nth=10&error=EIO,<inner>": a script of one rule,
 // with exactly one of error, short, flip and delay; of none without options.
 core::Result<std::unique_ptr<Backend>> OpenFaultBackend(
-    const Uri& uri, std::unique_ptr<Backend> inner);
+    const Uri& uri, const OpenSettings& settings,
+    std::unique_ptr<Backend> inner);
 
 }  // namespace stoker::storage

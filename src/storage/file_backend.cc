@@ -426,12 +426,14 @@ core::Result<std::unique_ptr<Backend>> Open(const Uri& uri, bool direct) {
 }  // namespace
 
 core::Result<std::unique_ptr<Backend>> OpenFileBackend(
-    const Uri& uri, std::unique_ptr<Backend> /*inner*/) {
+    const Uri& uri, const OpenSettings& /*settings*/,
+    std::unique_ptr<Backend> /*inner*/) {
   return Open(uri, /*direct=*/false);
 }
 
 core::Result<std::unique_ptr<Backend>> OpenDirectBackend(
-    const Uri& uri, std::unique_ptr<Backend> /*inner*/) {
+    const Uri& uri, const OpenSettings& /*settings*/,
+    std::unique_ptr<Backend> /*inner*/) {
   return Open(uri, /*direct=*/true);
 }
 

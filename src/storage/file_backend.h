@@ -36,10 +36,12 @@ inline constexpr std::array<OptionHelp, 3> kFileOptions{
 // the mapping in reader threads, whatever the engine; what a file gains
 // meanwhile is not seen, and a read of what it lost is kIoError, not a SIGBUS.
 core::Result<std::unique_ptr<Backend>> OpenFileBackend(
-    const Uri& uri, std::unique_ptr<Backend> inner);
+    const Uri& uri, const OpenSettings& settings,
+    std::unique_ptr<Backend> inner);
 
 // The same with Access::kDirect for kDefault. Writes go through the page cache.
 core::Result<std::unique_ptr<Backend>> OpenDirectBackend(
-    const Uri& uri, std::unique_ptr<Backend> inner);
+    const Uri& uri, const OpenSettings& settings,
+    std::unique_ptr<Backend> inner);
 
 }  // namespace stoker::storage

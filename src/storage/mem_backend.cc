@@ -231,7 +231,8 @@ std::shared_ptr<Store> NamedStore(const std::string& name) {
 }  // namespace
 
 core::Result<std::unique_ptr<Backend>> OpenMemBackend(
-    const Uri& uri, std::unique_ptr<Backend> /*inner*/) {
+    const Uri& uri, const OpenSettings& /*settings*/,
+    std::unique_ptr<Backend> /*inner*/) {
   std::shared_ptr<Store> store =
       uri.place.empty() ? std::make_shared<Store>() : NamedStore(uri.place);
   return std::unique_ptr<Backend>(

@@ -13,6 +13,7 @@ namespace stoker::storage {
 // place for all of the process, kept until it ends. Reads copy while they are
 // submitted. A link shares the content of the object at that moment.
 core::Result<std::unique_ptr<Backend>> OpenMemBackend(
-    const Uri& uri, std::unique_ptr<Backend> inner);
+    const Uri& uri, const OpenSettings& settings,
+    std::unique_ptr<Backend> inner);
 
 }  // namespace stoker::storage

@@ -143,7 +143,8 @@ class ModelBackend final : public internal::WrapperBackend {
 }  // namespace
 
 core::Result<std::unique_ptr<Backend>> OpenModelBackend(
-    const Uri& uri, std::unique_ptr<Backend> inner) {
+    const Uri& uri, const OpenSettings& /*settings*/,
+    std::unique_ptr<Backend> inner) {
   STOKER_TRY(internal::CheckNoPlace(uri));
   Model model;
   STOKER_ASSIGN(model.latency,

@@ -31,6 +31,7 @@ inline constexpr std::array<OptionHelp, 3> kModelOptions{
 // clock, so that virtual time is exact. Writing is not modelled: it goes to the
 // inner back end as it is.
 core::Result<std::unique_ptr<Backend>> OpenModelBackend(
-    const Uri& uri, std::unique_ptr<Backend> inner);
+    const Uri& uri, const OpenSettings& settings,
+    std::unique_ptr<Backend> inner);
 
 }  // namespace stoker::storage

@@ -46,6 +46,7 @@ class NullQueue final : public ReadQueue {
       one.tag = answers_[first_].tag;
       one.bytes = answers_[first_].bytes;
       one.tier = Tier::kOrigin;
+      one.first_byte = {};
       if (!one.status.ok()) {
         one.status = {};
       }
@@ -139,7 +140,8 @@ class NullBackend final : public Backend {
 }  // namespace
 
 core::Result<std::unique_ptr<Backend>> OpenNullBackend(
-    const Uri& uri, std::unique_ptr<Backend> /*inner*/) {
+    const Uri& uri, const OpenSettings& /*settings*/,
+    std::unique_ptr<Backend> /*inner*/) {
   STOKER_TRY(internal::CheckNoPlace(uri));
   return std::unique_ptr<Backend>(std::make_unique<NullBackend>());
 }

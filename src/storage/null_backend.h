@@ -12,6 +12,7 @@ namespace stoker::storage {
 // "null:". Reads are done at once with their full length and leave the buffer
 // as it was; every object's size is 0; writes are swallowed; lists are empty.
 core::Result<std::unique_ptr<Backend>> OpenNullBackend(
-    const Uri& uri, std::unique_ptr<Backend> inner);
+    const Uri& uri, const OpenSettings& settings,
+    std::unique_ptr<Backend> inner);
 
 }  // namespace stoker::storage

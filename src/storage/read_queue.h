@@ -35,6 +35,9 @@ struct ReadDone {
   std::uint64_t bytes = 0;  // read (short only at the end), or the size asked
   core::TimePoint submitted{};
   core::TimePoint finished{};
+  // When the first byte of the answer arrived; the epoch where a back end
+  // cannot tell.
+  core::TimePoint first_byte{};
   Tier tier = Tier::kOrigin;
   ReadOp::Kind kind = ReadOp::Kind::kRead;
 };
@@ -111,9 +114,9 @@ class ReadQueue {
   // a slot number below limits().capacity as their tag. kRead ops may have an
   // empty buffer.
   virtual core::Result<std::size_t> DoSubmit(std::span<const ReadOp> ops) = 0;
-  // Sets all of tag, status, bytes and tier of each (`done` holds leftovers of
-  // earlier calls); the base class adds the rest. `at_least` is at most
-  // in_flight() and done.size(); at least one op is in flight.
+  // Sets all of tag, status, bytes, first_byte and tier of each (`done` holds
+  // leftovers of earlier calls); the base class adds the rest. `at_least` is at
+  // most in_flight() and done.size(); at least one op is in flight.
   virtual core::Result<std::size_t> DoReap(std::span<ReadDone> done,
                                            std::size_t at_least,
                                            core::TimePoint deadline) = 0;

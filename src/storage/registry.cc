@@ -145,7 +145,8 @@ core::Status CheckOptions(const BackendInfo& info, const Uri& uri) {
 }
 
 core::Result<std::unique_ptr<Backend>> OpenInner(const BackendInfo& info,
-                                                 const Uri& uri) {
+                                                 const Uri& uri,
+                                                 const OpenSettings& settings) {
   if (!info.wrapper) {
     if (uri.inner.empty()) {
       return std::unique_ptr<Backend>();
@@ -164,7 +165,7 @@ core::Result<std::unique_ptr<Backend>> OpenInner(const BackendInfo& info,
                     "example: {}",
                     info.name, info.example));
   }
-  return OpenBackend(inner);
+  return OpenBackend(inner, settings);
 }
 
 }  // namespace
@@ -210,15 +211,17 @@ std::string FormatUri(const Uri& uri) {
 
 std::span<const BackendInfo> Backends() { return kBackends; }
 
-core::Result<std::unique_ptr<Backend>> OpenBackend(std::string_view uri) {
+core::Result<std::unique_ptr<Backend>> OpenBackend(
+    std::string_view uri, const OpenSettings& settings) {
   STOKER_ASSIGN(const Uri parsed, ParseUri(uri));
   const BackendInfo* const info = FindBackend(parsed.scheme);
   if (info == nullptr) {
     return UnknownBackend(parsed);
   }
   STOKER_TRY(CheckOptions(*info, parsed));
-  STOKER_ASSIGN(std::unique_ptr<Backend> inner, OpenInner(*info, parsed));
-  return info->open(parsed, std::move(inner));
+  STOKER_ASSIGN(std::unique_ptr<Backend> inner,
+                OpenInner(*info, parsed, settings));
+  return info->open(parsed, settings, std::move(inner));
 }
 
 }  // namespace stoker::storage

@@ -10,6 +10,7 @@
 
 #include "core/status.h"
 #include "storage/backend.h"
+#include "storage/open_settings.h"
 
 namespace stoker::storage {
 
@@ -44,13 +45,15 @@ struct BackendInfo {
   std::string_view default_inner;  // wrappers: used when none is given
   std::span<const OptionHelp> options;
   core::Result<std::unique_ptr<Backend>> (*open)(
-      const Uri& uri, std::unique_ptr<Backend> inner);
+      const Uri& uri, const OpenSettings& settings,
+      std::unique_ptr<Backend> inner);
 };
 
 std::span<const BackendInfo> Backends();
 
 // Opens a back end (and the ones it wraps). Nothing is read yet. An unknown
 // name or option is kInvalidArgument and names the known ones.
-core::Result<std::unique_ptr<Backend>> OpenBackend(std::string_view uri);
+core::Result<std::unique_ptr<Backend>> OpenBackend(
+    std::string_view uri, const OpenSettings& settings = {});
 
 }  // namespace stoker::storage

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/units.h"
+#include "run/internal/open_storage.h"
 #include "run/internal/origin.h"
 #include "run/place.h"
 #include "storage/registry.h"
@@ -110,7 +111,7 @@ Status TrainingCheckpoints::Open(const RankContext& context,
   STOKER_TRY(CheckStorage(folder, context.comm->size())
                  .WithContext("checkpoint.checkpoint_folder"));
   STOKER_ASSIGN(plan_, PlanTrainingCheckpoints(config, ranks, plan.saves));
-  STOKER_ASSIGN(backend_, storage::OpenBackend(folder));
+  STOKER_ASSIGN(backend_, OpenStorage(context, folder, request.io_timeout));
   // Now, not hours later, is told that nothing can be made there.
   STOKER_TRY(
       backend_->EnsureFolder("").WithContext("checkpoint.checkpoint_folder"));

@@ -62,6 +62,9 @@ class WrapperBackend : public Backend {
   core::Status Forget(std::string_view object_name) override {
     return inner_->Forget(object_name);
   }
+  std::optional<RequestCounters> Requests() const override {
+    return inner_->Requests();
+  }
   core::Result<std::uint64_t> FreeBytes() override {
     return inner_->FreeBytes();
   }

@@ -1,0 +1,23 @@
+#pragma once
+
+// What a run tells the storage it opens.
+
+#include <chrono>
+#include <string>
+
+#include "core/clock.h"
+
+namespace stoker::storage {
+
+struct OpenSettings {
+  // After this long an op has failed, its repetitions included.
+  core::Nanos io_timeout = std::chrono::seconds(60);
+  // Names what processes of this host share of the run (limits of a simulated
+  // store): letters, digits, '-' and '_'. "": this process is by itself.
+  std::string shared_name{};
+  // The part of a simulated store's limits that this host may use, (0, 1]: its
+  // ranks over all ranks.
+  double host_share = 1.0;
+};
+
+}  // namespace stoker::storage
