@@ -43,6 +43,19 @@ core::Result<std::uint64_t> RunOne(ReadQueue& queue, const ReadOp& op,
 
 }  // namespace
 
+core::Result<std::uint64_t> Backend::RemoveAll(
+    std::span<const std::string> object_names) {
+  std::uint64_t removed = 0;
+  for (const std::string& name : object_names) {
+    const core::Status status = Remove(name);
+    if (status.code() != core::Code::kNotFound) {
+      STOKER_TRY(status);
+      ++removed;
+    }
+  }
+  return removed;
+}
+
 core::Result<std::uint64_t> AskSize(ReadQueue& queue, ObjectId object,
                                     core::Clock& clock, core::Nanos patience) {
   return RunOne(queue, {.kind = ReadOp::Kind::kSize, .object = object}, clock,

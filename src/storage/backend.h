@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -99,6 +100,11 @@ class Backend {
   virtual core::Status Link(std::string_view existing,
                             std::string_view name) = 0;
   virtual core::Status Remove(std::string_view object_name) = 0;
+  // Removes those of the objects that are there, in as few requests as the back
+  // end can. Returns how many there were; a store that does not tell (s3)
+  // counts all. After an error some may be gone.
+  virtual core::Result<std::uint64_t> RemoveAll(
+      std::span<const std::string> object_names);
   // Takes back EnsureFolder: removes the folder `prefix` ("valid/") if it is
   // there and empty. Nothing to do where folders exist by their objects alone.
   virtual core::Status RemoveFolder(std::string_view /*prefix*/) { return {}; }

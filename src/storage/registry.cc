@@ -13,12 +13,13 @@
 #include "storage/mem_backend.h"
 #include "storage/model_backend.h"
 #include "storage/null_backend.h"
+#include "storage/s3_backend.h"
 
 namespace stoker::storage {
 
 namespace {
 
-constexpr std::array<BackendInfo, 6> kBackends{
+constexpr std::array<BackendInfo, 7> kBackends{
     {{.name = "file",
       .summary = "files under a folder, through the page cache",
       .example = "file:///mnt/data?engine=threads",
@@ -33,6 +34,13 @@ constexpr std::array<BackendInfo, 6> kBackends{
       .default_inner = "",
       .options = kFileOptions,
       .open = OpenDirectBackend},
+     {.name = "s3",
+      .summary = "objects of an S3 server",
+      .example = "s3://bucket/prefix?endpoint=http://10.0.0.1:9000",
+      .wrapper = false,
+      .default_inner = "",
+      .options = kS3Options,
+      .open = OpenS3Backend},
      {.name = "mem",
       .summary = "memory of this process, for tests",
       .example = "mem:scratch",
@@ -196,7 +204,8 @@ core::Result<Uri> ParseUri(std::string_view text) {
 }
 
 std::string FormatUri(const Uri& uri) {
-  const bool is_folder = uri.scheme == "file" || uri.scheme == "direct";
+  const bool is_folder =
+      uri.scheme == "file" || uri.scheme == "direct" || uri.scheme == "s3";
   std::string text =
       fmt::format("{}:{}{}", uri.scheme, is_folder ? "//" : "", uri.place);
   char separator = '?';
@@ -207,6 +216,11 @@ std::string FormatUri(const Uri& uri) {
     text += "," + uri.inner;
   }
   return text;
+}
+
+core::Status CheckUriOptions(const Uri& uri) {
+  const BackendInfo* const info = FindBackend(uri.scheme);
+  return info == nullptr ? UnknownBackend(uri) : CheckOptions(*info, uri);
 }
 
 std::span<const BackendInfo> Backends() { return kBackends; }

@@ -27,6 +27,10 @@ struct Uri {
 // kInvalidArgument with the offending part and what is allowed.
 core::Result<Uri> ParseUri(std::string_view text);
 
+// kInvalidArgument: an option that the URI's back end does not have, or no such
+// back end.
+core::Status CheckUriOptions(const Uri& uri);
+
 // The text ParseUri reads; options in the order of their keys.
 std::string FormatUri(const Uri& uri);
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,6 +44,10 @@ class WrapperBackend : public Backend {
   }
   core::Status Remove(std::string_view object_name) override {
     return inner_->Remove(object_name);
+  }
+  core::Result<std::uint64_t> RemoveAll(
+      std::span<const std::string> object_names) override {
+    return inner_->RemoveAll(object_names);
   }
   core::Status RemoveFolder(std::string_view prefix) override {
     return inner_->RemoveFolder(prefix);
