@@ -31,6 +31,7 @@ usage: stoker <family> <verb> [options]
                        the effective configuration and where it comes from
   checkpointing verify|delete DIR
                        checkpoints that are there: compare every byte, remove
+  s3 cleanup URI       take back uploads that killed writers left on a server
   list workloads|backends|formats|loaders
                        what there is
   history show         earlier invocations of training and checkpointing
@@ -73,6 +74,9 @@ int RunCommand(const std::string& program, std::span<const std::string> words) {
   }
   if (family == "checkpointing") {
     return CheckpointingCommand(program, words.subspan(1));
+  }
+  if (family == "s3") {
+    return S3Command(program, words.subspan(1));
   }
   if (family == "list") {
     return ListCommand(words.subspan(1));

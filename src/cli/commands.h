@@ -15,6 +15,7 @@ int RunCommand(const std::string& program, std::span<const std::string> words);
 // Of each family; `words` begin with the verb.
 int TrainingCommand(const std::string& program,
                     std::span<const std::string> words);
+int S3Command(const std::string& program, std::span<const std::string> words);
 int CheckpointingCommand(const std::string& program,
                          std::span<const std::string> words);
 int ListCommand(std::span<const std::string> words);

@@ -81,8 +81,16 @@ constexpr std::array<Verb, 5> kCheckpointVerbs{{
      nullptr, internal::RunDeleteCommand},
 }};
 
+constexpr std::array<Verb, 1> kS3Verbs{{
+    {"cleanup", kS3Cleanup,
+     "Takes back the uploads below s3://BUCKET/PREFIX that writers began and, "
+     "killed, never completed: a server keeps their parts until then.",
+     nullptr, internal::RunS3CleanupCommand},
+}};
+
 constexpr Family kTrainingFamily{"training", kTrainingVerbs};
 constexpr Family kCheckpointFamily{"checkpointing", kCheckpointVerbs};
+constexpr Family kS3Family{"s3", kS3Verbs};
 
 std::string VerbHelp(const Family& family, const Verb& verb) {
   const std::string options = DescribeOptions(JobOptions(), verb.bit);
@@ -219,6 +227,10 @@ int TrainingCommand(const std::string& program,
 int CheckpointingCommand(const std::string& program,
                          std::span<const std::string> words) {
   return FamilyCommand(kCheckpointFamily, program, words);
+}
+
+int S3Command(const std::string& program, std::span<const std::string> words) {
+  return FamilyCommand(kS3Family, program, words);
 }
 
 }  // namespace stoker::cli

@@ -174,7 +174,10 @@ std::vector<std::string> ExportedNames(const char* const* environment) {
   std::vector<std::string> names;
   for (; *environment != nullptr; ++environment) {
     const std::string_view entry(*environment);
-    if (entry.starts_with("STOKER_") && entry.find('=') != entry.npos) {
+    // Those of S3 with the credentials: mpirun is given names, not values.
+    const bool wanted = entry.starts_with("STOKER_") ||
+                        entry.starts_with("AWS_") || entry.starts_with("S3_");
+    if (wanted && entry.find('=') != entry.npos) {
       names.emplace_back(entry.substr(0, entry.find('=')));
     }
   }

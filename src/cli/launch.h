@@ -53,7 +53,7 @@ struct LaunchPlan {
 };
 
 // Names of the variables of `environment` ("NAME=value", null-terminated) that
-// ranks on other hosts need: all that begin with STOKER_, sorted.
+// ranks on other hosts need: all that begin with STOKER_, AWS_ or S3_, sorted.
 std::vector<std::string> ExportedNames(const char* const* environment);
 
 // The words of the command.

@@ -25,6 +25,7 @@ inline constexpr CommandSet kCheckpointRun = 1U << 5;
 inline constexpr CommandSet kCheckpointView = 1U << 6;
 inline constexpr CommandSet kCheckpointVerify = 1U << 7;
 inline constexpr CommandSet kCheckpointDelete = 1U << 8;
+inline constexpr CommandSet kS3Cleanup = 1U << 9;
 inline constexpr CommandSet kHistory = 1U << 16;
 inline constexpr CommandSet kTraining =
     kDatasize | kDatagen | kRun | kConfigview;

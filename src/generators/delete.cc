@@ -73,6 +73,7 @@ class Remover {
         progress_(own_);
       }
     }
+    STOKER_TRY(remover_.Flush());
     own_.waiting = seat.ranks > 1;
     if (progress_ && own_.waiting) {
       progress_(own_);

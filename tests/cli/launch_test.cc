@@ -119,13 +119,13 @@ TEST(SplitHosts, EmptyNamesAreKeptToBeRefused) {
   EXPECT_THAT(SplitHosts({"a,,b", "c,"}), ElementsAre("a", "", "b", "c", ""));
 }
 
-TEST(ExportedNames, AreOursOnly) {
-  const std::array<const char*, 6> environment{"STOKER_B=2", "PATH=/bin",
-                                               "STOKER_A=",  "XSTOKER_C=1",
-                                               "STOKER_D",   nullptr};
+TEST(ExportedNames, AreOursAndThoseOfS3) {
+  const std::array<const char*, 8> environment{
+      "STOKER_B=2",   "PATH=/bin",     "STOKER_A=", "XSTOKER_C=1",
+      "AWS_REGION=x", "S3_ENDPOINT=y", "STOKER_D",  nullptr};
 
   EXPECT_THAT(ExportedNames(environment.data()),
-              ElementsAre("STOKER_A", "STOKER_B"));
+              ElementsAre("AWS_REGION", "S3_ENDPOINT", "STOKER_A", "STOKER_B"));
 }
 
 TEST(SplitWords, SplitsAsAShellDoes) {

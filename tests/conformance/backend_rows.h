@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <string>
@@ -140,7 +141,36 @@ inline Row MappedRow() {
   return row;
 }
 
+// Of a real server that tests/servers/s3_test.py has started; where it is and
+// the credentials are in the environment.
+inline Row S3Row(const std::string& name, const std::string& options) {
+  Row row{.name = name,
+          .scheme = "s3",
+          .engine = "http",
+          .uri =
+              [options](const testing::TempDir& dir) {
+                const std::string path = dir.str();
+                return fmt::format("s3://stoker-test/{}{}",
+                                   path.substr(path.rfind('/') + 1), options);
+              },
+          .can = {},
+          .stuck = {}};
+  return row;
+}
+
+inline std::vector<Row> ServerRows() {
+  const char* const tls = std::getenv("STOKER_TEST_TLS");
+  STOKER_CHECK(tls != nullptr);
+  return {S3Row("S3", ""), S3Row("S3Split", "?range=4KiB&connections=3"),
+          S3Row("S3Tls", fmt::format("?endpoint={}&addressing=virtual&"
+                                     "payload=signed",
+                                     tls))};
+}
+
 inline std::vector<Row> Rows() {
+#ifdef STOKER_SERVER_ROWS
+  return ServerRows();
+#endif
   std::vector<Row> rows{
       FileRow("threads"), Fixed("Mem", "mem", "mem:", {.shared = false}),
       Fixed("Null", "null", "null:", {.stores_data = false}),

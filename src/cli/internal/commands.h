@@ -20,5 +20,6 @@ int RunCheckpointCommand(const Job& job);
 // Of a place that is named, without a workload.
 int RunVerifyCommand(const Arguments& arguments);
 int RunDeleteCommand(const Arguments& arguments);
+int RunS3CleanupCommand(const Arguments& arguments);
 
 }  // namespace stoker::cli::internal

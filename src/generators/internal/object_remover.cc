@@ -10,25 +10,29 @@ using core::Status;
 
 Status ObjectRemover::Remove(const Place& place) {
   dataset::ObjectName(*place.naming, place.index, name_);
-  STOKER_TRY(RemoveOne(files_));
+  file_names_.push_back(name_);
   const std::size_t length = name_.size();
   for (const std::string_view sidecar : plan_.format->sidecars()) {
     name_.resize(length);
     name_ += sidecar;
-    STOKER_TRY(RemoveOne(others_));
+    other_names_.push_back(name_);
   }
   if (plan_.format->name() == "tfrecord") {
     dataset::IndexName(*place.naming, place.index, name_);
-    STOKER_TRY(RemoveOne(others_));
+    other_names_.push_back(name_);
   }
-  return {};
+  return file_names_.size() + other_names_.size() < kGathered ? Status()
+                                                              : Flush();
 }
 
-// The object `name_`.
-Status ObjectRemover::RemoveOne(std::uint64_t& count) {
-  const Status removed = backend_.Remove(name_);
-  count += removed.ok() ? 1U : 0U;
-  return removed.code() == core::Code::kNotFound ? Status() : removed;
+Status ObjectRemover::Flush() {
+  STOKER_ASSIGN(const std::uint64_t files, backend_.RemoveAll(file_names_));
+  file_names_.clear();
+  files_ += files;
+  STOKER_ASSIGN(const std::uint64_t others, backend_.RemoveAll(other_names_));
+  other_names_.clear();
+  others_ += others;
+  return {};
 }
 
 }  // namespace stoker::generators::internal

@@ -50,7 +50,7 @@ Status Writer::Clear() {
     STOKER_TRY(CheckCancel(watch_.cancel, "generate"));
     STOKER_TRY(remover.Remove(inventory.At(i)));
   }
-  return {};
+  return remover.Flush();
 }
 
 Status Writer::WriteContents() {
