@@ -6,6 +6,10 @@ target_compile_options(stoker_flags INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(stoker_flags INTERFACE -Wno-restrict)
 endif()
+# libstdc++'s <algorithm> uses get_temporary_buffer, which it declares deprecated.
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  target_compile_options(stoker_flags INTERFACE -Wno-deprecated-declarations)
+endif()
 if(STOKER_WERROR)
   target_compile_options(stoker_flags INTERFACE -Werror)
 endif()
