@@ -14,6 +14,7 @@ if(STOKER_WERROR)
   target_compile_options(stoker_flags INTERFACE -Werror)
 endif()
 if(STOKER_SANITIZE)
+  target_compile_definitions(stoker_flags INTERFACE STOKER_SANITIZED)
   target_compile_options(stoker_flags INTERFACE
     -fsanitize=${STOKER_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all)
