@@ -36,8 +36,7 @@ class FakeBucket {
   std::size_t page = 1000;                     // keys of a list's page
 
   static std::string ETag(const std::string& content) {
-    return fmt::format("\"{}-{}\"", content.size(),
-                       std::hash<std::string>{}(content));
+    return fmt::format("\"{}\"", storage::internal::Md5Hex(content));
   }
 
   Reply Answer(const Request& request) {
@@ -149,7 +148,11 @@ class FakeBucket {
       return Error(404, "NoSuchKey");
     }
     const std::string& content = found->second;
-    Reply reply{.headers = {"ETag: " + ETag(content)}, .body = content};
+    const auto uploaded = etags_.find(key_);
+    Reply reply{
+        .headers = {"ETag: " + (uploaded == etags_.end() ? ETag(content)
+                                                         : uploaded->second)},
+        .body = content};
     const auto range = request.headers.find("range");
     if (range == request.headers.end()) {
       return reply;
@@ -182,6 +185,7 @@ class FakeBucket {
           request.body;
     } else {
       objects[key_] = request.body;
+      etags_.erase(key_);
     }
     return {.headers = {"ETag: " + ETag(request.body)}};
   }
@@ -199,6 +203,7 @@ class FakeBucket {
       return Error(404, "NoSuchUpload");
     }
     std::string content;
+    std::vector<std::string> etags;
     for (const auto& [number, part] : parts_[id]) {
       if (request.body.find(fmt::format("<PartNumber>{}<", number)) ==
           std::string::npos) {
@@ -208,8 +213,10 @@ class FakeBucket {
         return Error(400, "EntityTooSmall");
       }
       content += part;
+      etags.push_back(ETag(part));
     }
     objects[key_] = content;
+    etags_[key_] = storage::internal::ETagOfUpload(etags);
     uploads.erase(id);
     return {.body = "<CompleteMultipartUploadResult/>"};
   }
@@ -226,6 +233,7 @@ class FakeBucket {
   std::string key_;
   std::map<std::string, std::string> query_;
   std::map<std::string, std::map<int, std::string>> parts_;  // by upload
+  std::map<std::string, std::string> etags_;  // of uploaded objects
   int next_upload_ = 1;
 };
 

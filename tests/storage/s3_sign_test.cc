@@ -125,6 +125,7 @@ TEST(S3Signer, SumsAreThoseOfTheStandards) {
   EXPECT_EQ(Sha256Hex(""), kEmpty);
   // RFC 1321: MD5("abc") = 900150983cd24fb0d6963f7d28e17f72.
   EXPECT_EQ(Md5Base64("abc"), "kAFQmDzST7DWlj99KOF/cg==");
+  EXPECT_EQ(Md5Hex("abc"), "900150983cd24fb0d6963f7d28e17f72");
 }
 
 }  // namespace

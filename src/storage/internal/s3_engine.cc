@@ -162,9 +162,8 @@ void S3Shared::GiveEngine(std::unique_ptr<S3Engine> engine) {
   }
 }
 
-S3Engine::S3Engine(S3Shared& shared, std::size_t capacity, core::Clock& clock)
+S3Engine::S3Engine(S3Shared& shared, std::size_t capacity)
     : shared_(shared),
-      clock_(clock),
       calls_(capacity),
       random_(core::StreamKey(
           static_cast<std::uint64_t>(real_.Now().time_since_epoch().count()),
@@ -190,7 +189,7 @@ S3Engine::~S3Engine() {
 core::Result<std::unique_ptr<S3Engine>> S3Engine::Make(
     S3Shared& shared, std::size_t capacity, std::size_t receive_buffer,
     core::Clock& clock) {
-  std::unique_ptr<S3Engine> engine(new S3Engine(shared, capacity, clock));
+  std::unique_ptr<S3Engine> engine(new S3Engine(shared, capacity));
   const S3Settings& settings = shared.settings();
   STOKER_ASSIGN(engine->http_,
                 HttpMulti::Make({.capacity = capacity,

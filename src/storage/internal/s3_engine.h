@@ -129,7 +129,7 @@ class S3Engine {
     S3Answer answer;
   };
 
-  S3Engine(S3Shared& shared, std::size_t capacity, core::Clock& clock);
+  S3Engine(S3Shared& shared, std::size_t capacity);
   void Send(std::uint32_t slot);
   void BuildRequest(Call& call);
   void SendDue();
@@ -142,7 +142,6 @@ class S3Engine {
   void End(std::uint32_t slot, core::Status status);
 
   S3Shared& shared_;
-  core::Clock& clock_;
   const core::SystemClock real_{};
   std::unique_ptr<HttpMulti> http_;
   std::unique_ptr<S3Signer> signer_;  // null: requests are not signed

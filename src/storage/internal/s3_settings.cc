@@ -20,9 +20,6 @@ namespace {
 using core::Code;
 using core::Status;
 
-constexpr std::uint64_t kSmallestPart = 5 * core::kMiB;  // S3's own limit
-constexpr std::uint64_t kLargestPart = 5 * core::kGiB;
-
 Status BadS3(std::string_view reason) {
   return {Code::kInvalidArgument, fmt::format("storage s3: {}", reason)};
 }
@@ -193,7 +190,7 @@ core::Result<std::vector<std::string>> EndpointTexts(
     }
   }
   std::ranges::replace_if(
-      list, [](char c) { return c == ',' || c == '\n' || c == ' '; }, ';');
+      list, [](char c) { return c == ',' || c == '\n'; }, ';');
   std::vector<std::string> texts;
   for (const std::string_view one : core::Split(list, ';')) {
     const std::string_view text = WithoutSpaces(one);
@@ -251,8 +248,8 @@ Status ReadLimitsOf(const Uri& uri, S3Settings& settings) {
   }
   STOKER_ASSIGN(settings.part_bytes,
                 BytesOption(uri, "part", settings.part_bytes));
-  if (settings.part_bytes < kSmallestPart ||
-      settings.part_bytes > kLargestPart) {
+  if (settings.part_bytes < kSmallestS3Part ||
+      settings.part_bytes > kLargestS3Part) {
     return BadOption(uri, "part", "S3 takes parts of 5 MiB to 5 GiB");
   }
   STOKER_ASSIGN(settings.uploads, CountOption(uri, "uploads", settings.uploads,

@@ -30,6 +30,10 @@ struct S3Endpoint {
 // "http(s)://host(:port)" and no more; kInvalidArgument with the reason.
 core::Result<S3Endpoint> ParseEndpoint(std::string_view text);
 
+// What S3 takes as a part of an upload (the last may be smaller).
+inline constexpr std::uint64_t kSmallestS3Part = 5ULL << 20;  // bytes
+inline constexpr std::uint64_t kLargestS3Part = 5ULL << 30;   // bytes
+
 enum class S3Balance : std::uint8_t { kRoundRobin, kLeastConnections };
 
 struct S3Settings {

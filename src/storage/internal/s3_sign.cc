@@ -45,6 +45,15 @@ std::string HmacSha256(std::string_view key, std::string_view data) {
   return out;
 }
 
+std::string Md5(std::string_view data) {
+  std::string digest(16, '\0');
+  unsigned int bytes = 0;
+  STOKER_CHECK(::EVP_Digest(data.data(), data.size(),
+                            std::bit_cast<unsigned char*>(digest.data()),
+                            &bytes, ::EVP_md5(), nullptr) == 1);
+  return digest;
+}
+
 bool IsUnreserved(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
          (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
@@ -123,14 +132,34 @@ std::string Sha256Hex(std::string_view data) {
 }
 
 std::string Md5Base64(std::string_view data) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned int bytes = 0;
-  STOKER_CHECK(::EVP_Digest(data.data(), data.size(), digest.data(), &bytes,
-                            ::EVP_md5(), nullptr) == 1);
+  const std::string digest = Md5(data);
   std::array<unsigned char, 64> text{};
-  const int length =
-      ::EVP_EncodeBlock(text.data(), digest.data(), static_cast<int>(bytes));
+  const int length = ::EVP_EncodeBlock(text.data(), Raw(digest),
+                                       static_cast<int>(digest.size()));
   return {text.begin(), text.begin() + length};
+}
+
+std::string Md5Hex(std::string_view data) { return Hex(Md5(data)); }
+
+std::string ETagOfUpload(std::span<const std::string> etags) {
+  constexpr std::size_t kDigits = 32;
+  std::string digests;
+  for (const std::string_view etag : etags) {
+    const std::size_t quote = etag.starts_with('"') ? 1 : 0;
+    const std::string_view text = etag.substr(quote, etag.size() - 2 * quote);
+    if (text.size() != kDigits) {
+      return "";
+    }
+    for (std::size_t at = 0; at < kDigits; at += 2) {
+      const int high = HexValue(text[at]);
+      const int low = HexValue(text[at + 1]);
+      if (high < 0 || low < 0) {
+        return "";
+      }
+      digests += static_cast<char>(high * 16 + low);
+    }
+  }
+  return fmt::format("{}-{}", Md5Hex(digests), etags.size());
 }
 
 S3Signer::S3Signer(S3Credentials credentials, std::string region,

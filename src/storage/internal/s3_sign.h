@@ -45,8 +45,13 @@ std::string EncodeQuery(const QueryItems& items);
 
 // 64 hexadecimal digits.
 std::string Sha256Hex(std::string_view data);
-// As the Content-MD5 header has it.
+// As the Content-MD5 header has it, and as ETags of single objects do (32
+// hexadecimal digits).
 std::string Md5Base64(std::string_view data);
+std::string Md5Hex(std::string_view data);
+// The ETag, without quotes, of an upload whose parts have these (with quotes):
+// the MD5 of their MD5s, "-" and their number. "" where they are no MD5s.
+std::string ETagOfUpload(std::span<const std::string> etags);
 
 // Belongs to one thread. Keeps the key of the day.
 class S3Signer {

@@ -18,8 +18,6 @@ namespace {
 using core::Status;
 
 constexpr std::uint64_t kMostParts = 10'000;
-constexpr std::uint64_t kSmallestPart = 5 * core::kMiB;
-constexpr std::uint64_t kLargestPart = 5 * core::kGiB;
 constexpr std::size_t kPage = 4096;
 
 std::size_t RoundUp(std::uint64_t bytes, std::size_t unit) {
@@ -53,7 +51,7 @@ std::span<const std::byte> S3WriteStream::Gathered::Packed() {
 core::Result<std::unique_ptr<WriteStream>> S3WriteStream::Make(
     S3Shared& shared, std::string key, std::shared_ptr<PartPool> pool,
     const WriteOptions& options, core::Clock& clock) {
-  if (options.expected_size > kMostParts * kLargestPart) {
+  if (options.expected_size > kMostParts * kLargestS3Part) {
     return Status(core::Code::kInvalidArgument,
                   fmt::format("create {}: {} bytes are more than S3 takes of "
                               "an object",
@@ -160,7 +158,7 @@ Status S3WriteStream::DoSend(std::uint64_t offset,
 }
 
 Status S3WriteStream::SendGathered() {
-  if (current_.bytes < kSmallestPart) {
+  if (current_.bytes < kSmallestS3Part) {
     // Cut parts left gaps, and S3 wants more in one.
     current_.used = RoundUp(current_.Packed().size(), kPage);
     if (current_.used + SliceBytes(false) <= current_.memory.size()) {
@@ -258,11 +256,14 @@ Status S3WriteStream::Complete(std::uint64_t size) {
   if (done.ok() && error.code.empty()) {
     return {};
   }
-  if (engine->AnswerOf(0).repetitions > 0 && error.code == "NoSuchUpload") {
-    // Perhaps the first try arrived and only its answer was lost.
+  if (error.code == "NoSuchUpload") {
+    // Perhaps an earlier try arrived and only its answer was lost.
+    const std::string expected = ETagOfUpload(etags_);
     const Status looked = engine->Do(
         {.method = HttpMethod::kHead, .key = key_, .doing = "look at"});
-    if (looked.ok() && engine->HttpAnswerOf(0).content_length == size) {
+    const HttpAnswer& found = engine->HttpAnswerOf(0);
+    if (looked.ok() && !expected.empty() && found.content_length == size &&
+        found.etag.find(expected) != std::string::npos) {
       return {};
     }
   }

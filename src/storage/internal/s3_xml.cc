@@ -40,7 +40,7 @@ S3Error ErrorOf(const pugi::xml_node& node) {
 
 std::string Text(const pugi::xml_document& document) {
   std::ostringstream out;
-  document.save(out, "", pugi::format_raw);
+  document.save(out, "", pugi::format_raw | pugi::format_no_declaration);
   return out.str();
 }
 
