@@ -46,7 +46,7 @@ constexpr std::array<Word, 3> kShuffles{{{"off"}, {"seed"}, {"random"}}};
 constexpr std::array<Word, 3> kStorageTypes{
     {{"local_fs"},
      {"parallel_fs", "", "parallel_fs is treated as local_fs", "local_fs"},
-     {"s3", "not by this version; allowed: local_fs"}}};
+     {"s3"}}};
 constexpr std::array<Word, 6> kCompressions{{{"none"},
                                              {"gzip", kUncompressed},
                                              {"lzf", kUncompressed},
@@ -90,10 +90,11 @@ const std::array kDataRows{
 
     Row{"storage.storage_type",
         WordField{kStorage<&StorageConfig::storage_type>, kStorageTypes}, "",
-        "kind of storage the paths belong to"},
+        "kind of storage that paths without a back end's name belong to"},
     Row{"storage.storage_root",
         TextField{kStorage<&StorageConfig::storage_root>, true}, "",
-        "put in front of a relative `dataset.data_folder`"},
+        "put in front of a relative `dataset.data_folder`; with `s3` the "
+        "bucket, and perhaps a prefix"},
     Row{"storage.storage_options", IgnoredField{"map", "{}"}, "",
         "settings of newer storage types", kNewerDlio, true},
 

@@ -61,16 +61,60 @@ core::Result<std::string> AppendModel(
   return result;
 }
 
+bool NamesABackend(std::string_view path) {
+  return path.find(':') != std::string_view::npos;
+}
+
+// storage.storage_type s3: `path` is below the bucket of storage.storage_root.
+core::Result<std::string> InBucket(std::string_view path,
+                                   std::string_view root) {
+  constexpr std::string_view kScheme = "s3://";
+  if (root.starts_with(kScheme)) {
+    root.remove_prefix(kScheme.size());
+  }
+  while (root.ends_with('/')) {
+    root.remove_suffix(1);
+  }
+  while (path.starts_with("./") || path.starts_with('/')) {
+    path.remove_prefix(path.starts_with('/') ? 1 : 2);
+  }
+  if (root.empty() || root == ".") {
+    return core::Status(
+        core::Code::kInvalidArgument,
+        "storage.storage_type s3: storage.storage_root must name the bucket "
+        "(\"bucket\" or \"bucket/prefix\"), or --data-dir be "
+        "s3://<bucket>/<prefix>");
+  }
+  std::string uri = std::string(kScheme).append(root).append("/").append(path);
+  while (uri.ends_with('/')) {
+    uri.pop_back();
+  }
+  return uri;
+}
+
 }  // namespace
 
 core::Result<std::string> DatasetUri(std::string_view data_dir,
                                      std::string_view model,
                                      const config::WorkloadConfig& workload) {
+  const bool s3 = workload.storage.storage_type == "s3";
+  const std::string& root = workload.storage.storage_root;
   if (data_dir.empty()) {
+    const std::string& folder = workload.dataset.data_folder;
+    if (NamesABackend(folder)) {
+      return folder;
+    }
+    if (s3) {
+      return InBucket(folder, root);
+    }
     return (std::filesystem::path(workload.storage.storage_root) /
             workload.dataset.data_folder)
         .lexically_normal()
         .string();
+  }
+  if (s3 && !NamesABackend(data_dir)) {
+    STOKER_ASSIGN(const std::string uri, InBucket(data_dir, root));
+    return AppendModel(uri, model, EndsWithModel);
   }
   return AppendModel(data_dir, model, EndsWithModel);
 }

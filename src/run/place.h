@@ -15,6 +15,8 @@ namespace stoker::run {
 // a URI; "" if not given): used as it is if its last folder is named after a
 // model, else with "/<model>" appended, as in the reference (a trailing '/'
 // does not matter). Without it: dataset.data_folder below storage.storage_root.
+// With storage.storage_type s3 the root names a bucket (and perhaps a prefix),
+// below which a path without a back end's name lies; kInvalidArgument without.
 // For wrappers the innermost place is meant. Stores without a place (null:)
 // stay as they are.
 core::Result<std::string> DatasetUri(std::string_view data_dir,

@@ -226,10 +226,8 @@ TEST(Load, RefusesWhatThisVersionCannotDo) {
               HasSubstr("allowed: none"));
   EXPECT_THAT(ErrorOf("dataset: {keep_files: false}"),
               HasSubstr("never deletes its data set"));
-  EXPECT_THAT(ErrorOf("storage: {storage_type: s3}"),
-              HasSubstr("allowed: local_fs"));
   EXPECT_THAT(ErrorOf("storage: {storage_type: aistore}"),
-              HasSubstr("is not allowed; allowed: local_fs, parallel_fs"));
+              HasSubstr("is not allowed; allowed: local_fs, parallel_fs, s3"));
 }
 
 TEST(Load, WarnsOfKeysThatChangeNothing) {

@@ -3,12 +3,16 @@
 // Which back ends the conformance suite runs over, and where each legitimately
 // differs.
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cstdlib>
 #include <functional>
 #include <memory>
@@ -141,6 +145,39 @@ inline Row MappedRow() {
   return row;
 }
 
+// A server that takes connections and never says anything.
+class DeafServer {
+ public:
+  DeafServer() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    auto* const any = std::bit_cast<sockaddr*>(&address);
+    socklen_t size = sizeof(address);
+    STOKER_CHECK(fd_ >= 0 && ::bind(fd_, any, size) == 0 &&
+                 ::listen(fd_, 16) == 0 && ::getsockname(fd_, any, &size) == 0);
+    port_ = ntohs(address.sin_port);
+  }
+  ~DeafServer() { ::close(fd_); }
+  DeafServer(const DeafServer&) = delete;
+  DeafServer& operator=(const DeafServer&) = delete;
+  std::uint16_t port() const { return port_; }
+
+ private:
+  int fd_;
+  std::uint16_t port_ = 0;
+};
+
+inline Stuck StuckS3(const testing::TempDir& /*dir*/) {
+  auto server = std::make_shared<DeafServer>();
+  std::string uri =
+      fmt::format("s3://bucket?sign=no&retries=0&endpoint=http://127.0.0.1:{}",
+                  server->port());
+  return {.uri = std::move(uri),
+          .object = "object",
+          .release = [server]() mutable { server.reset(); }};
+}
+
 // Of a real server that tests/servers/s3_test.py has started; where it is and
 // the credentials are in the environment.
 inline Row S3Row(const std::string& name, const std::string& options) {
@@ -154,7 +191,7 @@ inline Row S3Row(const std::string& name, const std::string& options) {
                                    path.substr(path.rfind('/') + 1), options);
               },
           .can = {},
-          .stuck = {}};
+          .stuck = StuckS3};
   return row;
 }
 

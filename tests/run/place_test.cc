@@ -70,6 +70,32 @@ TEST(DatasetUri, WithoutDataDirItIsTheWorkloadsFolder) {
   EXPECT_EQ(absolute.value(), "/elsewhere/unet3d");
 }
 
+TEST(DatasetUri, WithStorageTypeS3PathsAreBelowTheBucket) {
+  config::WorkloadConfig workload;
+  workload.storage.storage_type = "s3";
+  workload.storage.storage_root = "bucket/some/";
+  workload.dataset.data_folder = "./data/unet3d/";
+  EXPECT_EQ(DatasetUri("", "unet3d", workload).value(),
+            "s3://bucket/some/data/unet3d");
+  EXPECT_EQ(DatasetUri("prefix", "unet3d", workload).value(),
+            "s3://bucket/some/prefix/unet3d");
+  EXPECT_EQ(DatasetUri("file:///mnt", "unet3d", workload).value(),
+            "file:///mnt/unet3d");
+  workload.storage.storage_root = "s3://bucket";
+  EXPECT_EQ(DatasetUri("", "unet3d", workload).value(),
+            "s3://bucket/data/unet3d");
+  workload.storage.storage_root = "./";
+  EXPECT_EQ(DatasetUri("", "unet3d", workload).status().code(),
+            core::Code::kInvalidArgument);
+}
+
+TEST(DatasetUri, ADataFolderMayNameItsBackEnd) {
+  config::WorkloadConfig workload;
+  workload.dataset.data_folder = "s3://bucket/data/unet3d";
+  EXPECT_EQ(DatasetUri("", "unet3d", workload).value(),
+            "s3://bucket/data/unet3d");
+}
+
 std::string CheckpointUriOf(std::string_view folder) {
   const auto uri = CheckpointUri(folder, "llama3-8b", {});
   EXPECT_TRUE(uri.ok()) << uri.status().ToString();

@@ -38,9 +38,9 @@ def config(folder, fsid, monitor_port, gateway):
     """`gateway`: the frontends line of radosgw."""
     # No cephx, so every connection is unencrypted; without these six lines
     # clients ask for secure ones and loop.
-    modes = "\n".join(f"ms {part}mode = crc" for part in (
-        "", "mon ", "client ", "service ", "cluster ", "mon client ",
-        "mon service ", "mon cluster ") if part)
+    modes = "\n".join(f"ms {part} mode = crc" for part in (
+        "client", "service", "cluster", "mon client", "mon service",
+        "mon cluster"))
     return f"""[global]
 fsid = {fsid}
 mon initial members = a
