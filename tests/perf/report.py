@@ -15,11 +15,12 @@ import sys
 import time
 
 import checkpoint_rows
+import s3_rows
 import rows
 import stoker
 
 
-ROWS = rows.ROWS + checkpoint_rows.ROWS
+ROWS = rows.ROWS + checkpoint_rows.ROWS + s3_rows.ROWS
 
 
 def machine():

@@ -27,6 +27,6 @@ esac
 tools/install_packages.sh build
 tools/install_packages.sh perf
 mkdir -p build
-cmake --preset release -D STOKER_TESTS=OFF >build/configure_release.log
-cmake --build build/release -j "$(nproc)" --target stoker
+cmake --preset release -D STOKER_TESTS=OFF -D STOKER_BENCH=ON >build/configure_release.log
+cmake --build build/release -j "$(nproc)"
 exec /usr/bin/python3 tests/perf/report.py --stoker build/release/stoker "$@"

@@ -179,16 +179,24 @@ std::string_view S3Signer::KeyOf(std::string_view day) {
   return key_;
 }
 
+void S3Signer::SetTime(std::chrono::system_clock::time_point now) {
+  const std::time_t second = std::chrono::system_clock::to_time_t(now);
+  if (second != second_) {
+    stamp_ = fmt::format("{:%Y%m%dT%H%M%S}Z", fmt::gmtime(second));
+    scope_ =
+        fmt::format("{}/{}/{}/aws4_request",
+                    std::string_view(stamp_).substr(0, 8), region_, service_);
+    second_ = second;
+  }
+}
+
 void S3Signer::Sign(const RequestToSign& request,
                     std::chrono::system_clock::time_point now,
                     std::vector<HttpHeader>& headers) {
-  const std::tm utc = fmt::gmtime(std::chrono::system_clock::to_time_t(now));
-  const std::string stamp = fmt::format("{:%Y%m%dT%H%M%S}Z", utc);
-  const std::string_view day = std::string_view(stamp).substr(0, 8);
-
+  SetTime(now);
   headers.push_back(
       {"x-amz-content-sha256", std::string(request.payload_sha256)});
-  headers.push_back({"x-amz-date", stamp});
+  headers.push_back({"x-amz-date", stamp_});
   if (!credentials_.session_token.empty()) {
     headers.push_back({"x-amz-security-token", credentials_.session_token});
   }
@@ -207,17 +215,16 @@ void S3Signer::Sign(const RequestToSign& request,
   fmt::format_to(std::back_inserter(canonical), "\n{}\n{}", names,
                  request.payload_sha256);
 
-  const std::string scope =
-      fmt::format("{}/{}/{}/aws4_request", day, region_, service_);
-  const std::string to_sign = fmt::format("{}\n{}\n{}\n{}", kAlgorithm, stamp,
-                                          scope, Sha256Hex(canonical));
-  const std::string signature = Hex(HmacSha256(KeyOf(day), to_sign));
+  const std::string to_sign = fmt::format("{}\n{}\n{}\n{}", kAlgorithm, stamp_,
+                                          scope_, Sha256Hex(canonical));
+  const std::string signature =
+      Hex(HmacSha256(KeyOf(std::string_view(stamp_).substr(0, 8)), to_sign));
   std::erase_if(headers,
                 [](const HttpHeader& one) { return one.name == "host"; });
   headers.push_back(
       {"authorization",
        fmt::format("{} Credential={}/{},SignedHeaders={},Signature={}",
-                   kAlgorithm, credentials_.access_key, scope, names,
+                   kAlgorithm, credentials_.access_key, scope_, names,
                    signature)});
 }
 

@@ -4,6 +4,7 @@
 // (AWS, "Authenticating Requests: Using the Authorization Header").
 
 #include <chrono>
+#include <ctime>
 #include <span>
 #include <string>
 #include <string_view>
@@ -69,12 +70,16 @@ class S3Signer {
 
  private:
   std::string_view KeyOf(std::string_view day);
+  void SetTime(std::chrono::system_clock::time_point now);
 
   S3Credentials credentials_;
   std::string region_;
   std::string service_;
-  std::string key_day_;  // "20130524"
-  std::string key_;      // 32 bytes
+  std::time_t second_ = -1;  // that the next two are of
+  std::string stamp_;        // "20130524T000000Z"
+  std::string scope_;        // "20130524/us-east-1/s3/aws4_request"
+  std::string key_day_;      // "20130524"
+  std::string key_;          // 32 bytes
 };
 
 }  // namespace stoker::storage::internal
