@@ -150,10 +150,10 @@ Status S3Backend::List(std::string_view prefix,
 }
 
 // Whether the bucket is there and may be used, since folders need no making.
-Status S3Backend::EnsureFolder(std::string_view /*prefix*/) {
+Status S3Backend::EnsureFolder(std::string_view prefix) {
   STOKER_ASSIGN(const LentEngine engine, Engine());
-  const std::string query =
-      EncodeQuery({{"list-type", "2"}, {"max-keys", "1"}});
+  const std::string query = EncodeQuery(
+      {{"list-type", "2"}, {"max-keys", "1"}, {"prefix", KeyOf(prefix)}});
   return engine->Do({.query = query, .doing = "look into"});
 }
 
@@ -289,7 +289,13 @@ core::Result<Unfinished> S3Backend::CleanUploads(
 
 core::Result<Unfinished> S3Backend::SweepUnfinished(std::string_view prefix,
                                                     Sweep sweep) {
-  return CleanUploads(prefix, stale_, sweep, [](const StaleUpload&) {});
+  auto found = CleanUploads(prefix, stale_, sweep, [](const StaleUpload&) {});
+  // Whoever may not see uploads may still write objects.
+  const Code code = found.status().code();
+  if (code == Code::kPermission || code == Code::kInvalidArgument) {
+    return Unfinished{};
+  }
+  return found;
 }
 
 core::Result<std::unique_ptr<S3Backend>> MakeS3(const Uri& uri,

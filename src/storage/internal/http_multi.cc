@@ -11,6 +11,7 @@
 #include <bit>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstring>
 #include <mutex>
 #include <utility>
@@ -31,9 +32,22 @@ long Milliseconds(core::Nanos time) {
   return std::max<long>(1, static_cast<long>(rounded.count()));
 }
 
+// TLS writes to sockets without MSG_NOSIGNAL: a server that hangs up must not
+// end the process.
+void IgnoreBrokenPipes() {
+  struct sigaction now{};
+  if (::sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) {
+    now.sa_handler = SIG_IGN;
+    ::sigaction(SIGPIPE, &now, nullptr);
+  }
+}
+
 void InitialiseOnce() {
   static std::once_flag once;
-  std::call_once(once, [] { ::curl_global_init(CURL_GLOBAL_DEFAULT); });
+  std::call_once(once, [] {
+    ::curl_global_init(CURL_GLOBAL_DEFAULT);
+    IgnoreBrokenPipes();
+  });
 }
 
 // "name: value" → value where the line has that name (lower case).
