@@ -23,9 +23,10 @@ struct ObjectInfo {
 };
 
 // How a queue gets at the bytes, where the back end has a choice (file,
-// direct); those without a page cache ignore it, wrappers pass it on.
+// direct, mmap); those without a page cache ignore it, wrappers pass it on.
 enum class Access : std::uint8_t {
-  kDefault,  // as the back end was opened: file buffered, direct past the cache
+  kDefault,  // as the back end was opened: file through the page cache, direct
+             // past it, mmap through mappings
   kDirect,   // past the page cache (O_DIRECT); limits() then ask for alignment
   kMapped,   // through memory mappings; every page asked for is touched
 };

@@ -18,7 +18,7 @@ namespace stoker::storage {
 
 namespace {
 
-constexpr std::array<BackendInfo, 6> kBackends{
+constexpr std::array<BackendInfo, 7> kBackends{
     {{.name = "file",
       .summary = "files under a folder, through the page cache",
       .example = "file:///mnt/data?engine=threads",
@@ -28,11 +28,18 @@ constexpr std::array<BackendInfo, 6> kBackends{
       .open = OpenFileBackend},
      {.name = "direct",
       .summary = "files under a folder, read past the page cache (O_DIRECT)",
-      .example = "direct:///mnt/data?engine=threads",
+      .example = "direct:///mnt/data?block=4MiB&depth=16",
       .wrapper = false,
       .default_inner = "",
-      .options = kFileOptions,
+      .options = kDirectOptions,
       .open = OpenDirectBackend},
+     {.name = "mmap",
+      .summary = "files under a folder, read through memory mappings",
+      .example = "mmap:///mnt/data?readahead=off",
+      .wrapper = false,
+      .default_inner = "",
+      .options = kMmapOptions,
+      .open = OpenMmapBackend},
      {.name = "mem",
       .summary = "memory of this process, for tests",
       .example = "mem:scratch",
@@ -196,7 +203,8 @@ core::Result<Uri> ParseUri(std::string_view text) {
 }
 
 std::string FormatUri(const Uri& uri) {
-  const bool is_folder = uri.scheme == "file" || uri.scheme == "direct";
+  const bool is_folder =
+      uri.scheme == "file" || uri.scheme == "direct" || uri.scheme == "mmap";
   std::string text =
       fmt::format("{}:{}{}", uri.scheme, is_folder ? "//" : "", uri.place);
   char separator = '?';
