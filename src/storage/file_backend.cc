@@ -71,6 +71,7 @@ class FileBackend final : public Backend {
       : settings_(std::move(settings)),
         files_(settings_.root, settings_.advice) {
     writing_.threads = settings_.write_threads;
+    writing_.direct = settings_.access == Access::kDirect;
   }
 
   std::string_view scheme() const override { return settings_.scheme; }

@@ -75,7 +75,9 @@ core::Result<std::unique_ptr<Backend>> OpenFileBackend(
     const Uri& uri, const OpenSettings& settings,
     std::unique_ptr<Backend> inner);
 
-// The same with Access::kDirect for kDefault. Writes go through the page cache.
+// The same with Access::kDirect for kDefault. Writes go past the page cache as
+// well, but for what fills no block of 4096 bytes: the end of an object, and
+// parts at other offsets (WriteStream::Cut).
 core::Result<std::unique_ptr<Backend>> OpenDirectBackend(
     const Uri& uri, const OpenSettings& settings,
     std::unique_ptr<Backend> inner);

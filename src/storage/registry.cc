@@ -27,7 +27,7 @@ constexpr std::array<BackendInfo, 7> kBackends{
       .options = kFileOptions,
       .open = OpenFileBackend},
      {.name = "direct",
-      .summary = "files under a folder, read past the page cache (O_DIRECT)",
+      .summary = "files under a folder, past the page cache (O_DIRECT)",
       .example = "direct:///mnt/data?block=4MiB&depth=16",
       .wrapper = false,
       .default_inner = "",
