@@ -129,6 +129,13 @@ class Backend {
   // to let go of what it caches of it: a request, CachedBytes tells what came
   // of it. Nothing to do where there is no such cache. kNotFound.
   virtual core::Status Forget(std::string_view /*object_name*/) { return {}; }
+  // Bytes of the object that nobody wrote (holes, space that was only
+  // reserved): they are read at the speed of memory. Nothing where it cannot be
+  // told. kNotFound.
+  virtual core::Result<std::optional<std::uint64_t>> UnwrittenBytes(
+      std::string_view /*object_name*/) {
+    return std::optional<std::uint64_t>();
+  }
   // Nothing where no server is asked.
   virtual std::optional<RequestCounters> Requests() const {
     return std::nullopt;

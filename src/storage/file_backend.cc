@@ -24,6 +24,7 @@
 #include "storage/internal/open_files.h"
 #include "storage/internal/options.h"
 #include "storage/internal/page_cache.h"
+#include "storage/internal/stored_bytes.h"
 
 namespace stoker::storage {
 
@@ -102,6 +103,8 @@ class FileBackend final : public Backend {
   core::Result<std::optional<std::uint64_t>> CachedBytes(
       std::string_view object_name) override;
   core::Status Forget(std::string_view object_name) override;
+  core::Result<std::optional<std::uint64_t>> UnwrittenBytes(
+      std::string_view object_name) override;
   core::Result<std::uint64_t> FreeBytes() override {
     return internal::FreeBytesAt(internal::NearestExisting(settings_.root));
   }
@@ -394,6 +397,12 @@ core::Result<std::optional<std::uint64_t>> FileBackend::CachedBytes(
 core::Status FileBackend::Forget(std::string_view object_name) {
   STOKER_TRY(internal::CheckObjectName(object_name));
   return internal::ForgetFile(Path(object_name));
+}
+
+core::Result<std::optional<std::uint64_t>> FileBackend::UnwrittenBytes(
+    std::string_view object_name) {
+  STOKER_TRY(internal::CheckObjectName(object_name));
+  return internal::UnwrittenBytesOf(Path(object_name));
 }
 
 core::Result<std::unique_ptr<Backend>> OpenLocal(const Uri& uri,
