@@ -36,8 +36,8 @@ using testing::Open;
 using testing::RunOne;
 using ::testing::StartsWith;
 
-constexpr std::size_t kPart = 4096;
-constexpr std::size_t kMiB = 1U << 20;
+constexpr std::size_t kDirectPart = 4096;
+constexpr std::size_t kDirectMiB = 1U << 20;
 
 std::string TextOf(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -74,17 +74,17 @@ class DirectTest : public ::testing::TestWithParam<bool> {
 using DirectMemory = DirectTest;
 
 TEST_P(DirectMemory, RegisteredOrNotReadsTheSame) {
-  const std::string content = Letters(3 * kMiB + 100);
+  const std::string content = Letters(3 * kDirectMiB + 100);
   Put("a", content);
   const auto queue = NewQueue(*backend_, clock_);
-  const auto pool = core::AlignedBuffer::Make(4 * kMiB, true);
-  const auto other = core::AlignedBuffer::Make(4 * kMiB, true);
+  const auto pool = core::AlignedBuffer::Make(4 * kDirectMiB, true);
+  const auto other = core::AlignedBuffer::Make(4 * kDirectMiB, true);
   EXPECT_EQ(queue->engine(), "uring");
   queue->RegisterMemory(pool.value().bytes());
   EXPECT_EQ(queue->engine(), "uring, registered buffers");
   const ObjectId a = backend_->Resolve("a");
   for (const std::span<std::byte> buffer :
-       {pool.value().bytes(), pool.value().bytes().subspan(kMiB),
+       {pool.value().bytes(), pool.value().bytes().subspan(kDirectMiB),
         other.value().bytes()}) {
     // All of the file, by blocks of 1 MiB, some of them in the pool.
     const ReadDone done = RunOne(*queue, {.object = a, .buffer = buffer});
@@ -97,22 +97,22 @@ TEST_P(DirectMemory, RegisteredOrNotReadsTheSame) {
 }
 
 TEST_P(DirectMemory, WhatTheKernelRefusesIsReadWithoutAndSaid) {
-  const std::string content = Letters(kMiB);
+  const std::string content = Letters(kDirectMiB);
   Put("a", content);
   const auto queue = NewQueue(*backend_, clock_);
   // Pages that nobody may touch.
-  void* const closed =
-      ::mmap(nullptr, kMiB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* const closed = ::mmap(nullptr, kDirectMiB, PROT_NONE,
+                              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   ASSERT_NE(closed, MAP_FAILED);
-  queue->RegisterMemory({static_cast<std::byte*>(closed), kMiB});
-  ::munmap(closed, kMiB);
+  queue->RegisterMemory({static_cast<std::byte*>(closed), kDirectMiB});
+  ::munmap(closed, kDirectMiB);
   EXPECT_THAT(std::string(queue->engine()),
               StartsWith("uring, buffers not registered: 1.00 MiB: "));
-  const auto pool = core::AlignedBuffer::Make(kMiB, true);
+  const auto pool = core::AlignedBuffer::Make(kDirectMiB, true);
   const ObjectId a = backend_->Resolve("a");
   const ReadDone done =
       RunOne(*queue, {.object = a, .buffer = pool.value().bytes()});
-  EXPECT_EQ(done.bytes, kMiB);
+  EXPECT_EQ(done.bytes, kDirectMiB);
   EXPECT_EQ(TextOf(pool.value().bytes()), content);
   backend_->Release(a);
 }
@@ -140,9 +140,9 @@ void WithLockedLimit(std::uint64_t bytes, Act act) {
 }
 
 TEST_P(DirectMemory, TheLimitOfLockedMemoryIsNamed) {
-  const auto pool = core::AlignedBuffer::Make(4 * kMiB, true);
+  const auto pool = core::AlignedBuffer::Make(4 * kDirectMiB, true);
   std::string engine;
-  WithLockedLimit(kMiB, [&] {
+  WithLockedLimit(kDirectMiB, [&] {
     const auto queue = NewQueue(*backend_, clock_);
     queue->RegisterMemory(pool.value().bytes());
     engine = queue->engine();
@@ -154,7 +154,7 @@ TEST_P(DirectMemory, TheLimitOfLockedMemoryIsNamed) {
 }
 
 TEST_P(DirectMemory, WrappersPassItOn) {
-  const auto pool = core::AlignedBuffer::Make(kMiB, true);
+  const auto pool = core::AlignedBuffer::Make(kDirectMiB, true);
   for (const char* wrapper : {"model:", "fault:"}) {
     const auto wrapped =
         Open(fmt::format("{},direct://{}", wrapper, dir_.str()));
@@ -165,7 +165,7 @@ TEST_P(DirectMemory, WrappersPassItOn) {
 }
 
 TEST_P(DirectMemory, ThroughThePageCacheNothingIsRegistered) {
-  const auto pool = core::AlignedBuffer::Make(kMiB, true);
+  const auto pool = core::AlignedBuffer::Make(kDirectMiB, true);
   const auto file = Open("file://" + dir_.str() + "?engine=uring");
   const auto queue = NewQueue(*file, clock_);
   queue->RegisterMemory(pool.value().bytes());
@@ -195,7 +195,7 @@ TEST_P(DirectWrites, WholeBlocksDoNotEnterThePageCache) {
   if (LivesInMemory()) {
     return;  // is nothing but a page cache
   }
-  const std::string content = Letters(kMiB + 100);
+  const std::string content = Letters(kDirectMiB + 100);
   ASSERT_TRUE(WriteObject(*backend_, "a", content, clock_).ok());
   // The page with the last 100 bytes.
   EXPECT_LE(backend_->CachedBytes("a").value().value_or(0),
@@ -205,9 +205,9 @@ TEST_P(DirectWrites, WholeBlocksDoNotEnterThePageCache) {
 
 TEST_P(DirectWrites, EverySizeIsWrittenAsItIs) {
   for (const std::size_t size :
-       {std::size_t{0}, std::size_t{1}, kPart - 1, kPart, kPart + 1,
-        3 * kPart + 17, std::size_t{64U << 10}, (std::size_t{64U << 10}) + 1,
-        kMiB}) {
+       {std::size_t{0}, std::size_t{1}, kDirectPart - 1, kDirectPart,
+        kDirectPart + 1, 3 * kDirectPart + 17, std::size_t{64U << 10},
+        (std::size_t{64U << 10}) + 1, kDirectMiB}) {
     for (const bool durable : {false, true}) {
       for (const bool in_place : {false, true}) {
         const auto stream =
@@ -221,8 +221,8 @@ TEST_P(DirectWrites, EverySizeIsWrittenAsItIs) {
 }
 
 TEST_P(DirectWrites, TheFirstPartIsPatchedIn) {
-  std::string content = Letters(3 * kPart + 5);
-  const auto stream = Create("a", {.part_size = kPart});
+  std::string content = Letters(3 * kDirectPart + 5);
+  const auto stream = Create("a", {.part_size = kDirectPart});
   ASSERT_TRUE(stream->Write(AsBytes(content)).ok());
   ASSERT_TRUE(stream->Patch(10, AsBytes("HEADER")).ok());
   ASSERT_TRUE(stream->Commit().ok());
@@ -231,12 +231,12 @@ TEST_P(DirectWrites, TheFirstPartIsPatchedIn) {
 }
 
 TEST_P(DirectWrites, PartsInFlightMakeTheSameFile) {
-  const std::string content = Letters(100 * kPart + 17);
+  const std::string content = Letters(100 * kDirectPart + 17);
   for (const char* threads : {"1", "3"}) {
     backend_ =
         Open(fmt::format("direct://{}?write_threads={}", dir_.str(), threads));
     for (const bool patch : {true, false}) {
-      const auto stream = Create("a", {.part_size = kPart,
+      const auto stream = Create("a", {.part_size = kDirectPart,
                                        .durable = true,
                                        .in_flight = 4,
                                        .patch = patch});
@@ -248,15 +248,16 @@ TEST_P(DirectWrites, PartsInFlightMakeTheSameFile) {
 }
 
 TEST_P(DirectWrites, BehindACutPartsMayStartAnywhere) {
-  const std::string content = Letters(20 * kPart);
+  const std::string content = Letters(20 * kDirectPart);
   for (const std::size_t in_flight : {0U, 3U}) {
     const auto stream = Create(
-        "a", {.part_size = 2 * kPart, .in_flight = in_flight, .patch = false});
+        "a",
+        {.part_size = 2 * kDirectPart, .in_flight = in_flight, .patch = false});
     // Past the cache up to 3 parts and 7 bytes; then through it; from 8 parts
     // on past it again.
     std::size_t at = 0;
-    for (const std::size_t cut :
-         {3 * kPart + 7, 3 * kPart + 8, 8 * kPart, 15 * kPart + 1}) {
+    for (const std::size_t cut : {3 * kDirectPart + 7, 3 * kDirectPart + 8,
+                                  8 * kDirectPart, 15 * kDirectPart + 1}) {
       ASSERT_TRUE(stream->Write(AsBytes(content.substr(at, cut - at))).ok());
       ASSERT_TRUE(stream->Cut().ok());
       at = cut;
@@ -269,16 +270,16 @@ TEST_P(DirectWrites, BehindACutPartsMayStartAnywhere) {
 
 TEST_P(DirectWrites, DroppedWithoutCommitNothingIsLeft) {
   {
-    const auto stream = Create("a", {.part_size = kPart, .in_flight = 2});
-    ASSERT_TRUE(stream->Write(AsBytes(Letters(10 * kPart))).ok());
+    const auto stream = Create("a", {.part_size = kDirectPart, .in_flight = 2});
+    ASSERT_TRUE(stream->Write(AsBytes(Letters(10 * kDirectPart))).ok());
   }
   EXPECT_TRUE(fs::is_empty(dir_.path()));
 }
 
 TEST_P(DirectWrites, OnlyDirectWritesPastThePageCache) {
   const auto file = Open("file://" + dir_.str());
-  ASSERT_TRUE(WriteObject(*file, "a", Letters(kMiB), clock_).ok());
-  EXPECT_EQ(file->CachedBytes("a").value(), kMiB);
+  ASSERT_TRUE(WriteObject(*file, "a", Letters(kDirectMiB), clock_).ok());
+  EXPECT_EQ(file->CachedBytes("a").value(), kDirectMiB);
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DirectWrites);

@@ -18,7 +18,7 @@ namespace {
 using testing::Letters;
 using testing::Open;
 
-constexpr std::uint64_t kMiB = 1U << 20;
+constexpr std::uint64_t kStoredMiB = 1U << 20;
 
 class StoredBytes : public ::testing::Test {
  protected:
@@ -92,15 +92,15 @@ TEST_F(StoredBytes, OfAnEmptyFileNothingIsMissing) {
 }
 
 TEST_F(StoredBytes, AllOfASparseFileIsMissing) {
-  RawFile(PathOf("a")).Grow(3 * kMiB + 5);
-  EXPECT_EQ(Unwritten("a"), 3 * kMiB + 5);
-  EXPECT_EQ(BySeek(PathOf("a")), 3 * kMiB + 5);
+  RawFile(PathOf("a")).Grow(3 * kStoredMiB + 5);
+  EXPECT_EQ(Unwritten("a"), 3 * kStoredMiB + 5);
+  EXPECT_EQ(BySeek(PathOf("a")), 3 * kStoredMiB + 5);
 }
 
 TEST_F(StoredBytes, ReservedSpaceIsMissing) {
   const RawFile file(PathOf("a"));
-  file.Reserve(2 * kMiB);
-  EXPECT_EQ(Unwritten("a"), 2 * kMiB);
+  file.Reserve(2 * kStoredMiB);
+  EXPECT_EQ(Unwritten("a"), 2 * kStoredMiB);
 }
 
 TEST_F(StoredBytes, ReservedSpaceIsMissingStillOnceItWasRead) {
@@ -108,28 +108,28 @@ TEST_F(StoredBytes, ReservedSpaceIsMissingStillOnceItWasRead) {
     return;  // has no map of extents, and a read page counts as written
   }
   const RawFile file(PathOf("a"));
-  file.Reserve(2 * kMiB);
-  file.Read(2 * kMiB);
-  EXPECT_EQ(Unwritten("a"), 2 * kMiB);
+  file.Reserve(2 * kStoredMiB);
+  file.Read(2 * kStoredMiB);
+  EXPECT_EQ(Unwritten("a"), 2 * kStoredMiB);
 }
 
 TEST_F(StoredBytes, WhatWasWrittenIntoReservedSpaceIsThere) {
   const RawFile file(PathOf("a"));
-  file.Reserve(2 * kMiB);
-  file.Write(0, kMiB);
-  EXPECT_EQ(Unwritten("a"), kMiB);
-  file.Write(kMiB, kMiB);
+  file.Reserve(2 * kStoredMiB);
+  file.Write(0, kStoredMiB);
+  EXPECT_EQ(Unwritten("a"), kStoredMiB);
+  file.Write(kStoredMiB, kStoredMiB);
   EXPECT_EQ(Unwritten("a"), 0U);
 }
 
 TEST_F(StoredBytes, HolesBeforeBetweenAndBehindAreCounted) {
   const RawFile file(PathOf("a"));
-  file.Write(kMiB, kMiB);
-  file.Write(4 * kMiB, kMiB);
-  file.Grow(8 * kMiB);
+  file.Write(kStoredMiB, kStoredMiB);
+  file.Write(4 * kStoredMiB, kStoredMiB);
+  file.Grow(8 * kStoredMiB);
   // 1 before, 2 between, 3 behind.
-  EXPECT_EQ(Unwritten("a"), 6 * kMiB);
-  EXPECT_EQ(BySeek(PathOf("a")), 6 * kMiB);
+  EXPECT_EQ(Unwritten("a"), 6 * kStoredMiB);
+  EXPECT_EQ(BySeek(PathOf("a")), 6 * kStoredMiB);
 }
 
 TEST_F(StoredBytes, MoreExtentsThanOneAnswerHoldsAreAllSeen) {
@@ -149,9 +149,9 @@ TEST_F(StoredBytes, AMissingObjectIsNotFound) {
 }
 
 TEST_F(StoredBytes, WrappersPassTheQuestionOnAndMemoryCannotTell) {
-  RawFile(PathOf("a")).Grow(kMiB);
+  RawFile(PathOf("a")).Grow(kStoredMiB);
   const auto wrapped = Open("fault:,model:,mmap://" + dir_.str());
-  EXPECT_EQ(wrapped->UnwrittenBytes("a").value(), kMiB);
+  EXPECT_EQ(wrapped->UnwrittenBytes("a").value(), kStoredMiB);
   const auto memory = Open("mem:");
   ASSERT_TRUE(WriteObject(*memory, "a", "text", clock_).ok());
   EXPECT_FALSE(memory->UnwrittenBytes("a").value().has_value());

@@ -15,8 +15,8 @@ namespace stoker::storage::internal {
 
 namespace {
 
-constexpr std::uint64_t kPartAlign = 4096;  // of a part's memory
-constexpr mode_t kMode = 0666;              // the process mask applies
+constexpr std::uint64_t kMemoryAlign = 4096;  // of a part's memory
+constexpr mode_t kMode = 0666;                // the process mask applies
 // Left to itself the kernel begins to write back when a good part of the memory
 // is dirty, and a smaller object waits as a whole for its fsync.
 constexpr std::uint64_t kWriteBack = 8U << 20;
@@ -100,7 +100,7 @@ core::Status FileWriteStream::OpenDirect() {
   STOKER_ASSIGN(const DirectAlign align,
                 AskDirectAlign(direct_fd_, "write", written_));
   // Whole pages: the page cache then holds none of what goes past it.
-  block_ = std::max({kPartAlign, std::uint64_t{align.offset},
+  block_ = std::max({kMemoryAlign, std::uint64_t{align.offset},
                      static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE))});
   return {};
 }
