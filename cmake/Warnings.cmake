@@ -6,10 +6,15 @@ target_compile_options(stoker_flags INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(stoker_flags INTERFACE -Wno-restrict)
 endif()
+# libstdc++'s <algorithm> uses get_temporary_buffer, which it declares deprecated.
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  target_compile_options(stoker_flags INTERFACE -Wno-deprecated-declarations)
+endif()
 if(STOKER_WERROR)
   target_compile_options(stoker_flags INTERFACE -Werror)
 endif()
 if(STOKER_SANITIZE)
+  target_compile_definitions(stoker_flags INTERFACE STOKER_SANITIZED)
   target_compile_options(stoker_flags INTERFACE
     -fsanitize=${STOKER_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all)

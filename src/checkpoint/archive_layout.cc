@@ -13,6 +13,7 @@
 #include "checkpoint/internal/zip_records.h"
 #include "core/check.h"
 #include "core/crc.h"
+#include "core/fnv.h"
 #include "core/random.h"
 #include "core/text.h"
 
@@ -31,14 +32,6 @@ constexpr std::array<FormatRow, 4> kFormats{
      {FileFormat::kTorchZip21, "torchzip-2.1"},
      {FileFormat::kTorchZip113, "torchzip-1.13"},
      {FileFormat::kRaw, "raw"}}};
-
-std::uint64_t HashOf(std::string_view text) {
-  std::uint64_t hash = 0xCBF29CE484222325;  // FNV-1a
-  for (const char c : text) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
-  }
-  return hash;
-}
 
 std::uint32_t CrcOf(std::string_view text) {
   return core::Crc32(std::as_bytes(std::span(text)));
@@ -133,7 +126,7 @@ struct FileLayout::Impl {
     std::uint64_t names = 0;
     std::uint64_t sums = 0;
     for (std::size_t i = 0; i < crcs.size(); ++i) {
-      names = core::StreamKey(names, HashOf(parts[i].record.name));
+      names = core::StreamKey(names, core::Fnv1a64(parts[i].record.name));
       sums = core::StreamKey(sums, crcs[i]);
     }
     return fmt::format("{:020}{:020}", names, sums);

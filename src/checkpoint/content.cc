@@ -5,20 +5,12 @@
 #include <bit>
 #include <cstring>
 
+#include "core/fnv.h"
 #include "core/random.h"
 
 namespace stoker::checkpoint {
 
 namespace {
-
-// FNV-1a (offset basis and prime of its 64-bit form).
-std::uint64_t HashOf(std::string_view name) {
-  std::uint64_t hash = 0xCBF29CE484222325ULL;
-  for (const char c : name) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ULL;
-  }
-  return hash;
-}
 
 // Eight bytes of elements that are all 1; little-endian.
 std::uint64_t OnesOf(DataType type) {
@@ -56,7 +48,7 @@ void FillOnes(DataType type, std::uint64_t offset, std::span<std::byte> out) {
 }  // namespace
 
 FileContent::FileContent(const ContentKey& key, std::string_view file_name)
-    : key_(core::StreamKey(key.save_id, key.step, HashOf(file_name))),
+    : key_(core::StreamKey(key.save_id, key.step, core::Fnv1a64(file_name))),
       random_(key.random) {}
 
 std::uint64_t FileContent::TensorKey(std::size_t tensor) const {

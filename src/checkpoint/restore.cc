@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "checkpoint/internal/barrier_timeout.h"
 #include "checkpoint/internal/file_restorer.h"
 #include "core/cpu_time.h"
 #include "core/text.h"
@@ -16,8 +17,6 @@ namespace {
 
 using core::Code;
 using core::Status;
-
-constexpr core::Nanos kBarrierTimeout = std::chrono::hours(1);
 
 constexpr std::array<std::string_view, 3> kVerifyNames{"none", "sample",
                                                        "full"};
@@ -235,10 +234,10 @@ core::Result<metrics::CheckpointOp> Restorer::Restore(
   const std::optional<std::uint64_t> cached =
       internal::CachedBytes(*context_.backend, folder, files_);
   STOKER_TRY(comm::Agree(comm_, MakeReady(found)));
-  STOKER_TRY(comm_.Barrier(kBarrierTimeout));
+  STOKER_TRY(comm_.Barrier(internal::kBarrierTimeout));
   core::Result<metrics::CheckpointOp> restored = RestoreShard(found, folder);
   if (options_.rank_sync) {
-    STOKER_TRY(comm_.Barrier(kBarrierTimeout));
+    STOKER_TRY(comm_.Barrier(internal::kBarrierTimeout));
   }
   const core::TimePoint end = context_.clock->Now();
   STOKER_TRY(comm::Agree(comm_, restored.status()));

@@ -8,6 +8,7 @@
 #include <random>
 #include <utility>
 
+#include "checkpoint/internal/barrier_timeout.h"
 #include "checkpoint/internal/shard_writer.h"
 #include "core/cpu_time.h"
 #include "core/pages.h"
@@ -17,8 +18,6 @@
 namespace stoker::checkpoint {
 
 namespace {
-
-constexpr core::Nanos kBarrierTimeout = std::chrono::hours(1);
 
 // Files of a rank as text, a line each, and back.
 std::string Encode(const std::vector<ManifestFile>& files) {
@@ -235,11 +234,11 @@ core::Result<metrics::CheckpointOp> Saver::Save(std::uint64_t epoch,
     status = Announce(manifest, folder);
   }
   STOKER_TRY(comm::Agree(comm_, status));
-  STOKER_TRY(comm_.Barrier(kBarrierTimeout));
+  STOKER_TRY(comm_.Barrier(internal::kBarrierTimeout));
   core::Result<SavedShard> saved =
       SaveShard(context_, options_, folder, files_, manifest.content);
   if (options_.rank_sync) {
-    STOKER_TRY(comm_.Barrier(kBarrierTimeout));
+    STOKER_TRY(comm_.Barrier(internal::kBarrierTimeout));
   }
   const core::TimePoint end = context_.clock->Now();
   STOKER_TRY(comm::Agree(comm_, saved.status()));

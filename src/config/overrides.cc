@@ -241,17 +241,16 @@ class ValueParser {
 };
 
 Override::Kind TakeKind(std::string_view& text) {
-  using Kind = Override::Kind;
   for (const auto& [prefix, kind] :
-       {std::pair<std::string_view, Kind>{"++", Kind::kSet},
-        {"+", Kind::kAdd},
-        {"~", Kind::kDelete}}) {
+       {std::pair<std::string_view, Override::Kind>{"++", Override::Kind::kSet},
+        {"+", Override::Kind::kAdd},
+        {"~", Override::Kind::kDelete}}) {
     if (text.starts_with(prefix)) {
       text.remove_prefix(prefix.size());
       return kind;
     }
   }
-  return Kind::kChange;
+  return Override::Kind::kChange;
 }
 
 Status CheckKey(std::string_view key) {

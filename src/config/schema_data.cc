@@ -84,7 +84,7 @@ constexpr std::array<Word, 3> kStartMethods{
 
 constexpr std::string_view kHdf5Only = "only hdf5 files have chunks";
 
-const std::array kRows{
+const std::array kDataRows{
     Row{"framework", Enum<&WorkloadConfig::framework>(kFrameworks), "",
         "framework whose behaviour is emulated"},
 
@@ -255,6 +255,6 @@ const std::array kRows{
 
 }  // namespace
 
-std::span<const Row> DataRows() { return kRows; }
+std::span<const Row> DataRows() { return kDataRows; }
 
 }  // namespace stoker::config

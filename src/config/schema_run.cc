@@ -54,7 +54,7 @@ constexpr std::string_view kNoMerging =
     "memory pages of a checkpoint are not merged";
 constexpr std::string_view kNoProfiler = "no profiler is started";
 
-const std::array kRows{
+const std::array kRunRows{
     Row{"train.epochs", IntField{kTrain<&TrainConfig::epochs>, 1, kMaxEpochs},
         "epochs", "passes over the training set"},
     Row{"train.total_training_steps",
@@ -246,6 +246,6 @@ const std::array kRows{
 
 }  // namespace
 
-std::span<const Row> RunRows() { return kRows; }
+std::span<const Row> RunRows() { return kRunRows; }
 
 }  // namespace stoker::config

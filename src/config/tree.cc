@@ -19,11 +19,6 @@ namespace {
 constexpr int kMaxReferenceDepth = 16;
 constexpr std::size_t kMaxTextBytes = 64 << 10;
 
-Entry* FindEntry(Node& map, std::string_view name) {
-  const auto found = std::ranges::find(map.entries, name, &Entry::name);
-  return found == map.entries.end() ? nullptr : &*found;
-}
-
 void Assign(Node& target, const Node& value) {
   if (target.kind != Node::Kind::kMap || value.kind != Node::Kind::kMap) {
     target = value;
@@ -163,6 +158,11 @@ class Resolver {
 };
 
 }  // namespace
+
+Entry* FindEntry(Node& map, std::string_view name) {
+  const auto found = std::ranges::find(map.entries, name, &Entry::name);
+  return found == map.entries.end() ? nullptr : &*found;
+}
 
 const Node* FindNode(const Node& root, std::string_view key) {
   const Node* at = &root;

@@ -9,6 +9,9 @@
 
 namespace stoker::config {
 
+// The entry of that name of a map itself, or nullptr.
+Entry* FindEntry(Node& map, std::string_view name);
+
 // The value at a dotted key, or nullptr. `root` is a map.
 const Node* FindNode(const Node& root, std::string_view key);
 

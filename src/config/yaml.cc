@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "config/scalar.h"
+#include "config/tree.h"
 
 namespace stoker::config {
 
@@ -51,11 +52,6 @@ int DepthOf(const Node& node) {
     depth = std::max(depth, DepthOf(entry.value));
   }
   return depth + 1;
-}
-
-Entry* FindEntry(Node& map, std::string_view name) {
-  const auto found = std::ranges::find(map.entries, name, &Entry::name);
-  return found == map.entries.end() ? nullptr : &*found;
 }
 
 // Builds the tree event by event. Build… functions return false once a problem

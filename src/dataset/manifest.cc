@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/fnv.h"
 #include "core/random.h"
 
 namespace stoker::dataset {
@@ -145,12 +146,7 @@ std::string ManifestHash(const Manifest& manifest) {
   if (manifest.chunk_edge > 0) {
     text += fmt::format("chunk_edge={}\n", manifest.chunk_edge);
   }
-  // FNV-1a (offset basis and prime of its 64-bit form), then one mix.
-  std::uint64_t hash = 0xCBF29CE484222325ULL;
-  for (const char c : text) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ULL;
-  }
-  return fmt::format("{:016x}", core::Mix64(hash));
+  return fmt::format("{:016x}", core::Mix64(core::Fnv1a64(text)));
 }
 
 std::string ManifestText(const Manifest& manifest) {

@@ -12,7 +12,6 @@
 namespace stoker::metrics {
 namespace {
 
-constexpr int kRoot = 0;
 // A barrier in a few hundred is held up by nobody; 32 cost milliseconds.
 constexpr int kRounds = 32;
 

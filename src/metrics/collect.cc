@@ -8,8 +8,6 @@
 namespace stoker::metrics {
 namespace {
 
-constexpr int kRoot = 0;
-
 PackedWriter PackMine(const comm::Communicator& comm, RankFacts rank,
                       const HostFacts& host, const RankRecorder& recorder) {
   rank.rank = static_cast<std::uint32_t>(comm.rank());

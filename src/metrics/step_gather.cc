@@ -14,7 +14,7 @@ core::Result<std::vector<EpochRecord>> GatherSteps(comm::Communicator& comm,
   PackedWriter packed;
   PackSteps(mine, packed);
   STOKER_ASSIGN(const std::vector<comm::Bytes> all,
-                comm.Gather(packed.bytes(), 0));
+                comm.Gather(packed.bytes(), kRoot));
   std::vector<EpochRecord> ranks;
   for (const comm::Bytes& bytes : all) {
     PackedReader in(bytes);

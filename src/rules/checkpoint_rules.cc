@@ -18,21 +18,21 @@ struct Model {
   std::uint32_t closed_ranks = 0;
   bool has_subset = true;
 };
-constexpr std::array<Model, 4> kModels{{{"llama3-8b", 8, false},
-                                        {"llama3-70b", 64},
-                                        {"llama3-405b", 512},
-                                        {"llama3-1t", 1024}}};
+constexpr std::array<Model, 4> kCheckpointModels{{{"llama3-8b", 8, false},
+                                                  {"llama3-70b", 64},
+                                                  {"llama3-405b", 512},
+                                                  {"llama3-1t", 1024}}};
 
 // The folder is all that may differ; counts and format have rules of their own,
 // and looking at more of what is read asks for nothing less.
-constexpr auto kAllowedKeys = std::to_array<std::string_view>(
+constexpr auto kAllowedCheckpointKeys = std::to_array<std::string_view>(
     {"checkpoint.checkpoint_folder", "checkpoint.num_checkpoints_write",
      "checkpoint.num_checkpoints_read", "checkpoint.format",
      "checkpoint.verify"});
 
 const Model* FindModel(std::string_view name) {
-  const auto* found = std::ranges::find(kModels, name, &Model::name);
-  return found == kModels.end() ? nullptr : found;
+  const auto* found = std::ranges::find(kCheckpointModels, name, &Model::name);
+  return found == kCheckpointModels.end() ? nullptr : found;
 }
 
 Finding Kept(std::string rule, std::string expected, std::string actual) {
@@ -53,7 +53,7 @@ Finding Checked(bool kept, Finding finding, std::string remedy,
 
 Finding CheckModel(const CheckpointClaim& claim) {
   std::vector<std::string_view> names;
-  for (const Model& model : kModels) {
+  for (const Model& model : kCheckpointModels) {
     names.push_back(model.name);
   }
   const std::string list = core::Join(names, ", ");
@@ -126,14 +126,14 @@ void CheckOverrides(const CheckpointClaim& claim,
   std::string_view name = "allowed_params";
   for (const std::string& text : claim.overrides) {
     const std::string_view key = OverrideKey(text);
-    const bool allowed =
-        std::ranges::find(kAllowedKeys, key) != kAllowedKeys.end();
-    findings.push_back(
-        Checked(allowed,
-                Kept(std::string(name),
-                     "only " + core::Join(kAllowedKeys, ", ") + " changed",
-                     std::string(key)),
-                fmt::format("leave {} as the workload has it", key)));
+    const bool allowed = std::ranges::find(kAllowedCheckpointKeys, key) !=
+                         kAllowedCheckpointKeys.end();
+    findings.push_back(Checked(
+        allowed,
+        Kept(std::string(name),
+             "only " + core::Join(kAllowedCheckpointKeys, ", ") + " changed",
+             std::string(key)),
+        fmt::format("leave {} as the workload has it", key)));
   }
   if (claim.overrides.empty()) {
     findings.push_back(Kept(std::string(name),

@@ -19,7 +19,7 @@ using testing::Replace;
 using testing::Scenario;
 
 constexpr const char* kFolder = "global_epoch1_step1";
-constexpr const char* kFile =
+constexpr const char* kRank1File =
     "global_epoch1_step1/zero_pp_rank_0_mp_rank_1_optim_states.pt";
 
 TEST(FindStepFolders, AreSortedByNumber) {
@@ -49,9 +49,9 @@ TEST(VerifyCheckpoint, AWholeOneHasNoProblems) {
 TEST(VerifyCheckpoint, TellsEveryBadFileAndEveryStranger) {
   Scenario scenario(OpenOrDie("mem:"));
   ASSERT_TRUE(scenario.Save(1).ok());
-  std::string changed = Content(*scenario.backend, kFile);
+  std::string changed = Content(*scenario.backend, kRank1File);
   changed[changed.size() / 2] ^= 1;
-  Replace(*scenario.backend, kFile, changed);
+  Replace(*scenario.backend, kRank1File, changed);
   ASSERT_TRUE(
       scenario.backend
           ->Remove("global_epoch1_step1/layer_0-model_0_model_states.pt")
@@ -105,11 +105,11 @@ TEST(DeleteCheckpoint, GoesOnWhereItWasInterrupted) {
 
 TEST(DeleteCheckpoint, AFolderThatNothingNamesStays) {
   Scenario scenario(OpenOrDie("mem:"));
-  Replace(*scenario.backend, kFile, "somebody's");
+  Replace(*scenario.backend, kRank1File, "somebody's");
   const auto deleted =
       DeleteCheckpoint(*scenario.backend, kFolder, scenario.clock);
   EXPECT_EQ(deleted.status().code(), core::Code::kNotFound);
-  EXPECT_EQ(Content(*scenario.backend, kFile), "somebody's");
+  EXPECT_EQ(Content(*scenario.backend, kRank1File), "somebody's");
 }
 
 }  // namespace

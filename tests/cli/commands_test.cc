@@ -11,6 +11,7 @@
 
 #include "cli/exit_codes.h"
 #include "reporting/json.h"
+#include "tests/cli/support.h"
 #include "tests/support/temp_dir.h"
 
 namespace stoker::cli {
@@ -19,23 +20,12 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-struct Said {
-  int exit_code = 0;
-  std::string out;
-  std::string err;
-};
+using testing::Said;
 
 Said Say(const std::vector<std::string>& words) {
   ::setenv("STOKER_WORKLOADS", STOKER_SOURCE_DIR "/workloads", 1);
   ::setenv("STOKER_HISTORY", "", 1);
-  ::testing::internal::CaptureStdout();
-  ::testing::internal::CaptureStderr();
-  Said said;
-  said.exit_code = RunCommand("stoker", words);
-  said.out = ::testing::internal::GetCapturedStdout();
-  said.err = ::testing::internal::GetCapturedStderr();
-  return said;
+  return testing::RunCaptured(words);
 }
 
 TEST(RunCommand, HelpAndVersionGoToStdout) {

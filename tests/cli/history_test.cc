@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "cli/commands.h"
+#include "tests/cli/support.h"
 #include "tests/support/temp_dir.h"
 
 namespace stoker::cli {
@@ -20,6 +20,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using testing::Said;
 using ::testing::SizeIs;
 using Words = std::vector<std::string>;
 
@@ -136,25 +137,11 @@ TEST(HistoryFile, IsNamedByTheEnvironment) {
   EXPECT_EQ(HistoryFile(), "");
 }
 
-struct Said {
-  int exit_code = 0;
-  std::string out;
-  std::string err;
-};
-
 class HistoryCommandTest : public HistoryTest {
  protected:
   void SetUp() override { ::setenv("STOKER_HISTORY", file().c_str(), 1); }
   void TearDown() override { ::setenv("STOKER_HISTORY", "", 1); }
-  static Said Say(const Words& words) {
-    ::testing::internal::CaptureStdout();
-    ::testing::internal::CaptureStderr();
-    Said said;
-    said.exit_code = RunCommand("stoker", words);
-    said.out = ::testing::internal::GetCapturedStdout();
-    said.err = ::testing::internal::GetCapturedStderr();
-    return said;
-  }
+  static Said Say(const Words& words) { return testing::RunCaptured(words); }
 };
 
 TEST_F(HistoryCommandTest, NoEntriesIsABadArgumentAsInTheReference) {

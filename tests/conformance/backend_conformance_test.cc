@@ -158,7 +158,7 @@ TEST_P(BackendConformance, PartsInFlightArriveWhole) {
 
 TEST_P(BackendConformance, ACutMakesAPartOfItsOwnWhereverItIs) {
   const std::string text = Letters(9 * kPart);
-  for (const std::size_t in_flight : {0, 3}) {
+  for (const std::size_t in_flight : {0U, 3U}) {
     const auto stream = Create(
         "object", {.part_size = kPart, .in_flight = in_flight, .patch = false});
     std::size_t at = 0;
@@ -376,7 +376,7 @@ TEST_P(BackendConformance, AReadAtTheEndOrBehindItGivesNothing) {
   Put("a", Letters(1000));
   const auto queue = Queue();
   const ObjectId a = backend_->Resolve("a");
-  for (const std::uint64_t offset : {1000, 1001, 1'000'000}) {
+  for (const std::uint64_t offset : {1000U, 1001U, 1'000'000U}) {
     const ReadDone done = ReadInto(text_, *queue, a, offset, 8);
     EXPECT_TRUE(done.status.ok());
     EXPECT_EQ(done.bytes, Delivered(8, 0));

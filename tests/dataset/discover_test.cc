@@ -237,7 +237,7 @@ TEST_F(DiscoverTest, WithAManifestChecksCountFormatAndFolders) {
 }
 
 TEST_F(DiscoverTest, FindsTheFirstAndTheLastFileMissing) {
-  for (const std::uint64_t index : {0, 39}) {
+  for (const std::uint64_t index : {0U, 39U}) {
     PutDataset();
     const std::string name = ObjectName(manifest_.train, index);
     ASSERT_TRUE(backend_->Remove(name).ok());

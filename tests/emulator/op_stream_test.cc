@@ -14,7 +14,7 @@ using testing::EpochLog;
 using testing::Scene;
 using testing::Stage;
 
-Scene TorchScene() {
+Scene TwoRankTorchScene() {
   Scene scene{.files = 12,
               .batch = 2,
               .ranks = 2,
@@ -23,8 +23,8 @@ Scene TorchScene() {
   return scene;
 }
 
-Scene RecordScene() {
-  Scene scene = TorchScene();
+Scene TwoRankRecordScene() {
+  Scene scene = TwoRankTorchScene();
   scene.shape = PipelineShape::kTfRecord;
   scene.samples_per_file = 3;
   scene.options.shuffle_samples = true;
@@ -64,15 +64,15 @@ void ExpectTheSameEverywhere(const Scene& scene, const std::string& name) {
 }
 
 TEST(OpStream, OfTheTorchShapeIsTheSameOnEveryBackEnd) {
-  ExpectTheSameEverywhere(TorchScene(), "torch");
+  ExpectTheSameEverywhere(TwoRankTorchScene(), "torch");
 }
 
 TEST(OpStream, OfTheRecordPipelineIsTheSameOnEveryBackEnd) {
-  ExpectTheSameEverywhere(RecordScene(), "record");
+  ExpectTheSameEverywhere(TwoRankRecordScene(), "record");
 }
 
 TEST(OpStream, DiffersByRankAndBySeed) {
-  Scene scene = RecordScene();
+  Scene scene = TwoRankRecordScene();
   std::set<std::uint64_t> hashes{Hash(scene, "null:")};
   scene.options.seed = 124;
   hashes.insert(Hash(scene, "null:"));
@@ -82,7 +82,7 @@ TEST(OpStream, DiffersByRankAndBySeed) {
 }
 
 TEST(OpStream, DoesNotDependOnHowFarThePipelineRunsAhead) {
-  Scene scene = TorchScene();
+  Scene scene = TwoRankTorchScene();
   const std::uint64_t hash = Hash(scene, "null:");
   for (const std::uint32_t threads : {0U, 1U, 8U}) {
     scene.options.read_threads = threads;

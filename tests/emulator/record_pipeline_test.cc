@@ -24,8 +24,8 @@ constexpr std::string_view kFast = "model:?latency=1us&servers=64,null:";
 constexpr std::uint64_t kPayload = 65536;
 constexpr std::uint64_t kFramed = 65595;
 
-Scene RecordScene(std::uint64_t files, std::uint32_t samples,
-                  std::uint32_t threads) {
+Scene FramedRecordScene(std::uint64_t files, std::uint32_t samples,
+                        std::uint32_t threads) {
   Scene scene{.shape = PipelineShape::kTfRecord,
               .files = files,
               .samples_per_file = samples,
@@ -38,7 +38,7 @@ Scene RecordScene(std::uint64_t files, std::uint32_t samples,
 TEST_F(RecordPipeline, ThreeTimesTReadersRunAheadByThreeRecordsEach) {
   // Nothing is taken: (prefetch 2 + computation 1) batches of 4 records are
   // composed, from files 0 and 1 in turn; 3 · 2 readers hold three more each.
-  Scene scene = RecordScene(20, 100, 2);
+  Scene scene = FramedRecordScene(20, 100, 2);
   scene.batch = 4;
   Stage stage(scene, kFast, clock_);
   const auto loader = stage.Make();
@@ -55,7 +55,7 @@ TEST_F(RecordPipeline, ThreeTimesTReadersRunAheadByThreeRecordsEach) {
 }
 
 TEST_F(RecordPipeline, TheShuffleBufferIsReadAheadToo) {
-  Scene scene = RecordScene(20, 100, 2);
+  Scene scene = FramedRecordScene(20, 100, 2);
   scene.options.shuffle_samples = true;
   scene.options.shuffle_size = 10;
   scene.options.computation_threads = 3;
@@ -70,7 +70,7 @@ TEST_F(RecordPipeline, TheShuffleBufferIsReadAheadToo) {
 }
 
 TEST_F(RecordPipeline, ReadsNothingBeyondTheLastBatch) {
-  Scene scene = RecordScene(20, 2, 2);
+  Scene scene = FramedRecordScene(20, 2, 2);
   scene.batch = 2;
   scene.options.epochs = 2;
   Stage stage(scene, kFast, clock_);
@@ -86,7 +86,7 @@ TEST_F(RecordPipeline, ReadsNothingBeyondTheLastBatch) {
 
 TEST_F(RecordPipeline, AShortEpochOpensOnlyTheFilesItNeeds) {
   // Three records of files of two, two active files: file 1 gives only one.
-  Scene scene = RecordScene(20, 2, 2);
+  Scene scene = FramedRecordScene(20, 2, 2);
   scene.options.steps = 3;
   Stage stage(scene, kFast, clock_);
   const auto loader = stage.Make();
@@ -100,7 +100,7 @@ TEST_F(RecordPipeline, AShortEpochOpensOnlyTheFilesItNeeds) {
 TEST_F(RecordPipeline, ARequestThatHoldsMoreThanNeededIsCounted) {
   // One request of 256 KiB brings 3 records and the start of a fourth; the
   // epoch wants one of them.
-  Scene scene = RecordScene(4, 8, 1);
+  Scene scene = FramedRecordScene(4, 8, 1);
   scene.options.steps = 1;
   scene.options.transfer_size = 256U << 10;
   Stage stage(scene, kFast, clock_);
@@ -116,7 +116,7 @@ TEST_F(RecordPipeline, ReadPastTheEndThrowsAwayTheNextPass) {
   // iterator goes on with (prefetch 2 + computation 1) batches of the next
   // pass: six records, of files 0, 1 (whole) and 2, 3. Six readers are at
   // files 2 to 7 then, two records each: files 0 to 7 are read whole.
-  Scene scene = RecordScene(20, 2, 2);
+  Scene scene = FramedRecordScene(20, 2, 2);
   scene.batch = 2;
   scene.options.epochs = 2;
   scene.options.read_past_end = true;
@@ -136,7 +136,7 @@ TEST_F(RecordPipeline, ReadPastTheEndThrowsAwayTheNextPass) {
 
 TEST_F(RecordPipeline, ReadPastTheEndStopsAtTheIteratorsLimit) {
   // take(epochs · steps): with one epoch no batch follows the last one.
-  Scene scene = RecordScene(20, 2, 2);
+  Scene scene = FramedRecordScene(20, 2, 2);
   scene.batch = 2;
   scene.options.read_past_end = true;
   Stage stage(scene, kFast, clock_);
@@ -149,7 +149,7 @@ TEST_F(RecordPipeline, ReadPastTheEndStopsAtTheIteratorsLimit) {
 TEST_F(RecordPipeline, BothWaysHandOverTheSame) {
   std::vector<std::uint64_t> hashes;
   for (const bool past_end : {false, true}) {
-    Scene scene = RecordScene(7, 5, 3);
+    Scene scene = FramedRecordScene(7, 5, 3);
     scene.batch = 2;
     scene.ranks = 2;
     scene.options.epochs = 3;
@@ -167,7 +167,7 @@ TEST_F(RecordPipeline, BothWaysHandOverTheSame) {
 
 TEST_F(RecordPipeline, RecordsOfOtherRanksAreReadAndDropped) {
   // Fewer files than ranks: of 12 records the rank keeps four.
-  Scene scene = RecordScene(2, 6, 1);
+  Scene scene = FramedRecordScene(2, 6, 1);
   scene.ranks = 3;
   Stage stage(scene, kFast, clock_);
   const auto loader = stage.Make();
@@ -180,7 +180,7 @@ TEST_F(RecordPipeline, RecordsOfOtherRanksAreReadAndDropped) {
 TEST_F(RecordPipeline, ARankWithoutAWholeBatchIsRefused) {
   // Three files of two records, two ranks, batches of three: one step, but
   // rank 1 has only the two records of file 1.
-  Scene scene = RecordScene(3, 2, 1);
+  Scene scene = FramedRecordScene(3, 2, 1);
   scene.batch = 3;
   scene.ranks = 2;
   scene.rank = 1;
@@ -194,7 +194,7 @@ TEST_F(RecordPipeline, ARankWithoutAWholeBatchIsRefused) {
 TEST_F(RecordPipeline, ListsOfRecordsCountAsMemory) {
   // Six lanes with a request buffer and 3 records each; 3 batches of 4 ahead
   // and one more; 24 bytes a record, 100 a tensor.
-  Scene scene = RecordScene(20, 100, 2);
+  Scene scene = FramedRecordScene(20, 100, 2);
   scene.batch = 4;
   const std::uint64_t buffer = (kFramed + 4095) / 4096 * 4096;
   const std::uint64_t plain = 6 * buffer + 4 * 4 * 100 + (4 * 4 + 6 * 3) * 24;
@@ -208,7 +208,7 @@ TEST_F(RecordPipeline, ListsOfRecordsCountAsMemory) {
 }
 
 TEST_F(RecordPipeline, SlowestReadAndBytesAreThoseOfTheEpoch) {
-  Scene scene = RecordScene(2, 2, 1);
+  Scene scene = FramedRecordScene(2, 2, 1);
   Stage stage(scene, "fault:?nth=0&delay=3ms,null:", clock_);
   const auto loader = stage.Make();
   const EpochLog first = testing::RunEpoch(*loader, clock_, {}, 1);

@@ -84,6 +84,12 @@ inline File EncodeSidecar(const formats::Format& format,
   return out.file();
 }
 
+// An npz file of 536 bytes, 30 of them payload: x.npy from 0, y.npy from 213,
+// the directory from 412.
+inline formats::FileSpec SmallNpzSpec() {
+  return {.index = 1, .samples = 2, .rows = 3, .columns = 5};
+}
+
 // One kRead and what came back.
 struct Read {
   std::uint64_t offset = 0;

@@ -17,35 +17,35 @@ using stoker::testing::File;
 using stoker::testing::MemoryWriteStream;
 using stoker::testing::PatternPayload;
 
-const Hdf5Format kFormat;
+const Hdf5Format kHdf5Format;
 
 TEST(Hdf5Format, ContiguousFileIs2048BytesPayloadAnd8PerSample) {
-  EXPECT_EQ(kFormat.FileBytes({.samples = 9, .rows = 5, .columns = 4}),
+  EXPECT_EQ(kHdf5Format.FileBytes({.samples = 9, .rows = 5, .columns = 4}),
             2048U + 5 * 4 * 9 + 8 * 9);
   // As h5py makes it: 344,804 bytes, found to be so.
-  EXPECT_EQ(kFormat.FileBytes({.samples = 3, .rows = 338, .columns = 338}),
+  EXPECT_EQ(kHdf5Format.FileBytes({.samples = 3, .rows = 338, .columns = 338}),
             344'804U);
 }
 
 TEST(Hdf5Format, ChunkedFileHasWholeChunksAndTheirIndex) {
   // 4 · 4 chunks a sample: one node of 3136 bytes. h5py makes 486,608 bytes.
-  EXPECT_EQ(kFormat.FileBytes(
+  EXPECT_EQ(kHdf5Format.FileBytes(
                 {.samples = 3, .rows = 338, .columns = 338, .chunk_edge = 100}),
             486'608U);
   EXPECT_EQ(1400U + 3136 + 3 * 16 * 10'000 + 2048 + 8 * 3, 486'608U);
   // 65 chunks: two leaves and a root.
-  EXPECT_EQ(kFormat.FileBytes(
+  EXPECT_EQ(kHdf5Format.FileBytes(
                 {.samples = 65, .rows = 50, .columns = 50, .chunk_edge = 50}),
             1400U + 3 * 3136 + 65 * 2500 + 2048 + 8 * 65);
   // Edges larger than the sample's are cut to those.
-  EXPECT_EQ(kFormat.FileBytes(
+  EXPECT_EQ(kHdf5Format.FileBytes(
                 {.samples = 1, .rows = 50, .columns = 60, .chunk_edge = 1000}),
             1400U + 3136 + 50 * 60 + 2048 + 8);
 }
 
 TEST(Hdf5Format, PayloadIsOneArrayAt2048) {
   const FileSpec spec{.index = 6, .samples = 3, .rows = 30, .columns = 41};
-  const File file = Encode(kFormat, spec);
+  const File file = Encode(kHdf5Format, spec);
   File expected(3 * 30 * 41);
   PatternPayload payload;
   payload.Fill(6, 0, 0, expected);
@@ -58,7 +58,7 @@ TEST(Hdf5Format, ChunksLieInRowMajorOrderAndAreFilledUpWithZeros) {
   // two below; the chunk at the lower right has one byte of the sample.
   const FileSpec spec{
       .index = 6, .samples = 2, .rows = 3, .columns = 5, .chunk_edge = 2};
-  const File file = Encode(kFormat, spec);
+  const File file = Encode(kHdf5Format, spec);
   File array(2 * 15);
   PatternPayload payload;
   payload.Fill(6, 0, 0, array);
@@ -80,7 +80,7 @@ TEST(Hdf5Format, ChunksOf4GiBAreRefused) {
   PatternPayload payload;
   MemoryWriteStream out(clock);
   EXPECT_EQ(
-      kFormat
+      kHdf5Format
           .Encode(
               {.rows = 1U << 16, .columns = 1U << 16, .chunk_edge = 1U << 16},
               payload, out)

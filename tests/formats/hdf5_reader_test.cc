@@ -212,23 +212,31 @@ TEST(Hdf5Reader, ASampleThatTheFileDoesNotHaveIsCorruption) {
 
 // No broken byte of the metadata may lead outside the file or the buffers; the
 // harness checks the latter. Most of them are noticed.
+// Sanitizers make a visit 30 times as slow. Coprime to every field's size, so
+// that each kind of field is still met at each of its bytes.
+#ifdef STOKER_SANITIZED
+constexpr std::size_t kBrokenStep = 7;
+#else
+constexpr std::size_t kBrokenStep = 1;
+#endif
+
 TEST(Hdf5Reader, AnyBrokenMetadataIsSurvived) {
   for (const FileSpec& spec : {kContiguous, kChunked}) {
     File file = Encode(kFormat, spec);
     const std::size_t end = spec.chunk_edge > 0 ? 1400 + 3 * 3136 : 1400;
     for (const Style style : {Style::kReference, Style::kLarge}) {
       const auto program = kFormat.NewReader({.style = style});
-      int noticed = 0;
-      for (std::size_t at = 0; at < end; ++at) {
+      std::size_t noticed = 0;
+      for (std::size_t at = 0; at < end; at += kBrokenStep) {
         for (const std::byte flip : {std::byte{0x01}, std::byte{0xFF}}) {
           file[at] ^= flip;
           const Trace trace = Visit(*program, spec, 2, file);
-          noticed += trace.status.ok() ? 0 : 1;
+          noticed += trace.status.ok() ? 0U : 1U;
           EXPECT_LE(trace.reads.size(), 40U);
           file[at] ^= flip;
         }
       }
-      EXPECT_GT(noticed, 100);
+      EXPECT_GT(noticed, 100 / kBrokenStep);
     }
   }
 }

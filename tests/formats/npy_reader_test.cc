@@ -23,7 +23,7 @@ using stoker::testing::Visit;
 using ::testing::HasSubstr;
 using Style = ReaderOptions::Style;
 
-const NpyFormat kFormat;
+const NpyFormat kNpyFormat;
 
 // The file with `text` in place of what is at `at`.
 File With(File file, std::size_t at, std::string_view text) {
@@ -33,17 +33,17 @@ File With(File file, std::size_t at, std::string_view text) {
 }
 
 TEST(NpyFormat, FileIs128BytesAndThePayload) {
-  EXPECT_EQ(kFormat.FileBytes({.samples = 9, .rows = 5, .columns = 4}),
+  EXPECT_EQ(kNpyFormat.FileBytes({.samples = 9, .rows = 5, .columns = 4}),
             128U + 5 * 4 * 9);
   // 12107² = 146,579,449.
-  EXPECT_EQ(kFormat.FileBytes({.rows = 12107, .columns = 12107}),
+  EXPECT_EQ(kNpyFormat.FileBytes({.rows = 12107, .columns = 12107}),
             128U + 146'579'449);
 }
 
 TEST(NpyReferenceReader, AsksLikeNumpy) {
   // As traced: 338 · 338 · 2 + 128 = 228,616 bytes.
   const FileSpec spec{.samples = 2, .rows = 338, .columns = 338};
-  const Trace trace = Visit(kFormat, {}, spec, Encode(kFormat, spec), 1);
+  const Trace trace = Visit(kNpyFormat, {}, spec, Encode(kNpyFormat, spec), 1);
   EXPECT_EQ(trace.reads, (std::vector<Read>{{0, 4096, 4096},
                                             {0, 128, 128},
                                             {0, 4096, 4096},
@@ -57,7 +57,7 @@ TEST(NpyReferenceReader, TheStreamsBufferHasAtMost8KiB) {
   // As traced on a file system with blocks of 2 MiB.
   const FileSpec spec{.rows = 1500, .columns = 1001};
   const Trace trace =
-      Visit(kFormat, {.unit = 2U << 20}, spec, Encode(kFormat, spec));
+      Visit(kNpyFormat, {.unit = 2U << 20}, spec, Encode(kNpyFormat, spec));
   EXPECT_EQ(trace.reads, (std::vector<Read>{{0, 2'097'152, 1'501'628},
                                             {0, 128, 128},
                                             {0, 8192, 8192},
@@ -68,12 +68,12 @@ TEST(NpyReferenceReader, TheStreamsBufferHasAtMost8KiB) {
 TEST(NpyReader, EveryStyleNamesTheFirstWrongByte) {
   const FileSpec spec{.samples = 2, .rows = 100, .columns = 100};
   PatternPayload payload;
-  File file = Encode(kFormat, spec);
+  File file = Encode(kNpyFormat, spec);
   file[128 + 12'345] ^= std::byte{1};
   for (const Style style :
        {Style::kReference, Style::kLarge, Style::kSample, Style::kDirect}) {
     const Trace trace =
-        Visit(kFormat, {.style = style, .request = 4096, .expect = &payload},
+        Visit(kNpyFormat, {.style = style, .request = 4096, .expect = &payload},
               spec, file);
     EXPECT_EQ(trace.status.code(), core::Code::kCorruption);
     EXPECT_THAT(std::string(trace.status.message()),
@@ -85,10 +85,10 @@ TEST(NpyReader, EveryStyleNamesTheFirstWrongByte) {
 TEST(NpyReader, HeaderMayArriveInPieces) {
   const FileSpec spec{.samples = 2, .rows = 13, .columns = 17};
   PatternPayload payload;
-  const File file = Encode(kFormat, spec);
+  const File file = Encode(kNpyFormat, spec);
   for (const std::uint32_t request : {1U, 7U, 100U, 128U, 129U}) {
     const Trace trace =
-        Visit(kFormat,
+        Visit(kNpyFormat,
               {.style = Style::kLarge, .request = request, .expect = &payload},
               spec, file, 1);
     EXPECT_EQ(trace.status.ToString(), "ok");
@@ -98,7 +98,7 @@ TEST(NpyReader, HeaderMayArriveInPieces) {
 
 TEST(NpyReader, BrokenHeadersAreRefusedInEveryStyle) {
   const FileSpec spec{.samples = 2, .rows = 30, .columns = 40};
-  const File good = Encode(kFormat, spec);
+  const File good = Encode(kNpyFormat, spec);
   struct Case {
     File file;
     core::Code code;
@@ -117,7 +117,7 @@ TEST(NpyReader, BrokenHeadersAreRefusedInEveryStyle) {
     for (const Style style :
          {Style::kReference, Style::kLarge, Style::kSample, Style::kDirect}) {
       const Trace trace =
-          Visit(kFormat, {.style = style, .request = 64}, spec, broken.file);
+          Visit(kNpyFormat, {.style = style, .request = 64}, spec, broken.file);
       EXPECT_EQ(trace.status.code(), broken.code)
           << trace.status.ToString() << " " << broken.reason;
       EXPECT_THAT(std::string(trace.status.message()),
@@ -132,7 +132,7 @@ TEST(NpyReader, ASampleThatTheFileDoesNotHaveIsCorruption) {
   const FileSpec three{.samples = 3, .rows = 20, .columns = 40};
   for (const Style style : {Style::kReference, Style::kLarge}) {
     const Trace trace =
-        Visit(kFormat, {.style = style}, three, Encode(kFormat, two), 2);
+        Visit(kNpyFormat, {.style = style}, three, Encode(kNpyFormat, two), 2);
     EXPECT_THAT(std::string(trace.status.message()),
                 HasSubstr("expected at least 3 samples"));
   }
@@ -140,13 +140,13 @@ TEST(NpyReader, ASampleThatTheFileDoesNotHaveIsCorruption) {
 
 TEST(NpyReader, DirectStyleNeedsTheFilesSizeFromOneRead) {
   const FileSpec spec{.rows = 100, .columns = 100};
-  const File file = Encode(kFormat, spec);  // 10,128 bytes
-  const Trace trace = Visit(kFormat, {.style = Style::kDirect}, spec, file);
+  const File file = Encode(kNpyFormat, spec);  // 10,128 bytes
+  const Trace trace = Visit(kNpyFormat, {.style = Style::kDirect}, spec, file);
   EXPECT_EQ(trace.reads, (std::vector<Read>{{0, 12'288, 10'128}}));
   EXPECT_EQ(trace.samples, (std::vector<Sample>{{0, 10'000}}));
 
   // The file shrinks or grows between the size query and the read.
-  const auto program = kFormat.NewReader({.style = Style::kDirect});
+  const auto program = kNpyFormat.NewReader({.style = Style::kDirect});
   for (const std::size_t got : {10'127U, 10'129U}) {
     program->Reset(spec, 0, "some_file");
     const File bytes(got);

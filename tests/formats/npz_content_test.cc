@@ -18,15 +18,11 @@ using stoker::testing::File;
 using stoker::testing::PatternPayload;
 using stoker::testing::Read;
 using stoker::testing::Sample;
+using stoker::testing::SmallNpzSpec;
 using stoker::testing::Trace;
 using stoker::testing::Visit;
 using ::testing::HasSubstr;
 using Style = ReaderOptions::Style;
-
-// 536 bytes: x.npy from 0, y.npy from 213, the directory from 412.
-FileSpec SmallSpec() {
-  return {.index = 1, .samples = 2, .rows = 3, .columns = 5};
-}
 
 void Shift(File& file, std::size_t at, std::uint32_t by) {
   std::uint32_t value = 0;
@@ -38,7 +34,7 @@ void Shift(File& file, std::size_t at, std::uint32_t by) {
 TEST(NpzContent, MembersBeforeTheArrayAreSkipped) {
   // y.npy once more, in front, in no directory.
   const NpzFormat format;
-  File file = Encode(format, SmallSpec());
+  File file = Encode(format, SmallNpzSpec());
   const File labels(file.begin() + 213, file.begin() + 412);
   const auto front = static_cast<std::uint32_t>(labels.size());
   Shift(file, 412 + 42, front);
@@ -50,7 +46,7 @@ TEST(NpzContent, MembersBeforeTheArrayAreSkipped) {
     const Trace trace =
         Visit(format,
               {.style = Style::kLarge, .request = request, .expect = &payload},
-              SmallSpec(), file, 1);
+              SmallNpzSpec(), file, 1);
     EXPECT_EQ(trace.status.ToString(), "ok");
     EXPECT_EQ(trace.samples, (std::vector<Sample>{{1, 15}}));
   }
@@ -58,10 +54,10 @@ TEST(NpzContent, MembersBeforeTheArrayAreSkipped) {
 
 TEST(NpzContent, ArchiveWithoutTheArrayIsCorruption) {
   const NpzFormat format;
-  File file = Encode(format, SmallSpec());
+  File file = Encode(format, SmallNpzSpec());
   file[30] = std::byte{'z'};
   const Trace trace =
-      Visit(format, {.style = Style::kLarge}, SmallSpec(), file);
+      Visit(format, {.style = Style::kLarge}, SmallNpzSpec(), file);
   EXPECT_THAT(trace.status.ToString(),
               HasSubstr("at offset 412: expected a further member"));
 }
@@ -77,9 +73,9 @@ TEST(NpzContent, LongDirectoriesBehindTheArrayAreFoundInSmallRequests) {
 
 TEST(NpzContent, DirectStyleIsTheSizeAndOneReadRoundedUpToPages) {
   const NpzFormat format;
-  const File file = Encode(format, SmallSpec());
+  const File file = Encode(format, SmallNpzSpec());
   const Trace trace =
-      Visit(format, {.style = Style::kDirect}, SmallSpec(), file);
+      Visit(format, {.style = Style::kDirect}, SmallNpzSpec(), file);
   EXPECT_EQ(trace.size_queries, 1);
   EXPECT_EQ(trace.reads_before_size, 0U);
   EXPECT_EQ(trace.reads, (std::vector<Read>{{0, 4096, file.size()}}));
@@ -91,13 +87,13 @@ TEST(NpzContent, DirectStyleIsTheSizeAndOneReadRoundedUpToPages) {
 
 TEST(NpzContent, DirectStyleLooksAtNoChecksumAndNothingBehindTheArray) {
   const NpzFormat format;
-  File file = Encode(format, SmallSpec());
+  File file = Encode(format, SmallNpzSpec());
   file[200] ^= std::byte{4};
   std::fill(file.begin() + 213, file.end(), std::byte{0});
-  EXPECT_TRUE(
-      Visit(format, {.style = Style::kDirect}, SmallSpec(), file).status.ok());
-  EXPECT_FALSE(
-      Visit(format, {.style = Style::kLarge}, SmallSpec(), file).status.ok());
+  EXPECT_TRUE(Visit(format, {.style = Style::kDirect}, SmallNpzSpec(), file)
+                  .status.ok());
+  EXPECT_FALSE(Visit(format, {.style = Style::kLarge}, SmallNpzSpec(), file)
+                   .status.ok());
 }
 
 // What follows the size query's answer, and then a read that gives `bytes`.
@@ -106,7 +102,7 @@ core::Status ReadAtOnce(const ReaderOptions& options, std::uint64_t size,
   using Event = ReaderProgram::Event;
   const NpzFormat format;
   const auto program = format.NewReader(options);
-  program->Reset(SmallSpec(), 0, "some_file");
+  program->Reset(SmallNpzSpec(), 0, "some_file");
   STOKER_TRY(program->Step({}).status());
   Event event{.kind = Event::Kind::kSize, .bytes = {}, .size = size};
   STOKER_TRY(program->Step(event).status());
@@ -115,7 +111,7 @@ core::Status ReadAtOnce(const ReaderOptions& options, std::uint64_t size,
 }
 
 TEST(NpzContent, DirectReadOfAnotherLengthThanTheSizeNamesBoth) {
-  const File file = Encode(NpzFormat(), SmallSpec());
+  const File file = Encode(NpzFormat(), SmallNpzSpec());
   ASSERT_EQ(file.size(), 536U);
   const ReaderOptions direct{.style = Style::kDirect};
   EXPECT_EQ(ReadAtOnce(direct, 535, file).ToString(),
@@ -128,7 +124,7 @@ TEST(NpzContent, DirectReadOfAnotherLengthThanTheSizeNamesBoth) {
 
 TEST(NpzContent, FileTooLargeForItsBufferIsRefusedByName) {
   // Buffers are as large as the largest planned file.
-  const File file = Encode(NpzFormat(), SmallSpec());
+  const File file = Encode(NpzFormat(), SmallNpzSpec());
   for (const ReaderOptions& options :
        {ReaderOptions{.style = Style::kDirect},
         ReaderOptions{.style = Style::kLarge, .request = 0}}) {

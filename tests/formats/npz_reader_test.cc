@@ -19,6 +19,7 @@ using stoker::testing::File;
 using stoker::testing::PatternPayload;
 using stoker::testing::Read;
 using stoker::testing::Sample;
+using stoker::testing::SmallNpzSpec;
 using stoker::testing::Trace;
 using stoker::testing::Visit;
 using ::testing::HasSubstr;
@@ -39,7 +40,7 @@ std::vector<Read> Opening(std::uint64_t size, std::uint64_t directory) {
 }
 
 // A visit without data: the layout comes from the spec.
-Trace BlindVisit(const FileSpec& spec, std::uint32_t unit) {
+Trace BlindNpzVisit(const FileSpec& spec, std::uint32_t unit) {
   const NpzFormat format;
   return Visit(*format.NewReader({.unit = unit, .blind = true}), spec, 0,
                format.FileBytes(spec),
@@ -48,7 +49,7 @@ Trace BlindVisit(const FileSpec& spec, std::uint32_t unit) {
 
 TEST(NpzReferenceReader, AsksLikeNumpyForASixteenMegabyteFile) {
   // 4000 × 4000: 16,000,498 bytes, 133 reads.
-  const Trace trace = BlindVisit({.rows = 4000, .columns = 4000}, 4096);
+  const Trace trace = BlindNpzVisit({.rows = 4000, .columns = 4000}, 4096);
   std::vector<Read> expected = Opening(16'000'498, 16'000'374);
   std::uint64_t at = 8192;
   const auto add = [&](std::uint64_t asked, std::uint64_t got) {
@@ -71,7 +72,7 @@ TEST(NpzReferenceReader, AsksLikeNumpyForASixteenMegabyteFile) {
 TEST(NpzReferenceReader, AsksLikeNumpyForA149MegabyteFile) {
   // 149,273,713 bytes: 1149 reads, the last ones of 106,496 and 3185 bytes.
   const Trace trace =
-      BlindVisit({.rows = 1, .columns = 149'273'713 - 498}, 4096);
+      BlindNpzVisit({.rows = 1, .columns = 149'273'713 - 498}, 4096);
   ASSERT_EQ(trace.reads.size(), 1149U);
   EXPECT_EQ(trace.reads[9], (Read{8192, 253'952, 253'952}));
   for (std::size_t i = 0; i < 568; ++i) {
@@ -89,7 +90,7 @@ TEST(NpzReferenceReader, LargerUnitsMakeFewerLargerRequests) {
   // the member end at 55 + 4096 = 4151. numpy then wants 262,144 - (4096 - 128)
   // = 258,176 bytes, of which 65,536 - 4151 = 61,385 are in the buffer; the
   // other 196,791 are three units and 183 bytes.
-  const Trace trace = BlindVisit({.rows = 4000, .columns = 4000}, 65536);
+  const Trace trace = BlindNpzVisit({.rows = 4000, .columns = 4000}, 65536);
   ASSERT_GT(trace.reads.size(), 10U);
   EXPECT_EQ(trace.reads[5], (Read{0, 65536, 65536}));
   EXPECT_EQ(trace.reads[6], (Read{65536, 196'608, 196'608}));
@@ -100,7 +101,7 @@ TEST(NpzReferenceReader, LargerUnitsMakeFewerLargerRequests) {
 
 TEST(NpzReferenceReader, UnitsBeyond256KiBAreReadWhole) {
   const std::uint64_t unit = 1U << 20;
-  const Trace trace = BlindVisit({.rows = 4000, .columns = 4000}, 1U << 20);
+  const Trace trace = BlindNpzVisit({.rows = 4000, .columns = 4000}, 1U << 20);
   // 16,000,498 = 15 · 2^20 + 271,858.
   ASSERT_EQ(trace.reads.size(), 5U + 16);
   for (std::uint64_t i = 0; i < 15; ++i) {
@@ -110,14 +111,14 @@ TEST(NpzReferenceReader, UnitsBeyond256KiBAreReadWhole) {
 }
 
 TEST(NpzReferenceReader, AsksForTheSizeOnceAfterTheMagic) {
-  const Trace trace = BlindVisit({.rows = 40, .columns = 40}, 4096);
+  const Trace trace = BlindNpzVisit({.rows = 40, .columns = 40}, 4096);
   EXPECT_EQ(trace.size_queries, 1);
   EXPECT_EQ(trace.reads_before_size, 1U);
 }
 
 TEST(NpzReferenceReader, SmallFileIsReadWholeFourTimes) {
   // 1 byte of payload: 499 bytes, directory at 375.
-  const Trace trace = BlindVisit({.rows = 1, .columns = 1}, 4096);
+  const Trace trace = BlindNpzVisit({.rows = 1, .columns = 1}, 4096);
   EXPECT_EQ(trace.reads, (std::vector<Read>{{0, 4096, 499},
                                             {477, 23, 22},
                                             {499, 1, 0},
@@ -129,17 +130,12 @@ TEST(NpzReferenceReader, SmallFileIsReadWholeFourTimes) {
 TEST(NpzReferenceReader, FileFrom2GiBOnHasAnEndRecordMore) {
   const FileSpec spec{.rows = 46341, .columns = 46342};
   const std::uint64_t size = 2'147'534'622 + 498 + 108;
-  const Trace trace = BlindVisit(spec, 4096);
+  const Trace trace = BlindNpzVisit(spec, 4096);
   ASSERT_GT(trace.reads.size(), 6U);
   EXPECT_EQ(trace.reads[3], (Read{size - 42, 4096, 42}));
   EXPECT_EQ(trace.reads[4], (Read{size - 98, 4096, 98}));
   // Two entries of 51 bytes with 20 and 12 bytes of 64-bit fields.
   EXPECT_EQ(trace.reads[5], (Read{size - 98 - 134, 4096, 98 + 134}));
-}
-
-// Small, but with both members and every record: 30 bytes of payload.
-FileSpec SmallSpec() {
-  return {.index = 1, .samples = 2, .rows = 3, .columns = 5};
 }
 
 struct Way {
@@ -155,8 +151,8 @@ class NpzReader : public ::testing::TestWithParam<Way> {
   Trace Read(const File& file, const FileSpec& spec, std::uint32_t sample = 0) {
     return Visit(format_, Options(), spec, file, sample);
   }
-  Trace ReadSmall(const File& file) { return Read(file, SmallSpec()); }
-  File small() const { return Encode(format_, SmallSpec()); }
+  Trace ReadSmall(const File& file) { return Read(file, SmallNpzSpec()); }
+  File small() const { return Encode(format_, SmallNpzSpec()); }
 
   NpzFormat format_;
 };
@@ -240,7 +236,7 @@ TEST_P(NpzReader, WithoutCheckTheContentIsNotLookedAt) {
   file[200] ^= std::byte{4};
   ReaderOptions options = Options();
   options.check = false;
-  const Trace trace = Visit(format_, options, SmallSpec(), file);
+  const Trace trace = Visit(format_, options, SmallNpzSpec(), file);
   EXPECT_TRUE(trace.status.ok());
   EXPECT_EQ(trace.samples, (std::vector<Sample>{{0, 15}}));
 }
@@ -252,14 +248,14 @@ TEST_P(NpzReader, ComparisonNamesArrayAndFileOffset) {
   ReaderOptions options = Options();
   options.check = false;
   options.expect = &payload;
-  const Trace trace = Visit(format_, options, SmallSpec(), file);
+  const Trace trace = Visit(format_, options, SmallNpzSpec(), file);
   ExpectError(trace, core::Code::kCorruption,
               "differs at offset 17 of the array (file offset 200)");
 }
 
 TEST_P(NpzReader, ComparisonWithAnotherShapeIsCorruption) {
   PatternPayload payload;
-  FileSpec other = SmallSpec();
+  FileSpec other = SmallNpzSpec();
   other.rows = 4;
   ReaderOptions options = Options();
   options.expect = &payload;
@@ -269,7 +265,7 @@ TEST_P(NpzReader, ComparisonWithAnotherShapeIsCorruption) {
 }
 
 TEST_P(NpzReader, FilesOwnShapeDecidesThePayload) {
-  FileSpec other = SmallSpec();
+  FileSpec other = SmallNpzSpec();
   other.rows = 4;
   const Trace trace = Read(small(), other, 1);
   EXPECT_TRUE(trace.status.ok());
@@ -277,7 +273,7 @@ TEST_P(NpzReader, FilesOwnShapeDecidesThePayload) {
 }
 
 TEST_P(NpzReader, MissingSampleIsCorruption) {
-  FileSpec more = SmallSpec();
+  FileSpec more = SmallNpzSpec();
   more.samples = 3;
   ExpectError(Read(small(), more, 2), core::Code::kCorruption,
               "expected at least 3 samples in the array's shape, found 2");
@@ -319,9 +315,9 @@ TEST_P(NpzReader, OneProgramReadsFileAfterFile) {
   File broken = small();
   broken[200] ^= std::byte{4};
   const File good = small();
-  EXPECT_TRUE(Visit(*program, SmallSpec(), 0, good).status.ok());
-  EXPECT_FALSE(Visit(*program, SmallSpec(), 0, broken).status.ok());
-  EXPECT_TRUE(Visit(*program, SmallSpec(), 0, good).status.ok());
+  EXPECT_TRUE(Visit(*program, SmallNpzSpec(), 0, good).status.ok());
+  EXPECT_FALSE(Visit(*program, SmallNpzSpec(), 0, broken).status.ok());
+  EXPECT_TRUE(Visit(*program, SmallNpzSpec(), 0, good).status.ok());
 }
 
 TEST_P(NpzReader, FileShorterThanItsSizeIsCorruption) {
@@ -332,7 +328,7 @@ TEST_P(NpzReader, FileShorterThanItsSizeIsCorruption) {
   using Next = ReaderProgram::Next;
   const File file = small();
   const std::unique_ptr<ReaderProgram> program = format_.NewReader(Options());
-  program->Reset(SmallSpec(), 0, "some_file");
+  program->Reset(SmallNpzSpec(), 0, "some_file");
   Event event;
   core::Result<Next> next = program->Step(event);
   while (next.ok()) {
@@ -398,7 +394,7 @@ TEST_P(NpzReader, ArchiveOf64BitFieldsIsRead) {
   ReaderOptions options = Options();
   options.expect = &payload;
   const Trace trace =
-      Visit(format_, options, SmallSpec(), WideArchive(small()));
+      Visit(format_, options, SmallNpzSpec(), WideArchive(small()));
   EXPECT_EQ(trace.status.ToString(), "ok");
   EXPECT_EQ(trace.samples, (std::vector<Sample>{{0, 15}}));
 }
@@ -426,7 +422,7 @@ TEST_P(NpzReader, EveryFlippedBitOf64BitRecordsIsFoundExceptVersions) {
 TEST(NpzReferenceReader, MemberAnywhereInTheFileIsFound) {
   // The same archive with 5000 bytes before the first local header.
   const NpzFormat format;
-  File file = Encode(format, SmallSpec());
+  File file = Encode(format, SmallNpzSpec());
   const auto shift = [&file](std::size_t at) {
     std::uint32_t offset = 0;
     std::memcpy(&offset, file.data() + at, 4);
@@ -443,7 +439,7 @@ TEST(NpzReferenceReader, MemberAnywhereInTheFileIsFound) {
   PatternPayload payload;
   for (const std::uint32_t unit : {16U, 100U, 4096U, 65536U}) {
     const Trace trace =
-        Visit(format, {.unit = unit, .expect = &payload}, SmallSpec(), file);
+        Visit(format, {.unit = unit, .expect = &payload}, SmallNpzSpec(), file);
     EXPECT_EQ(trace.status.ToString(), "ok");
   }
 }

@@ -22,7 +22,7 @@ using stoker::testing::Visit;
 using ::testing::HasSubstr;
 using Style = ReaderOptions::Style;
 
-Trace BlindVisit(const FileSpec& spec, std::uint32_t request) {
+Trace BlindTfrecordVisit(const FileSpec& spec, std::uint32_t request) {
   const TfrecordFormat format;
   return Visit(*format.NewReader({.request = request, .blind = true}), spec, 0,
                format.FileBytes(spec),
@@ -31,7 +31,7 @@ Trace BlindVisit(const FileSpec& spec, std::uint32_t request) {
 
 TEST(TfrecordReader, AsksForWholeRequestsUntilTheEndOfTheFile) {
   // cosmoflow: 2,825,825 bytes = 10 · 262,144 + 204,385.
-  const Trace trace = BlindVisit(
+  const Trace trace = BlindTfrecordVisit(
       {.rows = 1681, .columns = 1681, .nominal_edge = 1681}, 262'144);
   ASSERT_EQ(trace.reads.size(), 12U);
   for (std::uint64_t i = 0; i < 10; ++i) {
@@ -51,7 +51,7 @@ FileSpec SmallSpec() {
 TEST(TfrecordReader, FileOfWholeRequestsHasNoShortRead) {
   const std::uint64_t record = TfrecordBytes(SmallSpec());
   const Trace trace =
-      BlindVisit(SmallSpec(), static_cast<std::uint32_t>(record));
+      BlindTfrecordVisit(SmallSpec(), static_cast<std::uint32_t>(record));
   EXPECT_EQ(trace.reads, (std::vector<Read>{{0, record, record},
                                             {record, record, record},
                                             {2 * record, record, record},
@@ -67,7 +67,7 @@ TEST(TfrecordReader, RecordsMaySpanRequestsOfAnySize) {
                               SmallSpec(), file);
     ASSERT_EQ(trace.status.ToString(), "ok") << request;
     EXPECT_EQ(trace.samples, (std::vector<Sample>{{0, 15}, {1, 15}, {2, 15}}));
-    const Trace blind = BlindVisit(SmallSpec(), request);
+    const Trace blind = BlindTfrecordVisit(SmallSpec(), request);
     EXPECT_EQ(blind.reads, trace.reads);
     EXPECT_EQ(blind.samples, trace.samples);
   }

@@ -74,11 +74,11 @@ std::array<ClockOffset, 4> AlignFour(core::Nanos cost_first,
 
 TEST(AlignClocks, InstantStampsGiveTheExactOffset) {
   const std::array<ClockOffset, 4> offsets = AlignFour({}, {}, 2);
-  for (const int rank : {0, 1}) {
+  for (const std::size_t rank : {0U, 1U}) {
     EXPECT_EQ(offsets.at(rank).offset, core::Nanos{});
     EXPECT_EQ(offsets.at(rank).error, core::Nanos{});
   }
-  for (const int rank : {2, 3}) {
+  for (const std::size_t rank : {2U, 3U}) {
     EXPECT_EQ(offsets.at(rank).offset, seconds(-7));
     EXPECT_EQ(offsets.at(rank).error, core::Nanos{});
   }

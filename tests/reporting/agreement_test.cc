@@ -12,6 +12,7 @@
 #include "reporting/dlio_log.h"
 #include "reporting/json_report.h"
 #include "reporting/record_report.h"
+#include "tests/reporting/support.h"
 #include "tests/reporting/synthetic_run.h"
 #include "tests/support/temp_dir.h"
 
@@ -19,6 +20,7 @@ namespace stoker::reporting {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::Items;
 
 double Number(const Json& json) {
   if (const auto* count = std::get_if<std::uint64_t>(&json.value()))
@@ -30,10 +32,6 @@ double Number(const Json& json) {
 
 double Field(const Json& json, std::string_view key) {
   return Number(*json.Find(key));
-}
-
-const Json::Array& Items(const Json& json, std::string_view key) {
-  return std::get<Json::Array>(json.Find(key)->value());
 }
 
 // Figures worked out anew from the raw nanoseconds of record.json, for epochs

@@ -8,6 +8,7 @@
 
 #include "reporting/checkpoint_report.h"
 #include "reporting/dlio_log.h"
+#include "tests/reporting/support.h"
 #include "tests/reporting/synthetic_checkpoints.h"
 #include "tests/reporting/synthetic_run.h"
 #include "tests/reporting/zone.h"
@@ -17,10 +18,8 @@ namespace stoker::reporting {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::kMetricRule;
 using ::testing::Not;
-
-constexpr std::string_view kRule =
-    "[METRIC] ==========================================================\n";
 
 std::string BlockOf(const metrics::CheckpointRecord& record) {
   return CheckpointBlock(record, metrics::SummariseCheckpoints(record),
@@ -31,7 +30,7 @@ TEST(CheckpointMetricBlock, LinesAndDecimalsOfTheReference) {
   const metrics::CheckpointRecord record = testing::SyntheticCheckpoints();
   EXPECT_EQ(
       CheckpointMetricBlock(record, metrics::SummariseCheckpoints(record)),
-      std::string(kRule) +
+      std::string(kMetricRule) +
           "[METRIC] Number of Simulated Accelerators: 4\n"
           "[METRIC] Checkpoint save duration (seconds): 2.0000 (0.0000)\n"
           "[METRIC] Checkpoint save I/O Throughput (GB/second): 2.0000 "
@@ -39,7 +38,7 @@ TEST(CheckpointMetricBlock, LinesAndDecimalsOfTheReference) {
           "[METRIC] Checkpoint load duration (seconds): 1.0000 (0.0000)\n"
           "[METRIC] Checkpoint load I/O Throughput (GB/second): 4.0000 "
           "(0.0000)\n" +
-          std::string(kRule));
+          std::string(kMetricRule));
 }
 
 TEST(CheckpointMetricBlock, ReadOnlyRunHasNoSaves) {

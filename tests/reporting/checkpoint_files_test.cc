@@ -5,12 +5,12 @@
 
 #include <sstream>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "reporting/checkpoint_report.h"
 #include "reporting/json.h"
 #include "reporting/record_report.h"
+#include "tests/reporting/support.h"
 #include "tests/reporting/synthetic_checkpoints.h"
 #include "tests/reporting/synthetic_run.h"
 #include "tests/reporting/zone.h"
@@ -20,6 +20,7 @@ namespace stoker::reporting {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::Items;
 
 std::string Text(const Json* json) {
   return json == nullptr ? "(missing)" : DumpJson(*json, -1);
@@ -29,10 +30,6 @@ Json Load(const testing::TempDir& folder, const std::string& name) {
   core::Result<Json> json = ParseJson(testing::Slurp(folder.path() / name));
   EXPECT_TRUE(json.ok()) << name;
   return json.ok() ? std::move(json).value() : Json::MakeObject();
-}
-
-const Json::Array& Items(const Json& json, std::string_view key) {
-  return std::get<Json::Array>(json.Find(key)->value());
 }
 
 std::vector<std::string> Lines(const std::string& text) {

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "tests/reporting/support.h"
 #include "tests/reporting/synthetic_checkpoints.h"
 #include "tests/reporting/zone.h"
 #include "tests/support/temp_dir.h"
@@ -15,6 +16,7 @@ namespace stoker::reporting {
 namespace {
 
 using ::testing::ElementsAre;
+using testing::Text;
 
 Json SummaryOf(const metrics::CheckpointRecord& record, bool economics = true) {
   testing::UseTestZone();
@@ -28,11 +30,6 @@ std::vector<std::string> Keys(const Json& json) {
   for (const auto& [key, value] : std::get<Json::Object>(json.value()))
     keys.push_back(key);
   return keys;
-}
-
-std::string Text(const Json& json, std::string_view key) {
-  const Json* field = json.Find(key);
-  return field == nullptr ? "(missing)" : DumpJson(*field, -1);
 }
 
 double Number(const Json& json, std::string_view key) {

@@ -3,22 +3,21 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/reporting/support.h"
 #include "tests/reporting/synthetic_run.h"
 
 namespace stoker::reporting {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::kMetricRule;
 using ::testing::Not;
-
-constexpr std::string_view kRule =
-    "[METRIC] ==========================================================\n";
 
 TEST(MetricBlock, LinesAndDecimalsOfTheReference) {
   const metrics::RunRecord record = testing::SyntheticRun(false);
   // As in summary.json: AU 78.75 ± 3.75, 17.5 samples/s of 1 MiB.
   EXPECT_EQ(MetricBlock(record, metrics::Summarise(record)),
-            std::string(kRule) +
+            std::string(kMetricRule) +
                 "[METRIC] Number of Simulated Accelerators: 2\n"
                 "[METRIC] Training Accelerator Utilization [AU] (%): 78.7500 "
                 "(3.7500)\n"
@@ -27,7 +26,7 @@ TEST(MetricBlock, LinesAndDecimalsOfTheReference) {
                 "[METRIC] Training I/O Throughput (MB/second): 17.5000 "
                 "(0.0000)\n"
                 "[METRIC] train_au_meet_expectation: success\n" +
-                std::string(kRule));
+                std::string(kMetricRule));
 }
 
 TEST(MetricBlock, CheckpointsAreRankZeros) {
@@ -38,7 +37,7 @@ TEST(MetricBlock, CheckpointsAreRankZeros) {
                         "(0.1250)\n"
                         "[METRIC] Checkpoint save I/O Throughput (GB/second): "
                         "6.0000 (2.0000)\n" +
-                        std::string(kRule)));
+                        std::string(kMetricRule)));
 }
 
 TEST(MetricBlock, EvaluationHasSixDecimalsOfThroughput) {

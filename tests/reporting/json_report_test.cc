@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/reporting/support.h"
 #include "tests/reporting/synthetic_run.h"
 #include "tests/reporting/zone.h"
 
@@ -13,6 +14,7 @@ namespace stoker::reporting {
 namespace {
 
 using ::testing::ElementsAre;
+using testing::Text;
 
 Json SyntheticSummary(bool evaluation) {
   testing::UseTestZone();
@@ -28,11 +30,6 @@ std::vector<std::string> FirstKeys(const Json& json, std::size_t count) {
     keys.push_back(key);
   }
   return keys;
-}
-
-std::string Text(const Json& json, std::string_view key) {
-  const Json* field = json.Find(key);
-  return field == nullptr ? "(missing)" : DumpJson(*field, -1);
 }
 
 TEST(SummaryJson, StandardFieldsComeFirstInTheReferencesOrder) {

@@ -7,9 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "tests/rules/support.h"
+
 namespace stoker::rules {
 namespace {
 
+using testing::FindingOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -25,13 +28,6 @@ RunClaim ClaimWith(const Overrides& overrides) {
   claim.files_train = 14000;
   claim.required.files = 14000;
   return claim;
-}
-
-const Finding& FindingOf(const Judgement& judgement, std::string_view rule) {
-  const auto found =
-      std::ranges::find(judgement.findings, rule, &Finding::rule);
-  EXPECT_NE(found, judgement.findings.end()) << rule;
-  return *found;
 }
 
 TEST(Judge, UntouchedWorkloadIsClosed) {

@@ -3,16 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <array>
 #include <string>
 #include <vector>
 
 #include "core/units.h"
+#include "tests/rules/support.h"
 
 namespace stoker::rules {
 namespace {
 
+using testing::FindingOf;
 using ::testing::HasSubstr;
 using Overrides = std::vector<std::string>;
 
@@ -26,13 +27,6 @@ CheckpointClaim Closed() {
           .saves = 10,
           .restores = 10,
           .clear_needed = false};
-}
-
-const Finding& FindingOf(const Judgement& judgement, std::string_view rule) {
-  const auto found =
-      std::ranges::find(judgement.findings, rule, &Finding::rule);
-  EXPECT_NE(found, judgement.findings.end()) << rule;
-  return *found;
 }
 
 // The level of one rule, which must also be the verdict.

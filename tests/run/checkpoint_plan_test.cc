@@ -18,13 +18,15 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::Workload;
 
-CheckpointPlan PlanOf(const config::LoadedConfig& config, std::uint32_t ranks) {
+CheckpointPlan CheckpointPlanOf(const config::LoadedConfig& config,
+                                std::uint32_t ranks) {
   auto plan = MakeCheckpointPlan(config, ranks);
   EXPECT_TRUE(plan.ok()) << plan.status().ToString();
   return plan.ok() ? std::move(plan).value() : CheckpointPlan{};
 }
 
-std::string ErrorOf(const config::LoadedConfig& config, std::uint32_t ranks) {
+std::string CheckpointErrorOf(const config::LoadedConfig& config,
+                              std::uint32_t ranks) {
   const auto plan = MakeCheckpointPlan(config, ranks);
   EXPECT_FALSE(plan.ok());
   EXPECT_EQ(plan.status().code(), core::Code::kInvalidArgument);
@@ -50,7 +52,7 @@ TEST(MakeCheckpointPlan, ModelsOfTheBenchmarkHaveTheirSizes) {
                              4870743982080, 1544, 5682512788616},
                          Row{"llama3_1t", 1024, 1183035102480, 2366163292416,
                              14198010802176, 2072, 16564179766232}}) {
-    const CheckpointPlan plan = PlanOf(Workload(row.name), row.ranks);
+    const CheckpointPlan plan = CheckpointPlanOf(Workload(row.name), row.ranks);
     EXPECT_EQ(plan.parameters, row.parameters) << row.name;
     EXPECT_EQ(plan.bytes.model, row.model) << row.name;
     EXPECT_EQ(plan.bytes.optimizer, row.optimizer) << row.name;
@@ -66,7 +68,7 @@ TEST(MakeCheckpointPlan, ModelsOfTheBenchmarkHaveTheirSizes) {
 }
 
 TEST(MakeCheckpointPlan, NeighboursOfEqualSizeAreOneClass) {
-  const CheckpointPlan plan = PlanOf(Workload("llama3_405b"), 512);
+  const CheckpointPlan plan = CheckpointPlanOf(Workload("llama3_405b"), 512);
 
   std::vector<std::pair<std::uint32_t, std::uint64_t>> classes;
   std::uint32_t ranks = 0;
@@ -98,11 +100,11 @@ TEST(MakeCheckpointPlan, SubsetsAreTheFirstRanksOfTheWhole) {
   for (const Row& row : {Row{"llama3_70b", "8", 122300821504},
                          Row{"llama3_405b", "2", 105811532800},
                          Row{"llama3_1t", "2", 154322342880}}) {
-    const CheckpointPlan plan =
-        PlanOf(Workload(row.name,
-                        {"checkpoint.mode=subset",
-                         std::string("model.parallelism.data=") + row.copies}),
-               8);
+    const CheckpointPlan plan = CheckpointPlanOf(
+        Workload(row.name,
+                 {"checkpoint.mode=subset",
+                  std::string("model.parallelism.data=") + row.copies}),
+        8);
     EXPECT_TRUE(plan.subset);
     EXPECT_EQ(plan.bytes.total(), row.bytes) << row.name;
     EXPECT_EQ(plan.reported_bytes, row.bytes) << row.name;
@@ -113,55 +115,58 @@ TEST(MakeCheckpointPlan, SubsetsAreTheFirstRanksOfTheWhole) {
 // Worked out beside the code from the formulas: tiny has 77,081,600 parameters,
 // of which each of 8 ranks keeps an eighth, 12 bytes each, and 60 * 1024 bytes.
 TEST(MakeCheckpointPlan, SmallModelsHaveTheStructureOfTheLarge) {
-  const CheckpointPlan tiny = PlanOf(Workload("llama3_tiny"), 8);
+  const CheckpointPlan tiny = CheckpointPlanOf(Workload("llama3_tiny"), 8);
   EXPECT_EQ(tiny.parameters, 77081600U);
   EXPECT_EQ(tiny.bytes.optimizer, 8U * (12 * 77081600 / 8 + 60 * 1024));
   EXPECT_EQ(tiny.bytes.total(), 1079656448U);
   EXPECT_EQ(tiny.bytes.files, 24U);
   EXPECT_EQ(tiny.classes.size(), 3U);
-  EXPECT_EQ(PlanOf(Workload("llama3_tiny"), 4).layout.data, 1U);
+  EXPECT_EQ(CheckpointPlanOf(Workload("llama3_tiny"), 4).layout.data, 1U);
 
-  const CheckpointPlan mini = PlanOf(Workload("llama3_mini"), 4);
+  const CheckpointPlan mini = CheckpointPlanOf(Workload("llama3_mini"), 4);
   EXPECT_EQ(mini.bytes.total(), 67064320U);
   EXPECT_EQ(mini.bytes.files, 8U);
   EXPECT_EQ(mini.layout.zero_stage, 3U);
 }
 
 TEST(MakeCheckpointPlan, RanksThatShareNoModelAreRefused) {
-  EXPECT_THAT(ErrorOf(Workload("llama3_tiny"), 6), HasSubstr("6"));
-  EXPECT_THAT(ErrorOf(Workload("llama3_70b"), 4), HasSubstr("4"));
+  EXPECT_THAT(CheckpointErrorOf(Workload("llama3_tiny"), 6), HasSubstr("6"));
+  EXPECT_THAT(CheckpointErrorOf(Workload("llama3_70b"), 4), HasSubstr("4"));
 }
 
 TEST(MakeCheckpointPlan, NothingToDoIsRefusedWithTheRemedy) {
-  EXPECT_THAT(
-      ErrorOf(Workload("llama3_8b", {"checkpoint.num_checkpoints_write=-1",
-                                     "checkpoint.num_checkpoints_read=0"}),
-              8),
-      HasSubstr("--num-checkpoints-write N"));
+  EXPECT_THAT(CheckpointErrorOf(
+                  Workload("llama3_8b", {"checkpoint.num_checkpoints_write=-1",
+                                         "checkpoint.num_checkpoints_read=0"}),
+                  8),
+              HasSubstr("--num-checkpoints-write N"));
 }
 
 TEST(MakeCheckpointPlan, EmptyModelsAreRefused) {
-  EXPECT_THAT(ErrorOf(Workload("llama3_8b", {"model.num_layers=-1"}), 8),
-              HasSubstr("empty"));
+  EXPECT_THAT(
+      CheckpointErrorOf(Workload("llama3_8b", {"model.num_layers=-1"}), 8),
+      HasSubstr("empty"));
 }
 
 TEST(MakeCheckpointPlan, NegativePausesAreNone) {
   const std::vector<std::string> minus{
       "checkpoint.time_between_checkpoints=-1"};
 
-  EXPECT_EQ(PlanOf(Workload("llama3_8b", minus), 8).seconds_between_checkpoints,
+  EXPECT_EQ(CheckpointPlanOf(Workload("llama3_8b", minus), 8)
+                .seconds_between_checkpoints,
             0);
   // The reference sleeps for the absolute value.
-  EXPECT_EQ(
-      PlanOf(Workload("llama3_8b", minus, true), 8).seconds_between_checkpoints,
-      1);
+  EXPECT_EQ(CheckpointPlanOf(Workload("llama3_8b", minus, true), 8)
+                .seconds_between_checkpoints,
+            1);
 }
 
 TEST(MakeCheckpointPlan, CompatHasTheDeadKeysOfTheReference) {
   const std::vector<std::string> shift{"checkpoint.recovery_rank_shift=true"};
-  EXPECT_TRUE(PlanOf(Workload("llama3_8b", shift), 8).rank_shift);
+  EXPECT_TRUE(CheckpointPlanOf(Workload("llama3_8b", shift), 8).rank_shift);
 
-  const CheckpointPlan plan = PlanOf(Workload("llama3_8b", shift, true), 8);
+  const CheckpointPlan plan =
+      CheckpointPlanOf(Workload("llama3_8b", shift, true), 8);
   EXPECT_FALSE(plan.fsync);
   EXPECT_FALSE(plan.rank_shift);
   EXPECT_THAT(plan.warnings,
@@ -170,12 +175,12 @@ TEST(MakeCheckpointPlan, CompatHasTheDeadKeysOfTheReference) {
 }
 
 TEST(MakeCheckpointPlan, KeysOfTheFilesAreTaken) {
-  const CheckpointPlan plan =
-      PlanOf(Workload("llama3_mini",
-                      {"checkpoint.format=raw", "checkpoint.verify=full",
-                       "checkpoint.rank_sync=true",
-                       "checkpoint.randomize_tensor=false"}),
-             4);
+  const CheckpointPlan plan = CheckpointPlanOf(
+      Workload(
+          "llama3_mini",
+          {"checkpoint.format=raw", "checkpoint.verify=full",
+           "checkpoint.rank_sync=true", "checkpoint.randomize_tensor=false"}),
+      4);
 
   EXPECT_EQ(plan.format, checkpoint::FileFormat::kRaw);
   EXPECT_EQ(plan.verify, checkpoint::Verify::kFull);
@@ -186,7 +191,7 @@ TEST(MakeCheckpointPlan, KeysOfTheFilesAreTaken) {
 
 // unet3d, once its checkpoint is on: a file of 499,153,191 bytes of rank 0.
 TEST(MakeCheckpointPlan, OtherModelsAreOneTensorOfTheFirstRank) {
-  const CheckpointPlan plan = PlanOf(
+  const CheckpointPlan plan = CheckpointPlanOf(
       Workload("unet3d_h100", {"checkpoint.num_checkpoints_write=1"}), 4);
 
   EXPECT_EQ(plan.bytes.total(), 499153191U);
@@ -198,7 +203,7 @@ TEST(MakeCheckpointPlan, OtherModelsAreOneTensorOfTheFirstRank) {
 
 // Blocks of ranks, as mpirun fills hosts: 405B on 8 hosts of 64.
 TEST(BytesPerHost, SumsTheRanksOfEachHost) {
-  const CheckpointPlan plan = PlanOf(Workload("llama3_405b"), 512);
+  const CheckpointPlan plan = CheckpointPlanOf(Workload("llama3_405b"), 512);
   const std::vector<std::uint64_t> bytes =
       BytesPerHost(plan, std::vector<std::uint32_t>(8, 64));
 
@@ -212,7 +217,7 @@ TEST(BytesPerHost, SumsTheRanksOfEachHost) {
 }
 
 TEST(BytesPerHost, HostsMayDiffer) {
-  const CheckpointPlan plan = PlanOf(Workload("llama3_8b"), 8);
+  const CheckpointPlan plan = CheckpointPlanOf(Workload("llama3_8b"), 8);
 
   EXPECT_THAT(BytesPerHost(plan, {6, 2}),
               ElementsAre(6 * 14053202944, 2 * 14053202944));

@@ -13,6 +13,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using testing::AsBytes;
+using testing::AtMillis;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -22,10 +23,6 @@ using testing::NewQueue;
 using testing::Open;
 using testing::ReadInto;
 using Operation = FaultRule::Operation;
-
-core::TimePoint At(std::int64_t millis) {
-  return core::TimePoint(milliseconds(millis));
-}
 
 class FaultBackendTest : public ::testing::Test {
  protected:
@@ -120,17 +117,17 @@ TEST_F(FaultBackendTest, ADelayHoldsOneReadBackAndNoOther) {
   std::array<ReadDone, 2> done;
   ASSERT_EQ(queue_->Reap(done, 1, core::kNever).value(), 1U);
   EXPECT_EQ(done[0].tag, 2U);
-  EXPECT_EQ(done[0].finished, At(0));
-  EXPECT_EQ(queue_->Reap(done, 1, At(20)).value(), 0U);
-  EXPECT_EQ(clock_.Now(), At(20));
+  EXPECT_EQ(done[0].finished, AtMillis(0));
+  EXPECT_EQ(queue_->Reap(done, 1, AtMillis(20)).value(), 0U);
+  EXPECT_EQ(clock_.Now(), AtMillis(20));
   ASSERT_EQ(queue_->Reap(done, 1, core::kNever).value(), 1U);
-  EXPECT_EQ(done[0].finished, At(50));
+  EXPECT_EQ(done[0].finished, AtMillis(50));
 }
 
 TEST_F(FaultBackendTest, ADelayedReadOverAModelWaitsForTheLater) {
   Use("fault:?delay=2ms,model:?latency=5ms&servers=2");
   EXPECT_THAT(Reads(one_, 1), ElementsAre("ok"));
-  EXPECT_EQ(clock_.Now(), At(5));
+  EXPECT_EQ(clock_.Now(), AtMillis(5));
 }
 
 TEST_F(FaultBackendTest, SizesFailToo) {
@@ -178,7 +175,7 @@ TEST_F(FaultBackendTest, ListLinkAndRemoveFail) {
 TEST_F(FaultBackendTest, ADelayedWriteTakesThatMuchLonger) {
   Use("fault:?op=write&delay=30ms");
   ASSERT_TRUE(WriteObject(*backend_, "img_3", "text", clock_).ok());
-  EXPECT_EQ(clock_.Now(), At(30));
+  EXPECT_EQ(clock_.Now(), AtMillis(30));
 }
 
 TEST_F(FaultBackendTest, AScriptMayHaveManyRules) {

@@ -38,12 +38,8 @@ using testing::ListAll;
 using ::testing::MatchesRegex;
 using testing::NewQueue;
 using testing::Open;
+using testing::ReadFile;
 using testing::ReadInto;
-
-std::string ReadFile(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 // Names of all files below `folder`, hidden ones included.
 std::set<std::string> FilesBelow(const fs::path& folder) {

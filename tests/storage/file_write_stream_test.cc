@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
 
@@ -26,13 +25,9 @@ using testing::AsBytes;
 using ::testing::HasSubstr;
 using testing::Letters;
 using testing::Open;
+using testing::ReadFile;
 
 constexpr std::size_t kPart = 4096;
-
-std::string ReadFile(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 // The kernel takes a part in no virtual time.
 class FileFlight : public ::testing::Test {
@@ -191,7 +186,7 @@ TEST_F(FileFlight, AFullFileSystemIsFreeAgainOnceTheStreamIsDropped) {
     GTEST_SKIP() << "mounting needs root";
   }
   const std::string text = Letters(4U << 20);
-  for (const std::size_t in_flight : {0, 2}) {
+  for (const std::size_t in_flight : {0U, 2U}) {
     auto stream =
         Create("small/a", {.part_size = 256U << 10, .in_flight = in_flight});
     core::Status status = stream->Write(AsBytes(text));

@@ -2,20 +2,14 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
-
 #include "tests/storage/support.h"
 
 namespace stoker::storage {
 namespace {
 
-using std::chrono::milliseconds;
+using testing::AtMillis;
 using testing::NewQueue;
 using testing::Open;
-
-core::TimePoint At(std::int64_t millis) {
-  return core::TimePoint(milliseconds(millis));
-}
 
 // In virtual time, with this thread taking part.
 class ModelBackendTest : public ::testing::Test {
@@ -61,48 +55,50 @@ TEST_F(ModelBackendTest, AReadTakesLatencyAndItsBytesOnOneServersShare) {
   // 1 ms + 1 MB / (400 MB/s / 4) = 1 ms + 10 ms.
   Use("model:?latency=1ms&bandwidth=400MB&servers=4");
   const ReadDone done = testing::RunOne(*queue_, Read(1'000'000));
-  EXPECT_EQ(done.finished, At(11));
+  EXPECT_EQ(done.finished, AtMillis(11));
   EXPECT_EQ(done.bytes, 1'000'000U);
 }
 
 TEST_F(ModelBackendTest, TheFifthOfFiveWaitsForAServer) {
   Use("model:?latency=1ms&bandwidth=400MB&servers=4");
   EXPECT_EQ(FinishTimes(5, 1'000'000),
-            (std::vector{At(11), At(11), At(11), At(11), At(22)}));
+            (std::vector{AtMillis(11), AtMillis(11), AtMillis(11), AtMillis(11),
+                         AtMillis(22)}));
 }
 
 TEST_F(ModelBackendTest, OneServerServesInOrder) {
   // 2 ms + 1 MB / 500 MB/s = 4 ms each.
   Use("model:?latency=2ms&bandwidth=500MB");
-  EXPECT_EQ(FinishTimes(3, 1'000'000), (std::vector{At(4), At(8), At(12)}));
+  EXPECT_EQ(FinishTimes(3, 1'000'000),
+            (std::vector{AtMillis(4), AtMillis(8), AtMillis(12)}));
 }
 
 TEST_F(ModelBackendTest, AnIdleServerStartsWhenTheOpIsSubmitted) {
   Use("model:?latency=3ms");
-  EXPECT_EQ(testing::RunOne(*queue_, Read(10)).finished, At(3));
-  clock_.SleepUntil(At(100));
-  EXPECT_EQ(testing::RunOne(*queue_, Read(10)).finished, At(103));
+  EXPECT_EQ(testing::RunOne(*queue_, Read(10)).finished, AtMillis(3));
+  clock_.SleepUntil(AtMillis(100));
+  EXPECT_EQ(testing::RunOne(*queue_, Read(10)).finished, AtMillis(103));
 }
 
 TEST_F(ModelBackendTest, ShortReadsSizesAndErrorsCostWhatTheyDeliver) {
   Use("model:?latency=1ms&bandwidth=1kB,mem:");
   ASSERT_TRUE(WriteObject(*backend_, "a", "12345", clock_).ok());
   // 5 of 100 bytes exist: 1 ms + 5 B / 1000 B/s = 6 ms. A size: 1 ms.
-  EXPECT_EQ(testing::RunOne(*queue_, Read(100)).finished, At(6));
+  EXPECT_EQ(testing::RunOne(*queue_, Read(100)).finished, AtMillis(6));
   EXPECT_EQ(
       testing::RunOne(*queue_, {.kind = ReadOp::Kind::kSize, .object = object_})
           .finished,
-      At(7));
+      AtMillis(7));
   const ReadDone failed =
       testing::RunOne(*queue_, {.object = backend_->Resolve("none"),
                                 .buffer = std::span(memory_).first(100)});
   EXPECT_EQ(failed.status.code(), core::Code::kNotFound);
-  EXPECT_EQ(failed.finished, At(8));
+  EXPECT_EQ(failed.finished, AtMillis(8));
 }
 
 TEST_F(ModelBackendTest, WithoutOptionsEverythingIsDoneAtOnce) {
   Use("model:");
-  EXPECT_EQ(testing::RunOne(*queue_, Read(1'000'000)).finished, At(0));
+  EXPECT_EQ(testing::RunOne(*queue_, Read(1'000'000)).finished, AtMillis(0));
   EXPECT_FALSE(queue_->limits().real_data);  // null: is wrapped
 }
 
@@ -111,10 +107,10 @@ TEST_F(ModelBackendTest, AReapEndsAtItsDeadline) {
   const ReadOp op = Read(1);
   ASSERT_TRUE(queue_->Submit(std::span(&op, 1)).ok());
   std::array<ReadDone, 1> done;
-  EXPECT_EQ(queue_->Reap(done, 1, At(4)).value(), 0U);
-  EXPECT_EQ(clock_.Now(), At(4));
+  EXPECT_EQ(queue_->Reap(done, 1, AtMillis(4)).value(), 0U);
+  EXPECT_EQ(clock_.Now(), AtMillis(4));
   EXPECT_EQ(queue_->Reap(done, 1, core::kNever).value(), 1U);
-  EXPECT_EQ(clock_.Now(), At(10));
+  EXPECT_EQ(clock_.Now(), AtMillis(10));
 }
 
 TEST_F(ModelBackendTest, AnotherThreadWakesAReap) {
@@ -122,12 +118,12 @@ TEST_F(ModelBackendTest, AnotherThreadWakesAReap) {
   const ReadOp op = Read(1);
   ASSERT_TRUE(queue_->Submit(std::span(&op, 1)).ok());
   core::ClockedThread other(clock_, [this] {
-    clock_.SleepUntil(At(4));
+    clock_.SleepUntil(AtMillis(4));
     queue_->Wake();
   });
   std::array<ReadDone, 1> done;
   EXPECT_EQ(queue_->Reap(done, 1, core::kNever).value(), 0U);
-  EXPECT_EQ(clock_.Now(), At(4));
+  EXPECT_EQ(clock_.Now(), AtMillis(4));
   other.Join();
 }
 
@@ -136,17 +132,17 @@ TEST_F(ModelBackendTest, QueuesHaveServersOfTheirOwn) {
   const auto second = NewQueue(*backend_, clock_);
   const ReadOp op = Read(1);
   ASSERT_TRUE(queue_->Submit(std::span(&op, 1)).ok());
-  EXPECT_EQ(testing::RunOne(*second, op).finished, At(5));
+  EXPECT_EQ(testing::RunOne(*second, op).finished, AtMillis(5));
   std::array<ReadDone, 1> done;
   EXPECT_EQ(queue_->Reap(done, 1, core::kNever).value(), 1U);
-  EXPECT_EQ(done[0].finished, At(5));
+  EXPECT_EQ(done[0].finished, AtMillis(5));
 }
 
 TEST_F(ModelBackendTest, OverRealDataTheReadsAreReal) {
   Use("model:?latency=1ms,mem:");
   ASSERT_TRUE(WriteObject(*backend_, "a", "text", clock_).ok());
   EXPECT_EQ(ReadObject(*backend_, "a", clock_).value(), "text");
-  EXPECT_EQ(clock_.Now(), At(2));  // a size and a read
+  EXPECT_EQ(clock_.Now(), AtMillis(2));  // a size and a read
 }
 
 }  // namespace

@@ -30,7 +30,8 @@ class ScriptedQueue final : public ReadQueue {
   core::Result<std::size_t> DoSubmit(std::span<const ReadOp> ops) override {
     STOKER_TRY(fails);
     const std::size_t count = std::min(takes, ops.size());
-    submitted.insert(submitted.end(), ops.begin(), ops.begin() + count);
+    submitted.insert(submitted.end(), ops.begin(),
+                     ops.begin() + static_cast<std::ptrdiff_t>(count));
     return count;
   }
   core::Result<std::size_t> DoReap(std::span<ReadDone> done,

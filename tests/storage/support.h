@@ -7,8 +7,13 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <span>
@@ -27,6 +32,17 @@ namespace stoker::testing {
 
 inline std::span<const std::byte> AsBytes(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+// The content of a file; "" if it cannot be read.
+inline std::string ReadFile(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// Of a clock that began at 0.
+inline core::TimePoint AtMillis(std::int64_t millis) {
+  return core::TimePoint(std::chrono::milliseconds(millis));
 }
 
 // Whether the file system of TempDir takes O_DIRECT; elsewhere there is nothing

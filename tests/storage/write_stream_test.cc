@@ -236,12 +236,12 @@ TEST(PartPool, HandsOutTheMemoryOfStreamsThatEnded) {
 }
 
 TEST(PartPool, KeepsNoMoreThanSixteenMebibytes) {
-  constexpr std::size_t kSize = 6U << 20;
+  constexpr std::size_t kBufferBytes = 6U << 20;
   internal::PartPool pool;
   std::vector<core::AlignedBuffer> buffers;
   std::vector<const std::byte*> places;
   for (int i = 0; i < 3; ++i) {
-    buffers.push_back(pool.Take(kSize).value());
+    buffers.push_back(pool.Take(kBufferBytes).value());
     buffers.back().bytes()[0] = std::byte{1};
   }
   for (core::AlignedBuffer& buffer : buffers) {
@@ -250,7 +250,7 @@ TEST(PartPool, KeepsNoMoreThanSixteenMebibytes) {
   // Two of the three come back as they were; fresh pages are zero.
   int kept = 0;
   for (core::AlignedBuffer& buffer : buffers) {
-    buffer = pool.Take(kSize).value();
+    buffer = pool.Take(kBufferBytes).value();
     kept += std::to_integer<int>(buffer.bytes()[0]);
   }
   EXPECT_EQ(kept, 2);

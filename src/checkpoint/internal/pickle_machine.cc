@@ -64,10 +64,6 @@ std::optional<Global> FindGlobal(std::string_view module,
   return std::nullopt;
 }
 
-Status Corrupt(std::string_view what) {
-  return {Code::kCorruption, std::string(what)};
-}
-
 Status Unsupported(std::string_view what) {
   return {Code::kUnsupported, std::string(what)};
 }

@@ -9,10 +9,6 @@
 namespace stoker::checkpoint::pickle {
 namespace {
 
-core::Status Corrupt(std::string_view what) {
-  return {core::Code::kCorruption, std::string(what)};
-}
-
 std::string_view NameOf(Node::Kind kind) {
   switch (kind) {
     case Node::Kind::kPlain:
@@ -38,6 +34,10 @@ std::string_view NameOf(Node::Kind kind) {
 }
 
 }  // namespace
+
+core::Status Corrupt(std::string_view what) {
+  return {core::Code::kCorruption, std::string(what)};
+}
 
 void Stack::Push(Node node) {
   stack_.push_back(static_cast<Id>(graph_.nodes.size()));

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -12,6 +13,9 @@
 #include "core/status.h"
 
 namespace stoker::checkpoint::pickle {
+
+// kCorruption: `what` is wrong with the pickle.
+core::Status Corrupt(std::string_view what);
 
 // kCorruption: the values are not there, or of another kind.
 class Stack {

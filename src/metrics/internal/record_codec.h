@@ -15,6 +15,9 @@
 
 namespace stoker::metrics {
 
+// The rank that the records of all come to.
+inline constexpr int kRoot = 0;
+
 // Epoch number, blocks, evaluation and meminfo of an epoch: what a summary
 // leaves out. Checkpoints are the summary's.
 void PackSteps(const EpochRecord& epoch, PackedWriter& out);

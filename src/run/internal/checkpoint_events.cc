@@ -4,6 +4,7 @@
 
 #include "core/units.h"
 #include "reporting/checkpoint_report.h"
+#include "run/internal/rate.h"
 
 namespace stoker::run::internal {
 
@@ -13,12 +14,6 @@ using metrics::CheckpointKind;
 
 std::string_view VerbOf(CheckpointKind kind) {
   return kind == CheckpointKind::kSave ? "save" : "restore";
-}
-
-double GibPerSecond(std::uint64_t bytes, core::Nanos span) {
-  return span > core::Nanos::zero()
-             ? core::ToGiB(static_cast<double>(bytes)) / core::Seconds(span)
-             : 0;
 }
 
 std::string Bytes(std::uint64_t bytes) {

@@ -4,15 +4,11 @@
 
 #include "core/units.h"
 #include "dataset/manifest.h"
+#include "run/internal/rate.h"
 
 namespace stoker::run::internal {
 
 namespace {
-
-double GibPerSecond(std::uint64_t bytes, core::Nanos elapsed) {
-  const double seconds = core::Seconds(elapsed);
-  return seconds > 0 ? core::ToGiB(static_cast<double>(bytes)) / seconds : 0;
-}
 
 std::string Rate(std::uint64_t bytes, core::Nanos elapsed) {
   return fmt::format("{} ({} bytes) in {}, {:.2f} GiB/s",
