@@ -269,6 +269,27 @@ TEST_P(UringSplits, ABlockIsARequestOfItsOwn) {
   EXPECT_TRUE(done[0].status.ok());
 }
 
+TEST_P(UringSplits, AnOpenDoesNotWaitForTheBlocksOfOtherFiles) {
+  OpenAs("file", "engine=uring&depth=1&block=4KiB");
+  Put("large", Letters(10 * kPage));
+  Put("small", "text");
+  const auto queue = NewQueue(*backend_, clock_);
+  const ObjectId large = backend_->Resolve("large");
+  ReadInto(text_, *queue, large, 0, 1);  // is open from here on
+  std::vector<std::byte> buffer(10 * kPage);
+  const std::array ops{ReadOp{.object = large, .buffer = buffer, .tag = 1},
+                       ReadOp{.kind = ReadOp::Kind::kSize,
+                              .object = backend_->Resolve("small"),
+                              .tag = 2}};
+  ASSERT_EQ(queue->Submit(ops).value(), 2U);
+  std::array<ReadDone, 2> done;
+  ASSERT_EQ(queue->Reap(done, 2, core::kNever).value(), 2U);
+  EXPECT_EQ(done[0].tag, 2U);
+  EXPECT_EQ(done[0].bytes, 4U);
+  EXPECT_EQ(done[1].tag, 1U);
+  EXPECT_EQ(done[1].bytes, 10 * kPage);
+}
+
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(UringSplits);
 INSTANTIATE_TEST_SUITE_P(Allowed, UringSplits,
                          ::testing::ValuesIn(internal::ProbeUring().ok()

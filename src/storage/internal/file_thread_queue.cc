@@ -78,7 +78,7 @@ void FileThreadQueue::Wake() {
 void FileThreadQueue::Work() {
   std::unique_lock lock(mutex_);
   while (true) {
-    work_arrived_.wait(lock, [this] { return ending_ || count_ > 0; });
+    work_arrived_.wait(lock, [this] { return ending_ || !waiting_.empty(); });
     if (ending_) {
       return;
     }
@@ -87,13 +87,12 @@ void FileThreadQueue::Work() {
 }
 
 void FileThreadQueue::ServeOne(std::unique_lock<std::mutex>& lock) {
-  Slot& slot = slots_[waiting_[first_]];
+  Slot& slot = slots_[waiting_.front()];
   const bool has_block = slot.read.HasNext();
   const ReadOp block = has_block ? slot.read.Next() : ReadOp{};
   if (!slot.read.HasNext()) {
     slot.waiting = false;
-    first_ = first_ + 1 == waiting_.size() ? 0 : first_ + 1;
-    --count_;
+    waiting_.Pop();
   }
   if (has_block) {
     lock.unlock();
@@ -136,8 +135,7 @@ core::Result<std::size_t> FileThreadQueue::DoSubmit(
       Slot& slot = slots_[number];
       slot.read.Begin(op, block_bytes_);
       slot.waiting = true;
-      waiting_[(first_ + count_) % waiting_.size()] = number;
-      ++count_;
+      waiting_.Push(number);
       one_thread_is_enough &=
           block_bytes_ == 0 || op.buffer.size() <= block_bytes_;
     }

@@ -14,6 +14,7 @@
 
 #include "storage/internal/done_ring.h"
 #include "storage/internal/open_files.h"
+#include "storage/internal/slot_ring.h"
 #include "storage/internal/split_read.h"
 #include "storage/read_queue.h"
 
@@ -26,7 +27,7 @@ class FileThreadQueue final : public ReadQueue {
   struct Setup {
     std::size_t threads = 1;    // at least 1; each has one op in the kernel
     ReadShape shape{};          // its in_kernel limits the threads
-    std::string_view why = "";  // not another engine, for engine()
+    std::string_view why = "";  // not io_uring, for engine()
   };
   // kUnavailable if the system has no more threads. `files` outlives the queue.
   static core::Result<std::unique_ptr<ReadQueue>> Make(OpenFiles& files,
@@ -69,10 +70,8 @@ class FileThreadQueue final : public ReadQueue {
   std::mutex mutex_;  // guards all that follows, but for threads_
   std::condition_variable work_arrived_;
   std::condition_variable done_arrived_;
-  std::vector<Slot> slots_;             // by tag
-  std::vector<std::uint32_t> waiting_;  // ring of slots not yet all begun
-  std::size_t first_ = 0;
-  std::size_t count_ = 0;
+  std::vector<Slot> slots_;  // by tag
+  SlotRing waiting_;         // of which not every block has begun
   DoneRing done_;
   std::size_t wanted_ = 0;  // done ops that a Reap waits for
   bool woken_ = false;

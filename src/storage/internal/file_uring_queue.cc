@@ -50,7 +50,8 @@ FileUringQueue::FileUringQueue(OpenFiles& files, Way way,
       block_bytes_(shape.block_bytes),
       slots_(limits.capacity),
       requests_(RequestsOf(limits, shape)),
-      to_issue_(limits.capacity),
+      opens_(limits.capacity),
+      reads_(limits.capacity),
       done_(limits.capacity),
       ring_(std::move(ring)) {
   free_requests_.reserve(requests_.size());
@@ -119,7 +120,7 @@ void FileUringQueue::StartOpen(std::uint32_t slot) {
   }
   self.phase = Phase::kOpening;
   self.next_waiting = kNone;
-  Enqueue(slot);
+  opens_.Push(slot);
 }
 
 void FileUringQueue::Proceed(std::uint32_t slot, OpenFile& file) {
@@ -129,53 +130,56 @@ void FileUringQueue::Proceed(std::uint32_t slot, OpenFile& file) {
     return;
   }
   slots_[slot].phase = Phase::kReading;
-  Enqueue(slot);
-}
-
-void FileUringQueue::Enqueue(std::uint32_t slot) {
   slots_[slot].queued = true;
-  std::size_t at = first_ + waiting_;
-  if (at >= to_issue_.size()) {
-    at -= to_issue_.size();
-  }
-  to_issue_[at] = slot;
-  ++waiting_;
-}
-
-void FileUringQueue::Dequeue() {
-  slots_[to_issue_[first_]].queued = false;
-  first_ = first_ + 1 == to_issue_.size() ? 0 : first_ + 1;
-  --waiting_;
+  reads_.Push(slot);
 }
 
 void FileUringQueue::Issue() {
-  while (waiting_ > 0 && !free_requests_.empty()) {
-    const std::uint32_t slot = to_issue_[first_];
-    Slot& self = slots_[slot];
-    OpenFile& file = FileOf(slot);
-    if (self.phase == Phase::kReading && !self.read.HasNext()) {
-      // A block failed, or met the end, while others were yet to come.
-      Dequeue();
-      if (self.read.finished()) {
-        Answer(slot, self.read.Take());
-      }
-      continue;
-    }
-    const std::uint32_t request = free_requests_.back();
-    free_requests_.pop_back();
-    requests_[request].slot = slot;
-    requests_[request].got = 0;
-    if (self.phase == Phase::kOpening) {
-      ring_->PrepareOpen(file.path.c_str(), OpenFlags(way_), request);
-      Dequeue();
-      continue;
-    }
-    requests_[request].block = self.read.Next();
-    Read(request, file);
-    if (!self.read.HasNext()) {
-      Dequeue();
-    }
+  while (!free_requests_.empty() && !opens_.empty()) {
+    IssueOpen();
   }
+  while (!free_requests_.empty() && !reads_.empty()) {
+    IssueBlock();
+  }
+}
+
+std::uint32_t FileUringQueue::TakeRequest(std::uint32_t slot) {
+  const std::uint32_t request = free_requests_.back();
+  free_requests_.pop_back();
+  requests_[request].slot = slot;
+  requests_[request].got = 0;
+  return request;
+}
+
+void FileUringQueue::IssueOpen() {
+  const std::uint32_t slot = opens_.front();
+  opens_.Pop();
+  ring_->PrepareOpen(FileOf(slot).path.c_str(), OpenFlags(way_),
+                     TakeRequest(slot));
+}
+
+void FileUringQueue::IssueBlock() {
+  const std::uint32_t slot = reads_.front();
+  SplitRead& read = slots_[slot].read;
+  if (read.HasNext()) {
+    const std::uint32_t request = TakeRequest(slot);
+    requests_[request].block = read.Next();
+    Read(request, FileOf(slot));
+    if (!read.HasNext()) {
+      DequeueRead();
+    }
+    return;
+  }
+  // A block failed, or met the end, while others were yet to come.
+  DequeueRead();
+  if (read.finished()) {
+    Answer(slot, read.Take());
+  }
+}
+
+void FileUringQueue::DequeueRead() {
+  slots_[reads_.front()].queued = false;
+  reads_.Pop();
 }
 
 void FileUringQueue::Read(std::uint32_t request, OpenFile& file) {

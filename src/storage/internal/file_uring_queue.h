@@ -12,6 +12,7 @@
 
 #include "storage/internal/done_ring.h"
 #include "storage/internal/open_files.h"
+#include "storage/internal/slot_ring.h"
 #include "storage/internal/split_read.h"
 #include "storage/internal/uring_ring.h"
 #include "storage/read_queue.h"
@@ -46,7 +47,7 @@ class FileUringQueue final : public ReadQueue {
   struct Slot {
     SplitRead read;
     Phase phase = Phase::kFree;
-    bool queued = false;  // in to_issue_
+    bool queued = false;  // in reads_
     // The next op that waits for the same open.
     std::uint32_t next_waiting = kNone;
   };
@@ -70,8 +71,10 @@ class FileUringQueue final : public ReadQueue {
   void Proceed(std::uint32_t slot, OpenFile& file);
   // Hands the ring what waits, as far as the kernel may have more.
   void Issue();
-  void Enqueue(std::uint32_t slot);
-  void Dequeue();
+  void IssueOpen();
+  void IssueBlock();
+  std::uint32_t TakeRequest(std::uint32_t slot);
+  void DequeueRead();
   void Read(std::uint32_t request, OpenFile& file);
   core::Status TakeCompletions();
   void Completed(std::uint32_t request, std::int32_t result);
@@ -90,9 +93,8 @@ class FileUringQueue final : public ReadQueue {
   std::vector<Slot> slots_;  // by tag
   std::vector<Request> requests_;
   std::vector<std::uint32_t> free_requests_;
-  std::vector<std::uint32_t> to_issue_;  // ring of slots, oldest first
-  std::size_t first_ = 0;
-  std::size_t waiting_ = 0;  // of to_issue_
+  SlotRing opens_;  // wait for a request; before the blocks of other reads
+  SlotRing reads_;  // with blocks that wait for one
   DoneRing done_;
   core::Status broken_;  // the ring's first error
   std::unique_ptr<UringRing> ring_;
