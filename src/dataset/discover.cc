@@ -100,8 +100,8 @@ core::Status CheckWritten(storage::Backend& backend, const Wanted& wanted,
           core::Code::kInvalidArgument, backend, wanted,
           fmt::format("{} bytes of {} were never written (holes, or space "
                       "reserved by fallocate), so that reading them asks the "
-                      "storage for nothing; {}, or write the files anew, as "
-                      "cp --sparse=never does",
+                      "storage for nothing; delete such files and {}, or write "
+                      "them anew, as cp --sparse=never does",
                       *unwritten.value(), name, Remedy(wanted)));
     }
   }
