@@ -17,6 +17,9 @@ namespace {
 
 // Files of a set whose size is asked for when a manifest vouches for the rest.
 constexpr std::uint64_t kSampled = 16;
+// Files of a set that are looked at for bytes nobody wrote: the first, the last
+// and 64 between them.
+constexpr std::uint64_t kWrittenSampled = 66;
 // Total that a name may state: its bitmap takes 128 MiB.
 constexpr std::uint64_t kMaxTotal = 1ULL << 30;
 constexpr core::Nanos kSizeTimeout = std::chrono::seconds(60);
@@ -71,6 +74,40 @@ core::Status TooFew(const storage::Backend& backend, const Wanted& wanted,
                            found, wanted.files, Remedy(wanted)));
 }
 
+// Which file of a sample of `count` spread over the first `files`, the last one
+// included; grouped so that it does not overflow.
+std::uint64_t SampledFile(std::uint64_t files, std::uint64_t count,
+                          std::uint64_t k) {
+  const std::uint64_t steps = std::max<std::uint64_t>(count - 1, 1);
+  return (files - 1) / steps * k + (files - 1) % steps * k / steps;
+}
+
+// What nobody wrote is read at the speed of memory, whatever the storage.
+core::Status CheckWritten(storage::Backend& backend, const Wanted& wanted,
+                          const Naming& naming) {
+  const std::uint64_t count = std::min(kWrittenSampled, wanted.files);
+  for (std::uint64_t k = 0; k < count; ++k) {
+    const std::string name =
+        ObjectName(naming, SampledFile(wanted.files, count, k));
+    const auto unwritten = backend.UnwrittenBytes(name);
+    if (unwritten.status().code() == core::Code::kNotFound) {
+      return Fault(core::Code::kNotFound, backend, wanted,
+                   fmt::format("{} is missing; {}", name, Remedy(wanted)));
+    }
+    STOKER_TRY(unwritten.status().WithContext("look at " + name));
+    if (unwritten.value().value_or(0) != 0) {
+      return Fault(
+          core::Code::kInvalidArgument, backend, wanted,
+          fmt::format("{} bytes of {} were never written (holes, or space "
+                      "reserved by fallocate), so that reading them asks the "
+                      "storage for nothing; delete such files and {}, or write "
+                      "them anew, as cp --sparse=never does",
+                      *unwritten.value(), name, Remedy(wanted)));
+    }
+  }
+  return {};
+}
+
 // --- With a manifest --------------------------------------------------------
 
 core::Status CheckNaming(const storage::Backend& backend, const Wanted& wanted,
@@ -87,14 +124,6 @@ core::Status CheckNaming(const storage::Backend& backend, const Wanted& wanted,
                     wanted.subfolders_key));
   }
   return {};
-}
-
-// Which file of a sample of `count` spread over the first `files`, the last one
-// included; grouped so that it does not overflow.
-std::uint64_t SampledFile(std::uint64_t files, std::uint64_t count,
-                          std::uint64_t k) {
-  const std::uint64_t steps = std::max<std::uint64_t>(count - 1, 1);
-  return (files - 1) / steps * k + (files - 1) % steps * k / steps;
 }
 
 // Compares the sizes of up to kSampled of the wanted files with what their
@@ -169,6 +198,7 @@ core::Result<Discovered> ByManifest(storage::Backend& backend,
       return format->FileBytes(FileSpecOf(source, set_start + file));
     };
     STOKER_TRY(CheckSizes(backend, wanted, naming, size, clock));
+    STOKER_TRY(CheckWritten(backend, wanted, naming));
     if (naming.total > wanted.files) {
       found.warnings.push_back(MoreWarning(wanted, naming.total));
     }
@@ -332,6 +362,7 @@ core::Result<Discovered> ByListing(storage::Backend& backend,
     if (wanted.files > 0) {
       STOKER_ASSIGN(*naming,
                     ListSet(backend, wanted, options.format, found.warnings));
+      STOKER_TRY(CheckWritten(backend, wanted, *naming));
     }
   }
   return found;

@@ -98,7 +98,8 @@ struct Discovered {
 // Storage without data (Capabilities::stores_data) is not asked: the namings
 // are the options'. kNotFound: folder or files missing (remedy: datagen).
 // kInvalidArgument: fewer files than wanted, a dataset that is not whole, two
-// datasets in one folder, another format, naming or subfolder count.
+// datasets in one folder, another format, naming or subfolder count, a file (of
+// the first, the last and 64 between them) with bytes that nobody wrote.
 // kCorruption: a file has another size than the manifest calls for.
 core::Result<Discovered> Discover(storage::Backend& backend,
                                   const DiscoverOptions& options,

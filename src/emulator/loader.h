@@ -116,7 +116,7 @@ class Loader {
   virtual std::uint64_t op_stream_hash() const = 0;
   // Bytes taken for request buffers, batches ahead and tables, as PoolBytes.
   virtual std::uint64_t pool_bytes() const = 0;
-  // "uring", "threads", or "" where the back end has no choice.
+  // As storage::ReadQueue::engine.
   virtual std::string_view engine() const = 0;
 };
 

@@ -24,9 +24,10 @@ struct ObjectInfo {
 };
 
 // How a queue gets at the bytes, where the back end has a choice (file,
-// direct); those without a page cache ignore it, wrappers pass it on.
+// direct, mmap); those without a page cache ignore it, wrappers pass it on.
 enum class Access : std::uint8_t {
-  kDefault,  // as the back end was opened: file buffered, direct past the cache
+  kDefault,  // as the back end was opened: file through the page cache, direct
+             // past it, mmap through mappings
   kDirect,   // past the page cache (O_DIRECT); limits() then ask for alignment
   kMapped,   // through memory mappings; every page asked for is touched
 };
@@ -134,6 +135,13 @@ class Backend {
   // to let go of what it caches of it: a request, CachedBytes tells what came
   // of it. Nothing to do where there is no such cache. kNotFound.
   virtual core::Status Forget(std::string_view /*object_name*/) { return {}; }
+  // Bytes of the object that nobody wrote (holes, space that was only
+  // reserved): they are read at the speed of memory. Nothing where it cannot be
+  // told. kNotFound.
+  virtual core::Result<std::optional<std::uint64_t>> UnwrittenBytes(
+      std::string_view /*object_name*/) {
+    return std::optional<std::uint64_t>();
+  }
   // Nothing where no server is asked.
   virtual std::optional<RequestCounters> Requests() const {
     return std::nullopt;

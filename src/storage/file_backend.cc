@@ -17,30 +17,23 @@
 #include "storage/internal/direct_io.h"
 #include "storage/internal/file_paths.h"
 #include "storage/internal/file_reads.h"
+#include "storage/internal/file_settings.h"
 #include "storage/internal/file_thread_queue.h"
 #include "storage/internal/file_uring_queue.h"
 #include "storage/internal/file_write_stream.h"
 #include "storage/internal/open_files.h"
 #include "storage/internal/options.h"
 #include "storage/internal/page_cache.h"
+#include "storage/internal/stored_bytes.h"
 
 namespace stoker::storage {
 
 namespace {
 
-enum class Engine : std::uint8_t { kAuto, kUring, kThreads };
-
-struct FileSettings {
-  std::string scheme;  // "file", "direct"
-  std::string root;    // no slash at the end; empty: the file system's root
-  std::string place;   // as the user wrote it
-  Engine engine = Engine::kAuto;
-  std::uint64_t io_threads = 0;  // 0: by the depth
-  std::uint64_t write_threads = 1;
-  bool direct = false;  // what Access::kDefault means
-};
-
 constexpr std::size_t kMostThreadsByDepth = 256;
+// Of reads past the page cache by io_uring, unless set: what devices take in
+// one request at most.
+constexpr std::uint64_t kDirectBlock = 1U << 20;
 // glibc's answer for every file system it does not know (LINUX_LINK_MAX).
 constexpr int kUnknownLinkMax = 127;
 // Writers of other hosts are taken to have ended after this long; longer than
@@ -75,9 +68,11 @@ core::Status SweepOne(const std::string& path, const internal::TempOwner& owner,
 
 class FileBackend final : public Backend {
  public:
-  explicit FileBackend(FileSettings settings)
-      : settings_(std::move(settings)), files_(settings_.root) {
+  explicit FileBackend(internal::FileSettings settings)
+      : settings_(std::move(settings)),
+        files_(settings_.root, settings_.advice) {
     writing_.threads = settings_.write_threads;
+    writing_.direct = settings_.access == Access::kDirect;
   }
 
   std::string_view scheme() const override { return settings_.scheme; }
@@ -108,6 +103,8 @@ class FileBackend final : public Backend {
   core::Result<std::optional<std::uint64_t>> CachedBytes(
       std::string_view object_name) override;
   core::Status Forget(std::string_view object_name) override;
+  core::Result<std::optional<std::uint64_t>> UnwrittenBytes(
+      std::string_view object_name) override;
   core::Result<std::uint64_t> FreeBytes() override {
     return internal::FreeBytesAt(internal::NearestExisting(settings_.root));
   }
@@ -121,12 +118,14 @@ class FileBackend final : public Backend {
   }
   internal::Way WayOf(Access access) const;
   core::Result<ReadLimits> Limits(std::size_t depth, internal::Way way);
+  internal::ReadShape ShapeOf(internal::Way way, const ReadLimits& limits,
+                              bool uring) const;
   core::Result<internal::DirectAlign> FindDirectAlign();
   core::Status ReplaceByLink(const std::string& from, const std::string& to);
   core::Status LinkError(const std::string& from, const std::string& to,
                          int os_error) const;
 
-  FileSettings settings_;
+  internal::FileSettings settings_;
   internal::OpenFiles files_;
   internal::FileWriting writing_;
 };
@@ -142,7 +141,7 @@ Capabilities FileBackend::capabilities() const {
 }
 
 internal::Way FileBackend::WayOf(Access access) const {
-  switch (access) {
+  switch (access == Access::kDefault ? settings_.access : access) {
     case Access::kDirect:
       return internal::Way::kDirect;
     case Access::kMapped:
@@ -150,7 +149,7 @@ internal::Way FileBackend::WayOf(Access access) const {
     case Access::kDefault:
       break;
   }
-  return settings_.direct ? internal::Way::kDirect : internal::Way::kBuffered;
+  return internal::Way::kBuffered;
 }
 
 // As the first file asks for: all of a dataset are in one file system.
@@ -183,23 +182,48 @@ core::Result<ReadLimits> FileBackend::Limits(std::size_t depth,
   return limits;
 }
 
+// A thread waits for one block at a time, so that only io_uring gains by
+// splitting what the kernel would split as well.
+internal::ReadShape FileBackend::ShapeOf(internal::Way way,
+                                         const ReadLimits& limits,
+                                         bool uring) const {
+  const std::uint64_t usual =
+      uring && way == internal::Way::kDirect ? kDirectBlock : 0;
+  const std::uint64_t block = settings_.block.value_or(usual);
+  const std::uint64_t align = limits.offset_align;
+  return {.in_kernel = settings_.depth,
+          .block_bytes = (block + align - 1) / align * align};
+}
+
 core::Result<std::unique_ptr<ReadQueue>> FileBackend::NewReadQueue(
     const QueueOptions& options, core::Clock& clock) {
+  using internal::FileEngine;
   STOKER_TRY(internal::CheckDepth(options));
   const internal::Way way = WayOf(options.access);
   STOKER_ASSIGN(const ReadLimits limits, Limits(options.depth, way));
+  core::Status refused;
   if (way == internal::Way::kMapped) {
     STOKER_TRY(internal::ProbeMappedReads());
-  } else if (settings_.engine != Engine::kThreads) {
-    auto queue = internal::FileUringQueue::Make(files_, way, limits, clock);
-    if (queue.ok() || settings_.engine == Engine::kUring) {
+  } else if (settings_.engine != FileEngine::kThreads) {
+    auto queue = internal::FileUringQueue::Make(
+        files_, way, limits, ShapeOf(way, limits, /*uring=*/true), clock);
+    if (queue.ok() || settings_.engine == FileEngine::kUring) {
       return queue;
     }
+    refused = queue.status();
   }
   const std::size_t threads =
       settings_.io_threads != 0 ? settings_.io_threads
                                 : std::min(options.depth, kMostThreadsByDepth);
-  return internal::FileThreadQueue::Make(files_, way, limits, threads, clock);
+  // Behind the semicolon is what to do about it: just this.
+  const std::string_view why =
+      refused.message().substr(0, refused.message().find(';'));
+  return internal::FileThreadQueue::Make(
+      files_, way, limits,
+      {.threads = threads,
+       .shape = ShapeOf(way, limits, /*uring=*/false),
+       .why = why},
+      clock);
 }
 
 core::Result<std::unique_ptr<WriteStream>> FileBackend::Create(
@@ -375,50 +399,16 @@ core::Status FileBackend::Forget(std::string_view object_name) {
   return internal::ForgetFile(Path(object_name));
 }
 
-// "/mnt/x//" → "/mnt/x", "/" → "". Otherwise as written: taking ".." out would
-// change what a path through a symbolic link means.
-std::string RootOf(std::string_view place) {
-  while (place.ends_with('/')) {
-    place.remove_suffix(1);
-  }
-  return std::string(place);
+core::Result<std::optional<std::uint64_t>> FileBackend::UnwrittenBytes(
+    std::string_view object_name) {
+  STOKER_TRY(internal::CheckObjectName(object_name));
+  return internal::UnwrittenBytesOf(Path(object_name));
 }
 
-core::Result<Engine> ParseEngine(const Uri& uri) {
-  const std::string_view text = internal::TextOption(uri, "engine", "auto");
-  if (text == "auto") {
-    return Engine::kAuto;
-  }
-  if (text == "threads") {
-    return Engine::kThreads;
-  }
-  if (text == "uring") {
-    STOKER_TRY(internal::ProbeUring().WithContext("storage " + uri.scheme));
-    return Engine::kUring;
-  }
-  return internal::BadOption(uri, "engine",
-                             "allowed are auto, uring and threads");
-}
-
-core::Result<std::unique_ptr<Backend>> Open(const Uri& uri, bool direct) {
-  if (uri.place.empty()) {
-    return core::Status(
-        core::Code::kInvalidArgument,
-        fmt::format("storage {}: no folder given; write {}:///folder{}",
-                    uri.scheme, uri.scheme, direct ? "" : " or ./folder"));
-  }
-  FileSettings settings;
-  settings.scheme = uri.scheme;
-  settings.direct = direct;
-  settings.place = uri.place;
-  settings.root = RootOf(uri.place);
-  STOKER_ASSIGN(settings.engine, ParseEngine(uri));
-  STOKER_ASSIGN(settings.io_threads,
-                internal::CountOption(uri, "io_threads", 0,
-                                      {.lowest = 1, .highest = 256}));
-  STOKER_ASSIGN(settings.write_threads,
-                internal::CountOption(uri, "write_threads", 1,
-                                      {.lowest = 1, .highest = 64}));
+core::Result<std::unique_ptr<Backend>> OpenLocal(const Uri& uri,
+                                                 Access access) {
+  STOKER_ASSIGN(internal::FileSettings settings,
+                internal::ParseFileSettings(uri, access));
   return std::unique_ptr<Backend>(
       std::make_unique<FileBackend>(std::move(settings)));
 }
@@ -428,13 +418,19 @@ core::Result<std::unique_ptr<Backend>> Open(const Uri& uri, bool direct) {
 core::Result<std::unique_ptr<Backend>> OpenFileBackend(
     const Uri& uri, const OpenSettings& /*settings*/,
     std::unique_ptr<Backend> /*inner*/) {
-  return Open(uri, /*direct=*/false);
+  return OpenLocal(uri, Access::kDefault);
 }
 
 core::Result<std::unique_ptr<Backend>> OpenDirectBackend(
     const Uri& uri, const OpenSettings& /*settings*/,
     std::unique_ptr<Backend> /*inner*/) {
-  return Open(uri, /*direct=*/true);
+  return OpenLocal(uri, Access::kDirect);
+}
+
+core::Result<std::unique_ptr<Backend>> OpenMmapBackend(
+    const Uri& uri, const OpenSettings& /*settings*/,
+    std::unique_ptr<Backend> /*inner*/) {
+  return OpenLocal(uri, Access::kMapped);
 }
 
 }  // namespace stoker::storage

@@ -43,6 +43,9 @@ class ModelQueue final : public ReadQueue {
         held_(limits().capacity) {}
 
   void Wake() override { waker_.Wake(clock()); }
+  void RegisterMemory(std::span<std::byte> memory) override {
+    inner_->RegisterMemory(memory);
+  }
   std::string_view engine() const override { return inner_->engine(); }
 
  private:

@@ -91,12 +91,18 @@ class ReadQueue {
   core::Result<std::size_t> Reap(std::span<ReadDone> done, std::size_t at_least,
                                  core::TimePoint deadline);
   virtual void Wake() = 0;  // from any thread: ends a Reap, now or the next
+  // Says where most buffers of the ops to come lie, so that what a queue can do
+  // once per buffer is not done per op; engine() tells what came of it. Once at
+  // most, before the first op; `memory` outlives the queue. Nothing to do for
+  // queues that gain nothing.
+  virtual void RegisterMemory(std::span<std::byte> /*memory*/) {}
 
   std::size_t in_flight() const { return in_flight_; }
   const ReadLimits& limits() const { return limits_; }
   const ReadCounters& counters() const { return counters_; }
-  // "uring", "threads", "mapped" or "": how this queue does its work, for the
-  // report.
+  // How this queue does its work, for the report: "uring", "threads", "mapped"
+  // or "", and behind it what is special: "uring, registered buffers",
+  // "threads (<why not uring>)".
   virtual std::string_view engine() const { return ""; }
   // Null to stop. The observer must outlive its use.
   void set_observer(ReadObserver* observer) { observer_ = observer; }

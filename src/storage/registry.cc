@@ -19,7 +19,7 @@ namespace stoker::storage {
 
 namespace {
 
-constexpr std::array<BackendInfo, 7> kBackends{
+constexpr std::array<BackendInfo, 8> kBackends{
     {{.name = "file",
       .summary = "files under a folder, through the page cache",
       .example = "file:///mnt/data?engine=threads",
@@ -28,12 +28,19 @@ constexpr std::array<BackendInfo, 7> kBackends{
       .options = kFileOptions,
       .open = OpenFileBackend},
      {.name = "direct",
-      .summary = "files under a folder, read past the page cache (O_DIRECT)",
-      .example = "direct:///mnt/data?engine=threads",
+      .summary = "files under a folder, past the page cache (O_DIRECT)",
+      .example = "direct:///mnt/data?block=4MiB&depth=16",
       .wrapper = false,
       .default_inner = "",
-      .options = kFileOptions,
+      .options = kDirectOptions,
       .open = OpenDirectBackend},
+     {.name = "mmap",
+      .summary = "files under a folder, read through memory mappings",
+      .example = "mmap:///mnt/data?readahead=off",
+      .wrapper = false,
+      .default_inner = "",
+      .options = kMmapOptions,
+      .open = OpenMmapBackend},
      {.name = "s3",
       .summary = "objects of an S3 server",
       .example = "s3://bucket/prefix?endpoint=http://10.0.0.1:9000",
@@ -204,8 +211,8 @@ core::Result<Uri> ParseUri(std::string_view text) {
 }
 
 std::string FormatUri(const Uri& uri) {
-  const bool is_folder =
-      uri.scheme == "file" || uri.scheme == "direct" || uri.scheme == "s3";
+  const bool is_folder = uri.scheme == "file" || uri.scheme == "direct" ||
+                         uri.scheme == "mmap" || uri.scheme == "s3";
   std::string text =
       fmt::format("{}:{}{}", uri.scheme, is_folder ? "//" : "", uri.place);
   char separator = '?';

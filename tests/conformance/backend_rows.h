@@ -136,6 +136,39 @@ inline Row DirectRow(const std::string& engine) {
   return row;
 }
 
+// Reads of more than a block, and parts, are split or rounded off.
+inline Row DirectBlocksRow(const std::string& engine) {
+  Row row = DirectRow(engine);
+  row.name = "DirectBlocks" + engine;
+  row.uri = [engine](const auto& dir) {
+    return fmt::format("direct://{}/root?engine={}&block=4KiB&depth=3",
+                       dir.str(), engine);
+  };
+  return row;
+}
+
+inline Row FileBlocksRow(const std::string& engine) {
+  Row row = FileRow(engine);
+  row.name = "FileBlocks" + engine;
+  row.uri = [engine](const auto& dir) {
+    return FileUri(dir, engine) + "&block=4KiB&depth=3&fadvise=dontneed";
+  };
+  row.stuck = {};
+  return row;
+}
+
+inline Row MmapRow() {
+  Row row = FileRow("threads");
+  row.name = "Mmap";
+  row.scheme = "mmap";
+  row.engine = "mapped";
+  row.uri = [](const auto& dir) {
+    return fmt::format("mmap://{}/root", dir.str());
+  };
+  row.stuck = {};
+  return row;
+}
+
 inline Row MappedRow() {
   Row row = FileRow("threads");
   row.name = "FileMapped";
@@ -217,14 +250,19 @@ inline std::vector<Row> Rows() {
       Fixed("Fault", "fault", "fault:,mem:", {.shared = false},
             "fault:?delay=1000000s,null:")};
   rows.push_back(MappedRow());
+  rows.push_back(MmapRow());
+  rows.push_back(FileBlocksRow("threads"));
   const bool direct = testing::DirectIsAllowed();
   if (direct) {
     rows.push_back(DirectRow("threads"));
+    rows.push_back(DirectBlocksRow("threads"));
   }
   if (internal::ProbeUring().ok()) {
     rows.push_back(FileRow("uring"));
+    rows.push_back(FileBlocksRow("uring"));
     if (direct) {
       rows.push_back(DirectRow("uring"));
+      rows.push_back(DirectBlocksRow("uring"));
     }
   }
   return rows;

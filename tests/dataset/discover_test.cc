@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -9,6 +11,7 @@
 #include "dataset/spec.h"
 #include "formats/registry.h"
 #include "storage/registry.h"
+#include "tests/support/temp_dir.h"
 
 namespace stoker::dataset {
 namespace {
@@ -294,6 +297,50 @@ TEST_F(DiscoverTest, TakesTheFirstFilesOfALargerDatasetWithLinks) {
   ASSERT_EQ(found.value().warnings.size(), 1U);
   EXPECT_THAT(found.value().warnings[0],
               AllOf(HasSubstr("40"), HasSubstr("only the first 13")));
+}
+
+// --- On a file system -------------------------------------------------------
+
+// Makes the file as long as it was, with nothing in it.
+void Hollow(const std::filesystem::path& path) {
+  const std::uintmax_t size = std::filesystem::file_size(path);
+  std::filesystem::resize_file(path, 0);
+  std::filesystem::resize_file(path, size);
+}
+
+TEST_F(DiscoverTest, RefusesAFileThatNobodyWrote) {
+  const testing::TempDir dir;
+  Open("file://" + dir.str());
+  PutDataset();
+  EXPECT_TRUE(Find().ok()) << Message();
+  Hollow(dir.path() / "train/1/img_39_of_40.npz");
+  EXPECT_EQ(Find().status().code(), core::Code::kInvalidArgument);
+  EXPECT_THAT(
+      Message(),
+      AllOf(HasSubstr("514 bytes of train/1/img_39_of_40.npz were never"),
+            HasSubstr("datagen"), HasSubstr("cp --sparse=never")));
+}
+
+TEST_F(DiscoverTest, RefusesAFileThatNobodyWroteWithoutAManifest) {
+  const testing::TempDir dir;
+  Open("file://" + dir.str());
+  PutSet({.total = 4});
+  EXPECT_TRUE(Find().ok()) << Message();
+  Hollow(dir.path() / "train/img_0_of_4.npz");
+  EXPECT_EQ(Find().status().code(), core::Code::kInvalidArgument);
+  EXPECT_THAT(Message(), HasSubstr("1 bytes of train/img_0_of_4.npz"));
+}
+
+TEST_F(DiscoverTest, LooksAtASampleOfALargeDataset) {
+  const testing::TempDir dir;
+  Open("file://" + dir.str());
+  PutSet({.total = 132});
+  options_.files_train = 132;
+  // Of 132 files 66 are looked at: every second one, roughly, and both ends.
+  Hollow(dir.path() / "train/img_001_of_132.npz");
+  EXPECT_TRUE(Find().ok()) << Message();
+  Hollow(dir.path() / "train/img_131_of_132.npz");
+  EXPECT_THAT(Message(), HasSubstr("img_131_of_132.npz"));
 }
 
 }  // namespace

@@ -32,6 +32,24 @@ def read_cached(log, files, jobs, seconds):
     return rate, cpu / total
 
 
+def read_direct(log, files, block, depth, seconds):
+    """Bytes per second of one job that reads `files` front to back, again and
+    again, past the page cache: io_uring with O_DIRECT, memory and files
+    registered, `depth` requests of `block` bytes at once. Also CPU seconds per
+    byte."""
+    names = ":".join(str(file).replace(":", r"\:") for file in files)
+    job = run(
+        log, "--name=direct", "--rw=read", "--ioengine=io_uring", "--direct=1",
+        f"--bs={block}", f"--iodepth={depth}", "--fixedbufs=1",
+        "--registerfiles=1", f"--filename={names}",
+        "--file_service_type=sequential", "--time_based",
+        f"--runtime={seconds}", "--readonly")[0]
+    seconds = job["read"]["runtime"] / 1000
+    cpu = (job["usr_cpu"] + job["sys_cpu"]) / 100 * seconds
+    done = job["read"]["io_bytes"]
+    return done / seconds, cpu / done
+
+
 def write_fresh(log, folder, jobs, sizes):
     """Bytes per second of writing new files, `jobs` processes at once.
 

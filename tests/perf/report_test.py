@@ -112,6 +112,52 @@ class FirstStepTest(unittest.TestCase):
             rows.stoker.Run.seconds_to_first_step.fget(run), 2.75)
 
 
+class DirectTest(unittest.TestCase):
+
+    def test_reading_lasts_until_the_last_step_of_the_slowest_rank(self):
+        ranks = [{"epochs": [{"start_ns": 500, "train_end_ns": end}]}
+                 for end in (2_000_000_500, 3_500_000_500)]
+        run = types.SimpleNamespace(record={"ranks": ranks})
+        self.assertAlmostEqual(rows.stoker.Run.read_seconds.fget(run), 3.5)
+
+    def test_row_is_ours_over_fios_with_the_same_requests(self):
+        asked = {}
+
+        def train(model, ranks, uri, params):
+            asked["uri"], asked["params"] = uri, params
+            return types.SimpleNamespace(
+                read_bytes=3e9, read_seconds=2.0, cpu_seconds=1.0,
+                record={"run": {"engine": "uring, registered buffers"}})
+
+        def read_direct(log, files, block, depth, seconds):
+            asked["fio"] = f"?block={block}&depth={depth}"
+            return 2e9, 1e-9
+
+        with tempfile.TemporaryDirectory() as folder:
+            data = pathlib.Path(folder)
+            (data / "train").mkdir()
+            (data / "train" / "a").write_text("a")
+            bench = types.SimpleNamespace(
+                runs=1, log=None, stored_dataset=lambda *_: data,
+                program=types.SimpleNamespace(train=train))
+            result = rows.Result()
+            before, rows.fio.read_direct = rows.fio.read_direct, read_direct
+            try:
+                rows.direct_reads(bench, result)
+            finally:
+                rows.fio.read_direct = before
+            self.assertEqual(asked["uri"], f"direct://{data}{asked['fio']}")
+        self.assertEqual(result.values, [0.75])
+        self.assertIn("train.computation_time=0", asked["params"])
+
+    def test_a_forgotten_file_is_still_whole(self):
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(b"text")
+            file.flush()
+            rows.forget(file.name)
+            self.assertEqual(pathlib.Path(file.name).read_bytes(), b"text")
+
+
 class DatagenTest(unittest.TestCase):
 
     def test_rate_is_that_of_the_writing_phase(self):

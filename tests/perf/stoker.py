@@ -47,6 +47,14 @@ class Run:
                    for epoch in self.epochs)
 
     @property
+    def read_seconds(self):
+        """From the start of epoch 1 to the end of its last step, which waits
+        for the last byte; the longest of all ranks."""
+        return max(rank["epochs"][0]["train_end_ns"]
+                   - rank["epochs"][0]["start_ns"]
+                   for rank in self.record["ranks"]) / 1e9
+
+    @property
     def seconds_to_first_step(self):
         """From the launch to the end of rank 0's first step."""
         rank = self.record["ranks"][0]

@@ -11,6 +11,7 @@
 #include "storage/internal/done_ring.h"
 #include "storage/internal/held_ops.h"
 #include "storage/internal/object_table.h"
+#include "storage/internal/slot_ring.h"
 
 namespace stoker::storage::internal {
 namespace {
@@ -77,6 +78,22 @@ TEST(DoneRing, IsFirstInFirstOutAcrossItsEnd) {
     }
   }
   EXPECT_EQ(next, 9U);
+}
+
+TEST(SlotRing, IsFirstInFirstOutAcrossItsEnd) {
+  SlotRing ring(3);
+  EXPECT_TRUE(ring.empty());
+  std::uint32_t next_in = 0;
+  std::uint32_t next_out = 0;
+  for (int round = 0; round < 5; ++round) {
+    ring.Push(next_in++);
+    ring.Push(next_in++);
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ(ring.front(), next_out++);
+      ring.Pop();
+    }
+    EXPECT_TRUE(ring.empty());
+  }
 }
 
 TEST(HeldOps, ComeOutWhenDueAndInOrder) {

@@ -67,7 +67,8 @@ TEST(ParseUri, RefusesWhatItCannotRead) {
 TEST(FormatUri, IsReadBackTheSame) {
   for (const std::string_view text :
        {"file:///mnt/x?engine=threads", "file://./data", "direct:///mnt/x",
-        "mem:x", "null:", "model:?latency=1ms&servers=2,null:"}) {
+        "mmap:///mnt/x?readahead=off", "mem:x",
+        "null:", "model:?latency=1ms&servers=2,null:"}) {
     EXPECT_EQ(FormatUri(ParseUri(text).value()), text);
   }
 }
@@ -98,7 +99,7 @@ TEST(OpenBackend, NamesTheNearestAndAllKnownBackends) {
   EXPECT_THAT(OpenError("fil:///mnt/x"),
               AllOf(HasSubstr("unknown storage 'fil'"),
                     HasSubstr("did you mean 'file'?"),
-                    HasSubstr("file, direct, mem, null, model, fault")));
+                    HasSubstr("file, direct, mmap, mem, null, model, fault")));
   EXPECT_THAT(OpenError("s3:bucket"), HasSubstr("unknown storage 's3'"));
 }
 

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/aligned_buffer.h"
 #include "tests/support/temp_dir.h"
 
 namespace stoker::storage::internal {
@@ -94,6 +95,30 @@ TEST_P(UringRingTest, OpensAndReadsAFileAtAnOffset) {
   }
   EXPECT_EQ(static_cast<char>(buffer_[0]), '3');
   EXPECT_EQ(static_cast<char>(buffer_[5]), '9');
+  ::close(fd);
+}
+
+TEST_P(UringRingTest, ReadsIntoMemoryThatIsRegisteredAndIntoAnyOther) {
+  const testing::TempDir dir;
+  const std::string path = dir.str() + "/digits";
+  std::ofstream(path) << "0123456789";
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(fd, 0);
+  const auto pool = core::AlignedBuffer::Make(8192, true);
+  const std::span<std::byte> memory = pool.value().bytes();
+  ASSERT_TRUE(ring_->RegisterBuffers(memory).ok());
+  ring_->PrepareRead(fd, memory.subspan(4094, 4), 2, 1);
+  ring_->PrepareRead(fd, memory.last(1), 9, 2);
+  ring_->PrepareRead(fd, buffer_, 0, 3);
+  ASSERT_TRUE(ring_->Submit().ok());
+  for (const Completion& done : Finish(3)) {
+    constexpr std::array kWanted{0, 4, 1, 10};
+    EXPECT_EQ(done.result, kWanted[done.user_data]);
+  }
+  EXPECT_EQ(static_cast<char>(memory[4094]), '2');
+  EXPECT_EQ(static_cast<char>(memory[4097]), '5');
+  EXPECT_EQ(static_cast<char>(memory[8191]), '9');
+  EXPECT_EQ(static_cast<char>(buffer_[9]), '9');
   ::close(fd);
 }
 

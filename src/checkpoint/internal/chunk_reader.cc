@@ -61,6 +61,7 @@ core::Result<std::unique_ptr<ChunkReader>> ChunkReader::Make(
   STOKER_ASSIGN(reader->memory_,
                 core::AlignedBuffer::Make(shape.request_bytes * shape.depth,
                                           /*resident=*/false));
+  reader->queue_->RegisterMemory(reader->memory_.bytes());
   for (std::size_t i = 0; i < shape.depth; ++i) {
     reader->slots_[i].buffer = reader->memory_.bytes().subspan(
         i * shape.request_bytes, shape.request_bytes);

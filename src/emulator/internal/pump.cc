@@ -44,6 +44,7 @@ core::Result<std::unique_ptr<Pump>> Pump::Make(std::size_t lanes,
   const std::uint64_t each = LaneBufferBytes(data, options, limits);
   STOKER_ASSIGN(pump->buffers_, core::AlignedBuffer::Make(lanes * each,
                                                           /*resident=*/true));
+  pump->queue_->RegisterMemory(pump->buffers_.bytes());
   pump->timed_ = limits.real_data;
   pump->lanes_.resize(lanes);
   pump->asked_.reserve(lanes);

@@ -61,9 +61,13 @@ Admission AdmissionOf(const rules::Judgement& judgement, Division division,
 }
 
 bool IsRealStorage(std::string_view uri) {
+  if (uri.empty()) {
+    return true;
+  }
   const core::Result<storage::Uri> parsed = storage::ParseUri(uri);
-  return uri.empty() || (parsed.ok() && (parsed.value().scheme == "file" ||
-                                         parsed.value().scheme == "direct"));
+  const std::string_view scheme =
+      parsed.ok() ? std::string_view(parsed.value().scheme) : "";
+  return scheme == "file" || scheme == "direct" || scheme == "mmap";
 }
 
 }  // namespace stoker::run::internal

@@ -35,22 +35,28 @@ class Opened {
 }  // namespace
 
 core::Result<DirectAlign> AskDirectAlign(const std::string& path) {
-  DirectAlign align;
   const Opened file(path);
-  if (file.fd() < 0) {
-    if (errno == EINVAL) {
-      return DirectRefused("open", path, EINVAL);
-    }
-    return align;
+  if (file.fd() >= 0) {
+    return AskDirectAlign(file.fd(), "read", path);
   }
+  if (errno == EINVAL) {
+    return DirectRefused("open", path, EINVAL);
+  }
+  return DirectAlign{};
+}
+
+core::Result<DirectAlign> AskDirectAlign(
+    [[maybe_unused]] int fd, [[maybe_unused]] std::string_view doing,
+    [[maybe_unused]] const std::string& path) {
+  DirectAlign align;
 #ifdef STATX_DIOALIGN
   struct statx info{};
-  if (::statx(file.fd(), "", AT_EMPTY_PATH, STATX_DIOALIGN, &info) != 0 ||
+  if (::statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &info) != 0 ||
       (info.stx_mask & STATX_DIOALIGN) == 0) {
     return align;
   }
   if (info.stx_dio_offset_align == 0) {
-    return DirectRefused("read", path, EINVAL);
+    return DirectRefused(doing, path, EINVAL);
   }
   if (std::has_single_bit(info.stx_dio_offset_align) &&
       std::has_single_bit(info.stx_dio_mem_align)) {
@@ -65,9 +71,9 @@ core::Status DirectRefused(std::string_view doing, const std::string& path,
                            int os_error) {
   return {core::Code::kUnsupported,
           fmt::format("{} {} past the page cache: the file system {} refuses "
-                      "O_DIRECT there; read it through the page cache "
-                      "(file:// for the data directory, no direct access), or "
-                      "put the data on another file system",
+                      "O_DIRECT there; go through the page cache (file:// and "
+                      "no direct access), or put the data on another file "
+                      "system",
                       doing, path, FileSystemOf(path)),
           os_error};
 }

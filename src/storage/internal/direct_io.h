@@ -1,6 +1,6 @@
 #pragma once
 
-// What a file system asks of reads past the page cache.
+// What a file system asks of reads and writes past the page cache.
 
 #include <cstdint>
 #include <string>
@@ -19,6 +19,10 @@ struct DirectAlign {
 // suits every block device. kUnsupported as DirectRefused; a file that cannot
 // be opened for another reason is nobody's error yet.
 core::Result<DirectAlign> AskDirectAlign(const std::string& path);
+// The same of `fd`, open on `path` with O_DIRECT, about to be used by `doing`
+// ("read", "write").
+core::Result<DirectAlign> AskDirectAlign(int fd, std::string_view doing,
+                                         const std::string& path);
 
 // kUnsupported: "<doing> <path> …: the file system <type> on <mount> refuses
 // O_DIRECT; …" with the remedy.

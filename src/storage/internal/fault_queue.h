@@ -27,6 +27,9 @@ class FaultQueue final : public ReadQueue {
   FaultQueue(FaultScriptState& script, ObjectTable<FaultObject>& objects,
              std::unique_ptr<ReadQueue> inner, core::Clock& clock);
   void Wake() override;
+  void RegisterMemory(std::span<std::byte> memory) override {
+    inner_->RegisterMemory(memory);
+  }
   std::string_view engine() const override { return inner_->engine(); }
 
  private:

@@ -1,5 +1,7 @@
 #include "storage/internal/file_thread_queue.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <system_error>
@@ -10,20 +12,36 @@
 
 namespace stoker::storage::internal {
 
+namespace {
+
+std::string EngineText(Way way, std::string_view why) {
+  if (way == Way::kMapped) {
+    return "mapped";
+  }
+  return why.empty() ? "threads" : fmt::format("threads ({})", why);
+}
+
+}  // namespace
+
 core::Result<std::unique_ptr<ReadQueue>> FileThreadQueue::Make(
-    OpenFiles& files, Way way, const ReadLimits& limits, std::size_t threads,
+    OpenFiles& files, Way way, const ReadLimits& limits, const Setup& setup,
     core::Clock& clock) {
   std::unique_ptr<FileThreadQueue> queue(
-      new FileThreadQueue(files, way, limits, clock));
-  STOKER_TRY(queue->StartThreads(threads));
+      new FileThreadQueue(files, way, limits, setup, clock));
+  STOKER_TRY(
+      queue->StartThreads(std::min(setup.threads, setup.shape.in_kernel)));
   return std::unique_ptr<ReadQueue>(std::move(queue));
 }
 
 FileThreadQueue::FileThreadQueue(OpenFiles& files, Way way,
-                                 const ReadLimits& limits, core::Clock& clock)
+                                 const ReadLimits& limits, const Setup& setup,
+                                 core::Clock& clock)
     : ReadQueue(limits, clock),
       files_(files),
       way_(way),
+      block_bytes_(setup.shape.block_bytes),
+      engine_(EngineText(way, setup.why)),
+      slots_(limits.capacity),
       waiting_(limits.capacity),
       done_(limits.capacity) {}
 
@@ -60,50 +78,69 @@ void FileThreadQueue::Wake() {
 void FileThreadQueue::Work() {
   std::unique_lock lock(mutex_);
   while (true) {
-    work_arrived_.wait(lock, [this] { return ending_ || count_ > 0; });
+    work_arrived_.wait(lock, [this] { return ending_ || !waiting_.empty(); });
     if (ending_) {
       return;
     }
-    const ReadOp op = waiting_[first_];
-    first_ = first_ + 1 == waiting_.size() ? 0 : first_ + 1;
-    --count_;
-    lock.unlock();
-    ReadDone done = Serve(op);
-    lock.lock();
-    done_.Push(std::move(done));
-    if (done_.size() == wanted_) {
-      done_arrived_.notify_all();
-    }
+    ServeOne(lock);
   }
 }
 
-ReadDone FileThreadQueue::Serve(const ReadOp& op) {
-  ReadDone done{.tag = op.tag};
-  OpenFile& file = files_.Get(op.object);
-  done.status = OpenFiles::Open(file, way_);
-  if (!done.status.ok()) {
-    return done;
+void FileThreadQueue::ServeOne(std::unique_lock<std::mutex>& lock) {
+  Slot& slot = slots_[waiting_.front()];
+  const bool has_block = slot.read.HasNext();
+  const ReadOp block = has_block ? slot.read.Next() : ReadOp{};
+  if (!slot.read.HasNext()) {
+    slot.waiting = false;
+    waiting_.Pop();
   }
-  if (op.kind == ReadOp::Kind::kSize) {
-    done.bytes = file.handle(way_).size;
-  } else if (way_ == Way::kMapped) {
-    done.status = CopyMapped(file, op, done.bytes);
-  } else {
-    done.status = ReadAll(file, way_, op, limits().offset_align, done.bytes);
+  if (has_block) {
+    lock.unlock();
+    std::uint64_t got = 0;
+    core::Status status = Serve(block, got);
+    lock.lock();
+    slot.read.Ended(block, got, std::move(status));
   }
-  return done;
+  if (slot.read.finished() && !slot.waiting) {
+    Finish(slot);
+  }
+}
+
+void FileThreadQueue::Finish(Slot& slot) {
+  done_.Push(slot.read.Take());
+  if (done_.size() == wanted_) {
+    done_arrived_.notify_all();
+  }
+}
+
+core::Status FileThreadQueue::Serve(const ReadOp& block, std::uint64_t& got) {
+  OpenFile& file = files_.Get(block.object);
+  STOKER_TRY(files_.Open(file, way_));
+  if (block.kind == ReadOp::Kind::kSize) {
+    got = file.handle(way_).size;
+    return {};
+  }
+  return way_ == Way::kMapped
+             ? CopyMapped(file, block, got)
+             : ReadAll(file, way_, block, limits().offset_align, got);
 }
 
 core::Result<std::size_t> FileThreadQueue::DoSubmit(
     std::span<const ReadOp> ops) {
+  bool one_thread_is_enough = ops.size() == 1;
   {
     const std::scoped_lock lock(mutex_);
     for (const ReadOp& op : ops) {
-      waiting_[(first_ + count_) % waiting_.size()] = op;
-      ++count_;
+      const auto number = static_cast<std::uint32_t>(op.tag);
+      Slot& slot = slots_[number];
+      slot.read.Begin(op, block_bytes_);
+      slot.waiting = true;
+      waiting_.Push(number);
+      one_thread_is_enough &=
+          block_bytes_ == 0 || op.buffer.size() <= block_bytes_;
     }
   }
-  if (ops.size() == 1) {
+  if (one_thread_is_enough) {
     work_arrived_.notify_one();
   } else {
     work_arrived_.notify_all();

@@ -4,15 +4,19 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <utility>
+
+#include "storage/internal/direct_io.h"
 
 namespace stoker::storage::internal {
 
 namespace {
 
-constexpr mode_t kMode = 0666;  // the process mask applies
+constexpr std::uint64_t kMemoryAlign = 4096;  // of a part's memory
+constexpr mode_t kMode = 0666;                // the process mask applies
 // Left to itself the kernel begins to write back when a good part of the memory
 // is dirty, and a smaller object waits as a whole for its fsync.
 constexpr std::uint64_t kWriteBack = 8U << 20;
@@ -59,14 +63,13 @@ FileWriteStream::FileWriteStream(std::string path, const FileWriting& writing,
     : WriteStream(options, clock),
       path_(std::move(path)),
       threads_(writing.threads),
+      direct_(writing.direct),
       parts_(writing.parts),
       memory_(writing.parts) {}
 
 FileWriteStream::~FileWriteStream() {
   sender_.reset();
-  if (fd_ >= 0) {
-    ::close(fd_);
-  }
+  static_cast<void>(CloseAll());
   if (!committed_ && !written_.empty()) {
     ::unlink(written_.c_str());
   }
@@ -82,6 +85,23 @@ core::Status FileWriteStream::Open(TempNames& temp_names) {
   if (failure != 0) {
     return core::Status::FromErrno(failure, "create " + path_);
   }
+  return direct_ ? OpenDirect() : core::Status{};
+}
+
+// A second descriptor, as parts of both kinds may be on their way at once.
+core::Status FileWriteStream::OpenDirect() {
+  do {
+    direct_fd_ = ::open(written_.c_str(), O_WRONLY | O_CLOEXEC | O_DIRECT);
+  } while (direct_fd_ < 0 && errno == EINTR);
+  if (direct_fd_ < 0) {
+    return errno == EINVAL ? DirectRefused("create", path_, EINVAL)
+                           : core::Status::FromErrno(errno, "create " + path_);
+  }
+  STOKER_ASSIGN(const DirectAlign align,
+                AskDirectAlign(direct_fd_, "write", written_));
+  // Whole pages: the page cache then holds none of what goes past it.
+  block_ = std::max({kMemoryAlign, std::uint64_t{align.offset},
+                     static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE))});
   return {};
 }
 
@@ -133,20 +153,36 @@ core::Status FileWriteStream::DoSend(std::uint64_t offset,
 core::Status FileWriteStream::WritePart(std::uint64_t offset,
                                         std::span<const std::byte> part) {
   const std::size_t size = part.size();
-  while (!part.empty()) {
+  if (direct_ && offset % block_ == 0) {
+    const std::span<const std::byte> blocks =
+        part.first(size - size % static_cast<std::size_t>(block_));
+    STOKER_TRY(WriteAll(direct_fd_, offset, blocks));
+    offset += blocks.size();
+    part = part.subspan(blocks.size());
+  }
+  STOKER_TRY(WriteAll(fd_, offset, part));
+  bytes_ += size;
+  StartWriteBack(part.size());
+  return {};
+}
+
+core::Status FileWriteStream::WriteAll(int fd, std::uint64_t offset,
+                                       std::span<const std::byte> bytes) const {
+  while (!bytes.empty()) {
     const ssize_t result =
-        ::pwrite(fd_, part.data(), part.size(), static_cast<off_t>(offset));
+        ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (result < 0 && errno == EINTR) {
       continue;
     }
     if (result < 0) {
-      return WriteError(offset, errno);
+      return fd == direct_fd_ && errno == EINVAL
+                 ? DirectRefused(fmt::format("write at offset {} of", offset),
+                                 path_, EINVAL)
+                 : WriteError(offset, errno);
     }
     offset += static_cast<std::uint64_t>(result);
-    part = part.subspan(static_cast<std::size_t>(result));
+    bytes = bytes.subspan(static_cast<std::size_t>(result));
   }
-  bytes_ += size;
-  StartWriteBack(size);
   return {};
 }
 
@@ -178,10 +214,18 @@ core::Status FileWriteStream::DoCommit(std::uint64_t /*size*/,
     times.synced = clock().Now();
   }
   // Network file systems may report a failed write only here.
-  if (::close(std::exchange(fd_, -1)) != 0 && errno != EINTR) {
-    return WriteError(0, errno);
-  }
+  STOKER_TRY(CloseAll());
   return Publish();
+}
+
+core::Status FileWriteStream::CloseAll() {
+  int failure = 0;
+  for (int* const fd : {&fd_, &direct_fd_}) {
+    if (*fd >= 0 && ::close(std::exchange(*fd, -1)) != 0 && errno != EINTR) {
+      failure = errno;
+    }
+  }
+  return failure == 0 ? core::Status{} : WriteError(0, failure);
 }
 
 core::Status FileWriteStream::Publish() {

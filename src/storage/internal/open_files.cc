@@ -43,8 +43,64 @@ int Map(OpenFile::Handle& handle, int fd) {
   return 0;
 }
 
+// Hints: where a file system has no use for one, nothing is lost.
+void Advise(const PageAdvice& advice, const OpenFile::Handle& handle, int fd) {
+  using Order = PageAdvice::Order;
+  if (advice.order != Order::kNormal) {
+    const bool random = advice.order == Order::kRandom;
+    ::posix_fadvise(fd, 0, 0,
+                    random ? POSIX_FADV_RANDOM : POSIX_FADV_SEQUENTIAL);
+    if (handle.mapped != nullptr) {
+      ::madvise(const_cast<std::byte*>(handle.mapped), handle.size,
+                random ? MADV_RANDOM : MADV_SEQUENTIAL);
+    }
+  }
+  if (advice.read_once) {
+    ::posix_fadvise(fd, 0, 0, POSIX_FADV_NOREUSE);
+  }
+}
+
+// What is mapped cannot be dropped.
+void DropPages(OpenFile& file) {
+  OpenFile::Handle& mapping = file.handle(Way::kMapped);
+  if (mapping.mapped != nullptr) {
+    ::munmap(const_cast<std::byte*>(std::exchange(mapping.mapped, nullptr)),
+             mapping.size);
+  }
+  for (const Way way : {Way::kBuffered, Way::kMapped}) {
+    if (const int fd = file.handle(way).fd.load(); fd >= 0) {
+      ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+      return;  // of the file, whichever way they came
+    }
+  }
+}
+
+std::string_view OpenVerb(Way way) {
+  return way == Way::kMapped ? "open and map" : "open";
+}
+
+}  // namespace
+
+OpenFiles::OpenFiles(std::string root, PageAdvice advice)
+    : root_(std::move(root)), advice_(advice) {}
+
+OpenFiles::~OpenFiles() { table_.ForEach(Close); }
+
+ObjectId OpenFiles::Resolve(std::string_view name) {
+  return table_.Take([this, name](OpenFile& file) {
+    file.path.assign(root_).append("/").append(name);
+  });
+}
+
+void OpenFiles::Release(ObjectId object) {
+  if (advice_.drop) {
+    DropPages(Get(object));
+  }
+  table_.Give(object, Close);
+}
+
 // `file.opening` is held. Owns `fd`.
-core::Status AdoptLocked(OpenFile& file, Way way, int fd) {
+core::Status OpenFiles::AdoptLocked(OpenFile& file, Way way, int fd) const {
   struct stat info{};
   int failure = ::fstat(fd, &info) == 0 ? 0 : errno;
   if (failure == 0 && S_ISDIR(info.st_mode)) {
@@ -59,29 +115,14 @@ core::Status AdoptLocked(OpenFile& file, Way way, int fd) {
     ::close(fd);
     return OpenError(file, way, failure);
   }
+  if (way != Way::kDirect) {
+    Advise(advice_, handle, fd);
+  }
   handle.fd.store(fd, std::memory_order_release);
   return {};
 }
 
-std::string_view OpenVerb(Way way) {
-  return way == Way::kMapped ? "open and map" : "open";
-}
-
-}  // namespace
-
-OpenFiles::OpenFiles(std::string root) : root_(std::move(root)) {}
-
-OpenFiles::~OpenFiles() { table_.ForEach(Close); }
-
-ObjectId OpenFiles::Resolve(std::string_view name) {
-  return table_.Take([this, name](OpenFile& file) {
-    file.path.assign(root_).append("/").append(name);
-  });
-}
-
-void OpenFiles::Release(ObjectId object) { table_.Give(object, Close); }
-
-core::Status OpenFiles::Open(OpenFile& file, Way way) {
+core::Status OpenFiles::Open(OpenFile& file, Way way) const {
   const std::atomic<int>& open = file.handle(way).fd;
   if (open.load(std::memory_order_acquire) >= 0) {
     return {};
@@ -97,7 +138,7 @@ core::Status OpenFiles::Open(OpenFile& file, Way way) {
   return fd < 0 ? OpenError(file, way, errno) : AdoptLocked(file, way, fd);
 }
 
-core::Status OpenFiles::Adopt(OpenFile& file, Way way, int fd) {
+core::Status OpenFiles::Adopt(OpenFile& file, Way way, int fd) const {
   const std::scoped_lock lock(file.opening);
   if (file.handle(way).fd.load(std::memory_order_relaxed) >= 0) {
     ::close(fd);

@@ -19,6 +19,15 @@ namespace stoker::storage::internal {
 // How a queue gets at the bytes of files.
 enum class Way : std::uint8_t { kBuffered, kDirect, kMapped };
 
+// What the kernel is told of the pages of files: posix_fadvise(2), and
+// madvise(2) for mappings. Past the page cache there is nothing to tell.
+struct PageAdvice {
+  enum class Order : std::uint8_t { kNormal, kSequential, kRandom };
+  Order order = Order::kNormal;  // random: no read-ahead
+  bool read_once = false;        // a read does not make a page worth keeping
+  bool drop = false;             // at Release
+};
+
 // One resolved file, with a handle for each way it is read.
 struct OpenFile {
   // All but `fd` is valid once that is not negative.
@@ -38,25 +47,29 @@ struct OpenFile {
 // Safe for concurrent use.
 class OpenFiles {
  public:
-  // Empty for the file system's root, else without a slash at the end.
-  explicit OpenFiles(std::string root);
+  // `root`: empty for the file system's root, else without a slash at the end.
+  explicit OpenFiles(std::string root, PageAdvice advice = {});
   ~OpenFiles();
   OpenFiles(const OpenFiles&) = delete;
   OpenFiles& operator=(const OpenFiles&) = delete;
 
   ObjectId Resolve(std::string_view name);
-  void Release(ObjectId object);  // closes
+  // Closes, after dropping the pages if that is the advice.
+  void Release(ObjectId object);
   OpenFile& Get(ObjectId object) { return table_.Get(object); }
 
   // Opens `file` unless it is open that way.
-  static core::Status Open(OpenFile& file, Way way);
+  core::Status Open(OpenFile& file, Way way) const;
   // Takes over `fd`, freshly opened on file.path with OpenFlags(way); closed
   // again if another thread was first, or if it is a folder. Maps the file for
   // kMapped.
-  static core::Status Adopt(OpenFile& file, Way way, int fd);
+  core::Status Adopt(OpenFile& file, Way way, int fd) const;
 
  private:
+  core::Status AdoptLocked(OpenFile& file, Way way, int fd) const;
+
   std::string root_;
+  PageAdvice advice_;
   ObjectTable<OpenFile> table_;
 };
 

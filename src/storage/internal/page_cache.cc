@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -12,6 +11,8 @@
 #include <cerrno>
 #include <cstddef>
 #include <vector>
+
+#include "storage/internal/read_only_file.h"
 
 namespace stoker::storage::internal {
 
@@ -32,51 +33,16 @@ struct Cachestat {  // pages
   std::uint64_t recently_evicted = 0;
 };
 
-// An open file, closed at the end.
-class File {
- public:
-  static core::Result<File> Open(const std::string& path) {
-    File file;
-    do {
-      file.fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    } while (file.fd_ < 0 && errno == EINTR);
-    struct stat info{};
-    if (file.fd_ < 0 || ::fstat(file.fd_, &info) != 0) {
-      return core::Status::FromErrno(errno, "open " + path);
-    }
-    file.size_ = static_cast<std::uint64_t>(info.st_size);
-    return file;
-  }
-  File(File&& other) noexcept : fd_(other.fd_), size_(other.size_) {
-    other.fd_ = -1;
-  }
-  File& operator=(File&&) = delete;
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  ~File() {
-    if (fd_ >= 0) {
-      ::close(fd_);
-    }
-  }
-  int fd() const { return fd_; }
-  std::uint64_t size() const { return size_; }
-
- private:
-  File() = default;
-  int fd_ = -1;
-  std::uint64_t size_ = 0;
-};
-
 std::uint64_t PageBytes() {
   return static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 // The last page may reach behind the end of the file.
-std::uint64_t BytesOf(std::uint64_t pages, const File& file) {
+std::uint64_t BytesOf(std::uint64_t pages, const ReadOnlyFile& file) {
   return std::min(pages * PageBytes(), file.size());
 }
 
-std::optional<std::uint64_t> AskCachestat(const File& file) {
+std::optional<std::uint64_t> AskCachestat(const ReadOnlyFile& file) {
   struct statfs system{};
   // The pages of a file in an overlay belong to the file below it.
   if (::fstatfs(file.fd(), &system) != 0 ||
@@ -99,7 +65,7 @@ bool MayWrite(const std::string& path) {
 // Cached pages of [offset, offset + bytes); `resident` has room for each.
 // Nothing where the file system has no mappings.
 std::optional<std::uint64_t> CountResident(
-    const File& file, std::uint64_t offset, std::size_t bytes,
+    const ReadOnlyFile& file, std::uint64_t offset, std::size_t bytes,
     std::vector<unsigned char>& resident) {
   void* const start = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file.fd(),
                              static_cast<off_t>(offset));
@@ -117,7 +83,7 @@ std::optional<std::uint64_t> CountResident(
       [](unsigned char page) { return (page & 1U) != 0; }));
 }
 
-std::optional<std::uint64_t> AskMincore(const File& file,
+std::optional<std::uint64_t> AskMincore(const ReadOnlyFile& file,
                                         const std::string& path) {
   if (!MayWrite(path)) {
     return std::nullopt;
@@ -141,7 +107,7 @@ std::optional<std::uint64_t> AskMincore(const File& file,
 
 core::Result<std::optional<std::uint64_t>> CachedBytesOf(
     const std::string& path) {
-  STOKER_ASSIGN(const File file, File::Open(path));
+  STOKER_ASSIGN(const ReadOnlyFile file, ReadOnlyFile::Open(path));
   if (const auto bytes = AskCachestat(file)) {
     return bytes;
   }
@@ -150,12 +116,12 @@ core::Result<std::optional<std::uint64_t>> CachedBytesOf(
 
 core::Result<std::optional<std::uint64_t>> CachedBytesByMincore(
     const std::string& path) {
-  STOKER_ASSIGN(const File file, File::Open(path));
+  STOKER_ASSIGN(const ReadOnlyFile file, ReadOnlyFile::Open(path));
   return AskMincore(file, path);
 }
 
 core::Status ForgetFile(const std::string& path) {
-  STOKER_ASSIGN(const File file, File::Open(path));
+  STOKER_ASSIGN(const ReadOnlyFile file, ReadOnlyFile::Open(path));
   // Some file systems cannot sync, which leaves nothing to write back.
   if (::fdatasync(file.fd()) != 0 && errno != EINVAL) {
     return core::Status::FromErrno(errno, "write back " + path);

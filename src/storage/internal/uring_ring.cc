@@ -1,20 +1,28 @@
 #include "storage/internal/uring_ring.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <liburing.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <chrono>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 #include "core/check.h"
+#include "core/units.h"
 
 namespace stoker::storage::internal {
 
@@ -22,6 +30,8 @@ namespace {
 
 constexpr std::uint64_t kWakeTag = UINT64_MAX;
 constexpr std::size_t kLargestRead = std::size_t{1} << 30;
+// The largest range the kernel registers in one piece.
+constexpr std::size_t kRegistered = std::size_t{1} << 30;
 // Completions run when the thread enters the kernel anyway, without interrupts
 // (5.19). Not IORING_SETUP_DEFER_TASKRUN: such a ring can only be drained by
 // the thread that submitted, and never once that thread has ended.
@@ -40,6 +50,23 @@ core::Status RingError(int failure, std::string_view what) {
   return core::Status::FromErrno(failure, what);
 }
 
+core::Status RegisterError(int failure, std::size_t bytes) {
+  rlimit locked{};
+  ::getrlimit(RLIMIT_MEMLOCK, &locked);
+  const std::string size = core::FormatBytes(static_cast<double>(bytes));
+  if (failure == ENOMEM && locked.rlim_cur < bytes) {
+    return {core::Code::kUnsupported,
+            fmt::format(
+                "{} would be locked, the limit is {}, raise it with "
+                "ulimit -l",
+                size, core::FormatBytes(static_cast<double>(locked.rlim_cur))),
+            failure};
+  }
+  return {core::Code::kUnsupported,
+          fmt::format("{}: {}", size, std::generic_category().message(failure)),
+          failure};
+}
+
 }  // namespace
 
 struct UringRing::Impl {
@@ -48,6 +75,7 @@ struct UringRing::Impl {
   bool woken = false;
   int wake_fd = -1;
   std::uint64_t unfinished = 0;  // prepared or in flight, the wake-up excepted
+  std::span<std::byte> registered;  // in pieces of kRegistered
 
   Impl() = default;
   ~Impl() {
@@ -64,6 +92,8 @@ struct UringRing::Impl {
 
   core::Status MakeRing(unsigned entries);
   io_uring_sqe* NextEntry();
+  // The registered piece that holds all of `buffer`.
+  std::optional<int> PieceOf(std::span<const std::byte> buffer) const;
   void ArmWake();
   void SeeWake();
   void DropPrepared();
@@ -99,6 +129,19 @@ io_uring_sqe* UringRing::Impl::NextEntry() {
   io_uring_sqe* const entry = ::io_uring_get_sqe(&ring);
   STOKER_CHECK(entry != nullptr && "more prepared than the ring was made for");
   return entry;
+}
+
+std::optional<int> UringRing::Impl::PieceOf(
+    std::span<const std::byte> buffer) const {
+  // Unsigned: what lies before the memory is far behind it.
+  const std::uintptr_t start = std::bit_cast<std::uintptr_t>(buffer.data()) -
+                               std::bit_cast<std::uintptr_t>(registered.data());
+  if (buffer.empty() || start >= registered.size() ||
+      buffer.size() > registered.size() - start ||
+      start / kRegistered != (start + buffer.size() - 1) / kRegistered) {
+    return std::nullopt;
+  }
+  return static_cast<int>(start / kRegistered);
 }
 
 void UringRing::Impl::ArmWake() {
@@ -158,12 +201,32 @@ std::size_t UringRing::Drain(std::span<Completion> out) {
   return 0;
 }
 
+core::Status UringRing::RegisterBuffers(std::span<std::byte> memory) {
+  STOKER_CHECK(impl_->registered.empty() && impl_->unfinished == 0);
+  std::vector<iovec> pieces;
+  for (std::size_t at = 0; at < memory.size(); at += kRegistered) {
+    pieces.push_back({.iov_base = memory.data() + at,
+                      .iov_len = std::min(kRegistered, memory.size() - at)});
+  }
+  const int result = ::io_uring_register_buffers(
+      &impl_->ring, pieces.data(), static_cast<unsigned>(pieces.size()));
+  if (result < 0) {
+    return RegisterError(-result, memory.size());
+  }
+  impl_->registered = memory;
+  return {};
+}
+
 void UringRing::PrepareRead(int fd, std::span<std::byte> buffer,
                             std::uint64_t offset, std::uint64_t user_data) {
   io_uring_sqe* const entry = impl_->NextEntry();
-  ::io_uring_prep_read(
-      entry, fd, buffer.data(),
-      static_cast<unsigned>(std::min(buffer.size(), kLargestRead)), offset);
+  buffer = buffer.first(std::min(buffer.size(), kLargestRead));
+  const auto bytes = static_cast<unsigned>(buffer.size());
+  if (const std::optional<int> piece = impl_->PieceOf(buffer)) {
+    ::io_uring_prep_read_fixed(entry, fd, buffer.data(), bytes, offset, *piece);
+  } else {
+    ::io_uring_prep_read(entry, fd, buffer.data(), bytes, offset);
+  }
   ::io_uring_sqe_set_data64(entry, user_data);
   ++impl_->unfinished;
 }

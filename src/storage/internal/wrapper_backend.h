@@ -67,6 +67,10 @@ class WrapperBackend : public Backend {
   core::Status Forget(std::string_view object_name) override {
     return inner_->Forget(object_name);
   }
+  core::Result<std::optional<std::uint64_t>> UnwrittenBytes(
+      std::string_view object_name) override {
+    return inner_->UnwrittenBytes(object_name);
+  }
   std::optional<RequestCounters> Requests() const override {
     return inner_->Requests();
   }
