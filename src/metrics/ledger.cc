@@ -114,8 +114,8 @@ std::vector<std::string> MissingOf(const std::vector<LedgerEntry>& entries) {
   std::vector<std::string> missing;
   for (const auto& [name, member] : kNames) {
     const bool told = std::ranges::all_of(
-        entries, [member = member](const LedgerEntry& entry) {
-          return (entry.witnesses.*member).has_value();
+        entries, [told_by = member](const LedgerEntry& entry) {
+          return (entry.witnesses.*told_by).has_value();
         });
     if (!told) missing.emplace_back(name);
   }

@@ -74,18 +74,19 @@ Count HostDevices(const KernelFiles& files) {
 // "bytes:" has normal read and write, direct read and write, then what the
 // server was asked for: read, write.
 Count Nfs(const std::string& proc) {
-  Count sum;
+  std::uint64_t sum = 0;
   bool nfs = false;
-  ForEachLine(proc + "/self/mountstats", [&](const std::string& line) {
-    const std::vector<std::string> words = Words(line);
-    if (words.empty()) return;
-    if (words[0] == "device") {
-      nfs = line.find(" fstype nfs") != std::string::npos;
-    } else if (nfs && words[0] == "bytes:" && words.size() > 5) {
-      AddTo(sum, Number(words[5]));
-    }
-  });
-  return sum;
+  const bool told =
+      ForEachLine(proc + "/self/mountstats", [&](const std::string& line) {
+        const std::vector<std::string> words = Words(line);
+        if (words.empty()) return;
+        if (words[0] == "device") {
+          nfs = line.find(" fstype nfs") != std::string::npos;
+        } else if (nfs && words[0] == "bytes:" && words.size() > 5) {
+          sum += Number(words[5]).value_or(0);
+        }
+      });
+  return told ? Count(sum) : Count();
 }
 
 void Network(const std::string& proc, Witnesses& seen) {

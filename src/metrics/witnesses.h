@@ -16,8 +16,9 @@ struct Witnesses {
   std::optional<std::uint64_t> process_device{};
   // The rest is of the whole host, and is there on its first rank only.
   std::optional<std::uint64_t> host_devices{};  // whole disks (/proc/diskstats)
-  std::optional<std::uint64_t> nfs{};           // from servers (mountstats)
-  std::optional<std::uint64_t> network{};  // received, but for lo (/proc/net/dev)
+  std::optional<std::uint64_t> nfs{};  // from servers (mountstats); 0 without
+  std::optional<std::uint64_t>
+      network{};  // received, but for lo (/proc/net/dev)
   std::optional<std::uint64_t> loopback{};  // received by lo
   std::optional<std::uint64_t> cgroup{};    // read by this control group
 
