@@ -30,6 +30,7 @@ struct EpochSummary {
   LoaderCounters train_loader;
   LoaderCounters eval_loader;
   CpuTime cpu;
+  EpochWitnesses witnesses;
 };
 
 }  // namespace stoker::metrics
