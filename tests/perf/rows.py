@@ -187,7 +187,7 @@ UNET3D_DEMAND = 7 * 146600628 / 0.323  # bytes/s of an h100
 def model_au(bench, result):
     ranks = 2
     bandwidth = round(ranks * UNET3D_DEMAND / 2)
-    storage = f"model:?latency=20us&bandwidth={bandwidth},null:"
+    storage = f"model:?bandwidth={bandwidth},null:"
     params = UNET3D.params(ranks)
     predicted = bench.program.predict_au_percent("unet3d", ranks, storage,
                                                  params)
