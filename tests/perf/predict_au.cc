@@ -24,9 +24,8 @@
 #include "core/text.h"
 #include "run/phases.h"
 
+namespace stoker {
 namespace {
-
-using namespace stoker;  // NOLINT(google-build-using-namespace): a main file
 
 core::Status Predict(std::span<const std::string> words) {
   STOKER_ASSIGN(const std::int64_t ranks, core::ParseInt(words[1]));
@@ -70,6 +69,7 @@ core::Status Predict(std::span<const std::string> words) {
 }
 
 }  // namespace
+}  // namespace stoker
 
 int main(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
@@ -78,7 +78,7 @@ int main(int argc, char** argv) {
                  "[KEY=VALUE...]\n";
     return 2;
   }
-  const core::Status status = Predict(words);
+  const stoker::core::Status status = stoker::Predict(words);
   if (!status.ok()) {
     std::cerr << "stoker_predict_au: error: " << status.message() << '\n';
     return 1;

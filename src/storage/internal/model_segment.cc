@@ -65,9 +65,9 @@ class SetUpLock {
   bool Take() { return Set(F_WRLCK) == 0; }
 
  private:
-  int Set(short type) {
+  int Set(int type) {
     struct flock range{};
-    range.l_type = type;
+    range.l_type = static_cast<decltype(range.l_type)>(type);
     range.l_whence = SEEK_SET;
     range.l_len = 1;
     int result = 0;

@@ -108,16 +108,17 @@ void ModelService::Serve(std::size_t tag, core::TimePoint begin) {
   State& state = states_[tag];
   const core::TimePoint answered = begin + state.attempt.latency;
   const ModelCaps& caps = store_.limits.caps();
-  if (state.attempt.outcome != Outcome::kServed) {
-    Plan(tag, Stage::kAnswered, answered);
-  } else if (caps.split || state.op.bytes == 0 || caps.bytes_per_second == 0) {
+  const bool served = state.attempt.outcome == Outcome::kServed;
+  // Answers that come in the order of the requests have the bandwidth reserved
+  // in that order, and nobody need wait for this thread.
+  const bool in_order = caps.concurrency == 0 && !state.attempt.stalled &&
+                        store_.schedule.constant_latency();
+  if (served &&
+      (caps.split || state.op.bytes == 0 || caps.bytes_per_second == 0)) {
     state.first_byte = answered;
     Plan(tag, Stage::kEnds,
          answered + store_.limits.TransferTime(state.op.bytes));
-  } else if (caps.concurrency == 0 && !state.attempt.stalled &&
-             store_.schedule.constant_latency()) {
-    // Answers come in the order of the requests, so the bandwidth can be
-    // reserved in that order, and nobody need wait for this thread.
+  } else if (served && in_order) {
     Flow(tag, answered);
   } else {
     Plan(tag, Stage::kAnswered, answered);
