@@ -53,6 +53,7 @@ struct CheckpointFacts {
   std::uint64_t largest_bytes_per_host = 0;
   std::string storage_uri;
   std::string backend;
+  std::string storage_notes;  // as RunFacts
   std::string engine;
   bool warm_up = false;
   std::string tool_version;

@@ -65,11 +65,12 @@ struct RunFacts {
   std::string eval_time;         // as configured, s
   bool evaluation = false;
   std::string storage_uri;
-  std::string backend;       // scheme: "file", "mem", …
-  std::string engine;        // "uring", "threads" or ""
-  std::string loader_model;  // "dlio-v2"
-  std::string data_loader;   // "pytorch", "tensorflow"
-  std::string format;        // "npz", …
+  std::string backend;        // scheme: "file", "mem", …
+  std::string storage_notes;  // "simulated store", …, "" for real storage
+  std::string engine;         // "uring", "threads" or ""
+  std::string loader_model;   // "dlio-v2"
+  std::string data_loader;    // "pytorch", "tensorflow"
+  std::string format;         // "npz", …
   std::uint32_t read_threads = 0;
   std::optional<TrainingCheckpoints> checkpoints;  // if it saves any
   bool compat_v2_0 = false;

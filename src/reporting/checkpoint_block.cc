@@ -229,6 +229,10 @@ std::vector<std::string> CheckpointWarnings(const CheckpointRecord& record,
         "host's share of a checkpoint is below 3 times its memory), but "
         "nothing was done; use --between drop-caches");
   }
+  if (!facts.storage_notes.empty()) {
+    warnings.push_back(fmt::format("{}: these are not the figures of a device",
+                                   facts.storage_notes));
+  }
   core::Nanos shortest = core::Nanos::max();
   for (const CheckpointSeries* series : {&summary.saves, &summary.restores}) {
     for (const CheckpointFigures& figures : series->each)

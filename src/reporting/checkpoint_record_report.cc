@@ -46,6 +46,7 @@ Json FactsJson(const CheckpointFacts& facts) {
   json.Add("largest_bytes_per_host", facts.largest_bytes_per_host);
   json.Add("storage_uri", facts.storage_uri);
   json.Add("backend", facts.backend);
+  json.Add("storage_notes", facts.storage_notes);
   json.Add("engine", facts.engine);
   json.Add("warm_up", facts.warm_up);
   return json;

@@ -129,6 +129,7 @@ Json OwnJson(const CheckpointRecord& record, const CheckpointSummary& summary,
   json.Add("start_zoned", ZonedTime(record.started));
   json.Add("end_zoned", ZonedTime(record.ended));
   json.Add("model", facts.model);
+  json.Add("storage_notes", facts.storage_notes);
   json.Add("format", facts.format);
   json.Add("io", facts.io);
   json.Add("fsync", facts.fsync);

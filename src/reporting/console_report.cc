@@ -90,6 +90,10 @@ std::string BoundText(const RunSummary& summary) {
 std::string OccasionalLines(const RunRecord& record,
                             const RunSummary& summary) {
   std::string text;
+  if (!record.facts.storage_notes.empty()) {
+    text += Line("storage", fmt::format("{}: not the figures of a device",
+                                        record.facts.storage_notes));
+  }
   if (record.facts.distinct_contents > 0) {
     text += Line("dataset",
                  fmt::format("{} different contents under {} names: far less "

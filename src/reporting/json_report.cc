@@ -134,6 +134,7 @@ Json SummaryJson(const RunRecord& record, const RunSummary& summary) {
   json.Add("au_target_percentage", facts.au_target * 100);
   json.Add("computation_time_configured_seconds", facts.computation_time);
   json.Add("op_stream_hash", record.op_stream_hash);
+  json.Add("storage_notes", facts.storage_notes);
   json.Add("stoker_version", facts.tool_version);
   return json;
 }

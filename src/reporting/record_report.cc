@@ -60,6 +60,7 @@ Json FactsJson(const RunFacts& facts) {
   json.Add("eval_time", facts.eval_time);
   json.Add("storage_uri", facts.storage_uri);
   json.Add("backend", facts.backend);
+  json.Add("storage_notes", facts.storage_notes);
   json.Add("engine", facts.engine);
   json.Add("loader_model", facts.loader_model);
   json.Add("data_loader", facts.data_loader);

@@ -242,6 +242,7 @@ class Checkpointing {
     facts_.save_id = save_id_;
     facts_.storage_uri = request_.uri;
     facts_.backend = backend_->scheme();
+    facts_.storage_notes = storage::NotesOn(backend_->capabilities());
     facts_.warm_up = request_.warm_up;
     facts_.tool_version = request_.tool;
     facts_.command_line = request_.command_line;

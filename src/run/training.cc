@@ -208,6 +208,7 @@ class Training final : private emulator::LoopObserver {
     facts_.evaluation = plan_.eval_steps > 0;
     facts_.storage_uri = request_.data_uri;
     facts_.backend = backend_->scheme();
+    facts_.storage_notes = storage::NotesOn(backend_->capabilities());
     facts_.engine = train_loader_->engine();
     facts_.loader_model = workload_.reader.loader_model;
     facts_.data_loader =

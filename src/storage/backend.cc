@@ -71,6 +71,14 @@ core::Result<std::uint64_t> ObjectSize(Backend& backend, std::string_view name,
                 clock);
 }
 
+std::string NotesOn(const Capabilities& capabilities) {
+  std::string notes = capabilities.simulated ? "simulated store" : "";
+  if (capabilities.faulty) {
+    notes += notes.empty() ? "faults put in" : ", faults put in";
+  }
+  return notes;
+}
+
 core::Result<std::string> ReadObject(Backend& backend, std::string_view name,
                                      core::Clock& clock, std::uint64_t limit) {
   const Resolved object(backend, name);

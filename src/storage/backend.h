@@ -43,7 +43,13 @@ struct Capabilities {
   bool links = true;        // Link makes a second name without copying
   bool shared = true;       // other processes see the same objects
   std::uint64_t max_links = UINT64_MAX;  // names per object, where known
+  bool simulated = false;  // times are those of a model of a store
+  bool faulty = false;     // failures, delays or damage are put in on purpose
 };
+
+// What a reader of results must know of their storage: "simulated store",
+// "faults put in", both with a comma between, or "".
+std::string NotesOn(const Capabilities& capabilities);
 
 // Which bytes a name stands for: names of one back end with equal identities
 // are names of the same object. Means nothing elsewhere or later.

@@ -1,10 +1,13 @@
 #include "storage/fault_backend.h"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "core/check.h"
 #include "storage/internal/fault_queue.h"
 #include "storage/internal/fault_script.h"
+#include "storage/internal/forwarding_stream.h"
 #include "storage/internal/object_table.h"
 #include "storage/internal/options.h"
 #include "storage/internal/wrapper_backend.h"
@@ -16,78 +19,75 @@ namespace {
 using Operation = FaultRule::Operation;
 
 // Acts on an operation that has a clock to wait on.
-core::Status Act(internal::FaultScriptState& script, Operation operation,
-                 std::string_view object, core::Clock& clock) {
-  const FaultRule* const rule =
-      script.Judge({.operation = operation, .object = object});
-  if (rule == nullptr) {
-    return {};
+core::Status Act(internal::FaultScriptState& script,
+                 internal::FaultTarget target, core::Clock& clock) {
+  const core::TimePoint asked = clock.Now();
+  target.at = script.Age(asked);
+  core::TimePoint due =
+      script.Shaped(internal::Direction::kWrite, asked, asked, target.bytes);
+  if (const FaultRule* const rule = script.Judge(target)) {
+    const auto* const delay = std::get_if<FaultRule::Delay>(&rule->action);
+    if (delay == nullptr) {
+      return std::get<FaultRule::Error>(rule->action)
+          .status.WithContext(target.object);
+    }
+    due = std::max(due, asked + delay->time);
   }
-  if (const auto* delay = std::get_if<FaultRule::Delay>(&rule->action)) {
-    clock.SleepUntil(clock.Now() + delay->time);
-    return {};
+  if (due > asked) {
+    clock.SleepUntil(due);
   }
-  return std::get<FaultRule::Error>(rule->action).status.WithContext(object);
+  return {};
 }
 
-// The parts lie in the inner stream's memory. Both keep the first part back, or
-// neither does, so a patch of ours is one of the inner stream's too. Faults are
-// met before a part is on its way.
-class FaultWriteStream final : public WriteStream {
+// Faults are met before a part is on its way.
+class FaultWriteStream final : public internal::ForwardingStream {
  public:
   FaultWriteStream(internal::FaultScriptState& script, std::string name,
                    std::unique_ptr<WriteStream> inner,
                    const WriteOptions& options, core::Clock& clock)
-      : WriteStream(options, clock),
+      : ForwardingStream(std::move(inner), options, clock),
         script_(script),
-        name_(std::move(name)),
-        inner_(std::move(inner)) {}
+        name_(std::move(name)) {}
 
  private:
-  core::Result<std::span<std::byte>> DoBuffer(std::uint64_t offset) override {
-    STOKER_TRY(Forward(offset));
-    return inner_->Buffer();
-  }
   core::Status DoSend(std::uint64_t offset,
                       std::span<const std::byte> part) override {
-    STOKER_TRY(Act(script_, Operation::kWrite, name_, clock()));
-    STOKER_TRY(Forward(offset + part.size()));
-    return inner_->Cut();
+    STOKER_TRY(Act(script_,
+                   {.operation = Operation::kWrite,
+                    .object = name_,
+                    .offset = offset,
+                    .bytes = part.size()},
+                   clock()));
+    return SendInner(offset, part.size());
   }
   core::Status DoCommit(std::uint64_t size, WriteTimes& times) override {
-    STOKER_TRY(Act(script_, Operation::kCommit, name_, clock()));
-    STOKER_TRY(Forward(size));
-    STOKER_ASSIGN(const WriteTimes inner_times, inner_->Commit());
-    times.last = inner_times.last;
-    times.synced = inner_times.synced;
-    CountFlight(inner_->counters().idle, inner_->counters().waited);
-    return {};
-  }
-  // Appends to the inner stream what is ours up to `end`.
-  core::Status Forward(std::uint64_t end) {
-    if (inner_->position() >= end) {
-      return {};
-    }
-    return inner_->Append(end - inner_->position());
+    STOKER_TRY(Act(script_, {.operation = Operation::kCommit, .object = name_},
+                   clock()));
+    return CommitInner(size, times);
   }
 
   internal::FaultScriptState& script_;
   std::string name_;
-  std::unique_ptr<WriteStream> inner_;
 };
 
 class FaultBackend final : public internal::WrapperBackend {
  public:
-  FaultBackend(Uri uri, FaultScript script, std::unique_ptr<Backend> inner)
+  FaultBackend(Uri uri, FaultScript script, const FaultShape& shape,
+               core::Clock* clock, std::unique_ptr<Backend> inner)
       : WrapperBackend(std::move(inner)),
         uri_(std::move(uri)),
-        script_(std::move(script)) {}
+        script_(std::move(script), shape, clock) {}
 
   std::string_view scheme() const override { return "fault"; }
   std::string uri() const override {
     Uri text = uri_;
     text.inner = inner().uri();
     return FormatUri(text);
+  }
+  Capabilities capabilities() const override {
+    Capabilities capabilities = inner().capabilities();
+    capabilities.faulty = capabilities.faulty || script_.active();
+    return capabilities;
   }
   core::Status List(
       std::string_view prefix,
@@ -98,6 +98,7 @@ class FaultBackend final : public internal::WrapperBackend {
   ObjectId Resolve(std::string_view object_name) override {
     return objects_.Take([&](internal::FaultObject& object) {
       object.name = object_name;
+      object.hash = internal::HashOfName(object_name);
       object.inner = inner().Resolve(object_name);
     });
   }
@@ -116,7 +117,9 @@ class FaultBackend final : public internal::WrapperBackend {
   core::Result<std::unique_ptr<WriteStream>> Create(
       std::string_view object_name, const WriteOptions& options,
       core::Clock& clock) override {
-    STOKER_TRY(Act(script_, Operation::kCreate, object_name, clock));
+    STOKER_TRY(Act(script_,
+                   {.operation = Operation::kCreate, .object = object_name},
+                   clock));
     STOKER_ASSIGN(std::unique_ptr<WriteStream> stream,
                   inner().Create(object_name, options, clock));
     return std::unique_ptr<WriteStream>(std::make_unique<FaultWriteStream>(
@@ -145,18 +148,31 @@ core::Result<std::unique_ptr<Backend>> NewFaultBackend(
   for (const FaultRule& rule : script) {
     STOKER_TRY(internal::CheckFaultRule(rule));
   }
-  return std::unique_ptr<Backend>(std::make_unique<FaultBackend>(
-      Uri{.scheme = "fault"}, std::move(script), std::move(inner)));
+  return std::unique_ptr<Backend>(
+      std::make_unique<FaultBackend>(Uri{.scheme = "fault"}, std::move(script),
+                                     FaultShape{}, nullptr, std::move(inner)));
 }
 
 core::Result<std::unique_ptr<Backend>> OpenFaultBackend(
-    const Uri& uri, const OpenSettings& /*settings*/,
+    const Uri& uri, const OpenSettings& settings,
     std::unique_ptr<Backend> inner) {
   STOKER_TRY(internal::CheckNoPlace(uri));
-  STOKER_ASSIGN(FaultRule rule, internal::FaultRuleOf(uri));
-  STOKER_TRY(internal::CheckFaultRule(rule));
+  STOKER_ASSIGN(std::optional<FaultRule> rule, internal::FaultRuleOf(uri));
+  STOKER_ASSIGN(const FaultShape shape, internal::FaultShapeOf(uri));
+  FaultScript script;
+  if (rule.has_value()) {
+    script.push_back(*std::move(rule));
+  }
+  const bool shaped =
+      uri.options.contains("latency") || uri.options.contains("bandwidth");
+  for (const char* const key : {"from", "for"}) {
+    if (script.empty() && !shaped && uri.options.contains(key)) {
+      return internal::BadOption(uri, key,
+                                 "there is nothing to be done in that time");
+    }
+  }
   return std::unique_ptr<Backend>(std::make_unique<FaultBackend>(
-      uri, FaultScript{std::move(rule)}, std::move(inner)));
+      uri, std::move(script), shape, settings.clock, std::move(inner)));
 }
 
 }  // namespace stoker::storage

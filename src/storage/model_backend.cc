@@ -1,12 +1,16 @@
 #include "storage/model_backend.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <functional>
+#include <cmath>
+#include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
-#include "storage/internal/held_ops.h"
+#include "storage/internal/model_queue.h"
+#include "storage/internal/model_segment.h"
+#include "storage/internal/model_write_stream.h"
 #include "storage/internal/options.h"
 #include "storage/internal/wrapper_backend.h"
 
@@ -14,115 +18,33 @@ namespace stoker::storage {
 
 namespace {
 
-struct Model {
-  core::Nanos latency{};
-  std::uint64_t bandwidth = 0;  // bytes per second of all servers; 0: unlimited
-  std::uint64_t servers = 1;
+using internal::ModelCaps;
+using internal::OpPlace;
+
+// Where the times of the store lie.
+struct ModelMemory {
+  std::unique_ptr<internal::ModelSegment> shared;
+  std::unique_ptr<internal::OwnModelMemory> own;  // if not shared
+
+  internal::ModelLimits Limits(const ModelCaps& caps) const {
+    return shared != nullptr
+               ? internal::ModelLimits(caps, shared->times(), shared->slots())
+               : internal::ModelLimits(caps, own->times(), own->slots());
+  }
 };
-
-core::Nanos ServiceTime(const Model& model, std::uint64_t bytes) {
-  if (model.bandwidth == 0) {
-    return model.latency;
-  }
-  const double per_server =
-      static_cast<double>(model.bandwidth) / static_cast<double>(model.servers);
-  return model.latency +
-         core::FromSeconds(static_cast<double>(bytes) / per_server);
-}
-
-class ModelQueue final : public ReadQueue {
- public:
-  ModelQueue(const Model& model, std::unique_ptr<ReadQueue> inner,
-             core::Clock& clock)
-      : ReadQueue(inner->limits(), clock),
-        model_(model),
-        inner_(std::move(inner)),
-        free_at_(model.servers),
-        answers_(limits().capacity),
-        by_tag_(limits().capacity),
-        held_(limits().capacity) {}
-
-  void Wake() override { waker_.Wake(clock()); }
-  void RegisterMemory(std::span<std::byte> memory) override {
-    inner_->RegisterMemory(memory);
-  }
-  std::string_view engine() const override { return inner_->engine(); }
-
- private:
-  core::Result<std::size_t> DoSubmit(std::span<const ReadOp> ops) override;
-  core::Result<std::size_t> DoReap(std::span<ReadDone> done,
-                                   std::size_t at_least,
-                                   core::TimePoint deadline) override;
-  core::Status ReadInner(std::span<const ReadOp> ops);
-  core::TimePoint Serve(core::TimePoint now, const ReadDone& answer,
-                        ReadOp::Kind kind);
-
-  Model model_;
-  std::unique_ptr<ReadQueue> inner_;
-  std::vector<core::TimePoint> free_at_;  // heap, earliest in front
-  std::vector<ReadDone> answers_;         // of the inner queue, as they come
-  std::vector<ReadDone> by_tag_;
-  internal::HeldOps held_;
-  internal::ClockWaker waker_;
-};
-
-core::Status ModelQueue::ReadInner(std::span<const ReadOp> ops) {
-  std::size_t submitted = 0;
-  while (submitted < ops.size() || inner_->in_flight() > 0) {
-    STOKER_ASSIGN(const std::size_t taken,
-                  inner_->Submit(ops.subspan(submitted)));
-    submitted += taken;
-    STOKER_ASSIGN(const std::size_t count,
-                  inner_->Reap(answers_, 1, core::kNever));
-    for (ReadDone& answer : std::span(answers_).first(count)) {
-      by_tag_[answer.tag] = std::move(answer);
-    }
-  }
-  return {};
-}
-
-// When the server that is free first will have served the op.
-core::TimePoint ModelQueue::Serve(core::TimePoint now, const ReadDone& answer,
-                                  ReadOp::Kind kind) {
-  const bool has_bytes = answer.status.ok() && kind == ReadOp::Kind::kRead;
-  std::ranges::pop_heap(free_at_, std::greater<>());
-  core::TimePoint& free_at = free_at_.back();
-  free_at = std::max(now, free_at) +
-            ServiceTime(model_, has_bytes ? answer.bytes : 0);
-  const core::TimePoint finish = free_at;
-  std::ranges::push_heap(free_at_, std::greater<>());
-  return finish;
-}
-
-core::Result<std::size_t> ModelQueue::DoSubmit(std::span<const ReadOp> ops) {
-  STOKER_TRY(ReadInner(ops));
-  const core::TimePoint now = clock().Now();
-  for (const ReadOp& op : ops) {
-    ReadDone& answer = by_tag_[op.tag];
-    const core::TimePoint finish = Serve(now, answer, op.kind);
-    held_.Push(finish, std::move(answer));
-  }
-  return ops.size();
-}
-
-core::Result<std::size_t> ModelQueue::DoReap(std::span<ReadDone> done,
-                                             std::size_t at_least,
-                                             core::TimePoint deadline) {
-  std::size_t count = 0;
-  while (true) {
-    const core::TimePoint now = clock().Now();
-    count += held_.Pop(now, done.subspan(count));
-    if (waker_.TakeWoken() || count >= at_least || deadline <= now) {
-      return count;
-    }
-    waker_.WaitUntil(clock(), std::min(held_.next_due(), deadline));
-  }
-}
 
 class ModelBackend final : public internal::WrapperBackend {
  public:
-  ModelBackend(Uri uri, const Model& model, std::unique_ptr<Backend> inner)
-      : WrapperBackend(std::move(inner)), uri_(std::move(uri)), model_(model) {}
+  ModelBackend(Uri uri, const ModelCaps& caps, internal::ModelSchedule schedule,
+               ModelMemory memory, const OpenSettings& settings,
+               std::unique_ptr<Backend> inner)
+      : WrapperBackend(std::move(inner)),
+        uri_(std::move(uri)),
+        clock_(settings.clock),
+        memory_(std::move(memory)),
+        store_{.schedule = schedule,
+               .limits = memory_.Limits(caps),
+               .patience = settings.io_timeout} {}
 
   std::string_view scheme() const override { return "model"; }
   std::string uri() const override {
@@ -130,39 +52,143 @@ class ModelBackend final : public internal::WrapperBackend {
     text.inner = inner().uri();
     return FormatUri(text);
   }
+  Capabilities capabilities() const override {
+    Capabilities capabilities = inner().capabilities();
+    capabilities.simulated = true;
+    return capabilities;
+  }
+  core::Status List(
+      std::string_view prefix,
+      const std::function<bool(const ObjectInfo&)>& visit) override {
+    STOKER_TRY(Ask(OpPlace::Kind::kList, prefix));
+    return inner().List(prefix, visit);
+  }
+  core::Status Link(std::string_view existing, std::string_view name) override {
+    STOKER_TRY(Ask(OpPlace::Kind::kLink, name));
+    return inner().Link(existing, name);
+  }
+  core::Status Remove(std::string_view object_name) override {
+    STOKER_TRY(Ask(OpPlace::Kind::kRemove, object_name));
+    return inner().Remove(object_name);
+  }
+  ObjectId Resolve(std::string_view object_name) override {
+    return objects_.Take([&](internal::ModelObject& object) {
+      object.name = object_name;
+      object.hash = internal::HashOfName(object_name);
+      object.inner = inner().Resolve(object_name);
+    });
+  }
+  void Release(ObjectId id) override {
+    objects_.Give(id, [this](const internal::ModelObject& object) {
+      inner().Release(object.inner);
+    });
+  }
   core::Result<std::unique_ptr<ReadQueue>> NewReadQueue(
       const QueueOptions& options, core::Clock& clock) override {
     STOKER_ASSIGN(std::unique_ptr<ReadQueue> queue,
                   inner().NewReadQueue(options, clock));
-    return std::unique_ptr<ReadQueue>(
-        std::make_unique<ModelQueue>(model_, std::move(queue), clock));
+    return std::unique_ptr<ReadQueue>(std::make_unique<internal::ModelQueue>(
+        store_, objects_, std::move(queue), clock));
+  }
+  core::Result<std::unique_ptr<WriteStream>> Create(
+      std::string_view object_name, const WriteOptions& options,
+      core::Clock& clock) override {
+    STOKER_TRY(AskOn(clock, OpPlace::Kind::kCreate, object_name));
+    STOKER_ASSIGN(std::unique_ptr<WriteStream> stream,
+                  inner().Create(object_name, options, clock));
+    return std::unique_ptr<WriteStream>(
+        std::make_unique<internal::ModelWriteStream>(
+            store_, std::string(object_name), std::move(stream), options,
+            clock));
+  }
+  std::optional<RequestCounters> Requests() const override {
+    const internal::ModelCounters& counters = store_.counters;
+    return RequestCounters{.requests = counters.requests,
+                           .repetitions = counters.repetitions,
+                           .bytes_received = counters.bytes_received,
+                           .bytes_sent = counters.bytes_sent,
+                           .throttled = counters.throttled,
+                           .server_errors = counters.errors};
   }
 
  private:
+  core::Status AskOn(core::Clock& clock, OpPlace::Kind kind,
+                     std::string_view name) {
+    return internal::DoAlone(
+        store_, {.place = {.kind = kind, .object = internal::HashOfName(name)}},
+        name, clock);
+  }
+  core::Status Ask(OpPlace::Kind kind, std::string_view name) {
+    return clock_ == nullptr ? core::Status{} : AskOn(*clock_, kind, name);
+  }
+
   Uri uri_;
-  Model model_;
+  core::Clock* clock_;  // of calls that are handed none; may be null
+  ModelMemory memory_;
+  internal::ModelStore store_;
+  internal::ObjectTable<internal::ModelObject> objects_;
 };
 
-}  // namespace
-
-core::Result<std::unique_ptr<Backend>> OpenModelBackend(
-    const Uri& uri, const OpenSettings& /*settings*/,
-    std::unique_ptr<Backend> inner) {
-  STOKER_TRY(internal::CheckNoPlace(uri));
-  Model model;
-  STOKER_ASSIGN(model.latency,
-                internal::DurationOption(uri, "latency", core::Nanos{0}));
-  STOKER_ASSIGN(model.bandwidth, internal::BytesOption(uri, "bandwidth", 0));
-  STOKER_ASSIGN(model.servers,
-                internal::CountOption(uri, "servers", 1,
-                                      {.lowest = 1, .highest = 65536}));
-  if (uri.options.contains("bandwidth") && model.bandwidth == 0) {
+// What this host may use of the limits in the URI.
+core::Result<ModelCaps> CapsOf(const Uri& uri, double host_share) {
+  constexpr std::uint64_t kMostAtOnce = 65536;
+  constexpr std::uint64_t kMostRequests = 1'000'000'000;
+  STOKER_ASSIGN(const std::uint64_t bandwidth,
+                internal::BytesOption(uri, "bandwidth", 0));
+  if (uri.options.contains("bandwidth") && bandwidth == 0) {
     return internal::BadOption(uri, "bandwidth",
                                "nothing would ever arrive; leave it out for "
                                "an unlimited one");
   }
-  return std::unique_ptr<Backend>(
-      std::make_unique<ModelBackend>(uri, model, std::move(inner)));
+  STOKER_ASSIGN(const std::uint64_t requests,
+                internal::CountOption(uri, "requests", 0,
+                                      {.lowest = 1, .highest = kMostRequests}));
+  const bool split = uri.options.contains("servers");
+  if (split && uri.options.contains("concurrency")) {
+    return internal::BadOption(uri, "servers",
+                               "give it or concurrency, not both");
+  }
+  STOKER_ASSIGN(const std::uint64_t at_once,
+                internal::CountOption(uri, split ? "servers" : "concurrency", 0,
+                                      {.lowest = 1, .highest = kMostAtOnce}));
+  ModelCaps caps{
+      .bytes_per_second = static_cast<double>(bandwidth) * host_share,
+      .requests_per_second = static_cast<double>(requests) * host_share,
+      .split = split};
+  if (at_once > 0) {
+    caps.concurrency = static_cast<std::uint64_t>(
+        std::max(1.0, std::round(static_cast<double>(at_once) * host_share)));
+  }
+  return caps;
+}
+
+core::Result<ModelMemory> MemoryOf(const Uri& uri, const ModelCaps& caps,
+                                   const OpenSettings& settings) {
+  ModelMemory memory;
+  if (settings.shared_name.empty()) {
+    memory.own = std::make_unique<internal::OwnModelMemory>(caps.concurrency);
+    return memory;
+  }
+  STOKER_ASSIGN(memory.shared,
+                internal::ModelSegment::Open(
+                    fmt::format("{}-{:016x}", settings.shared_name,
+                                internal::HashOfName(FormatUri(uri))),
+                    caps));
+  return memory;
+}
+
+}  // namespace
+
+core::Result<std::unique_ptr<Backend>> OpenModelBackend(
+    const Uri& uri, const OpenSettings& settings,
+    std::unique_ptr<Backend> inner) {
+  STOKER_TRY(internal::CheckNoPlace(uri));
+  STOKER_ASSIGN(const ModelCaps caps, CapsOf(uri, settings.host_share));
+  STOKER_ASSIGN(const internal::ModelSchedule schedule,
+                internal::ModelSchedule::Of(uri));
+  STOKER_ASSIGN(ModelMemory memory, MemoryOf(uri, caps, settings));
+  return std::unique_ptr<Backend>(std::make_unique<ModelBackend>(
+      uri, caps, schedule, std::move(memory), settings, std::move(inner)));
 }
 
 }  // namespace stoker::storage

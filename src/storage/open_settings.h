@@ -18,6 +18,9 @@ struct OpenSettings {
   // The part of a simulated store's limits that this host may use, (0, 1]: its
   // ranks over all ranks.
   double host_share = 1.0;
+  // For calls that are handed none (List): simulated stores wait on it, and
+  // where it is null such calls take no time. Outlives the back end.
+  core::Clock* clock = nullptr;
 };
 
 }  // namespace stoker::storage

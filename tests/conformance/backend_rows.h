@@ -242,13 +242,20 @@ inline std::vector<Row> Rows() {
   return ServerRows();
 #endif
   std::vector<Row> rows{
-      FileRow("threads"), Fixed("Mem", "mem", "mem:", {.shared = false}),
+      FileRow("threads"),
+      Fixed("Mem", "mem", "mem:", {.shared = false}),
       Fixed("Null", "null", "null:", {.stores_data = false}),
       Fixed("Model", "model",
             "model:?latency=10us&bandwidth=10GB&servers=2,mem:",
             {.shared = false}, "model:?latency=1000000s"),
+      Fixed("ModelFewAtOnce", "model",
+            "model:?latency_p50=10us&latency_p99=50us&bandwidth=10GB&requests="
+            "1000000&concurrency=2,mem:",
+            {.shared = false}, "model:?latency=1000000s&concurrency=1"),
       Fixed("Fault", "fault", "fault:,mem:", {.shared = false},
-            "fault:?delay=1000000s,null:")};
+            "fault:?delay=1000000s,null:"),
+      Fixed("FaultShaped", "fault", "fault:?latency=10us&bandwidth=10GB,mem:",
+            {.shared = false}, "fault:?latency=1000000s,null:")};
   rows.push_back(MappedRow());
   rows.push_back(MmapRow());
   rows.push_back(FileBlocksRow("threads"));

@@ -165,7 +165,7 @@ TEST(RunEpochs, LoadersReadAheadDuringACheckpointAndReadTheSame) {
     OnRanks(1, clock, [&](comm::Communicator& comm) {
       Scene scene{.files = 8};
       scene.options.read_threads = 1;
-      Stage stage(scene, "model:?latency=100us,null:", clock);
+      Stage stage(scene, "model:?latency=100us&servers=1,null:", clock);
       const auto loader = stage.Make();
       Accelerator accelerator(Constant(microseconds(300)), clock,
                               stage.cancel());

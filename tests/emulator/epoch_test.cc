@@ -318,7 +318,7 @@ TEST(RunEpochs, StorageSharedByNoOneHoldsEachRankUpAlike) {
                 .ranks = 2,
                 .rank = static_cast<std::uint64_t>(comm.rank())};
     scene.options.read_threads = 0;
-    Stage stage(scene, "model:?latency=100us,null:", clock);
+    Stage stage(scene, "model:?latency=100us&servers=1,null:", clock);
     const auto loader = stage.Make();
     Accelerator accelerator(Constant(microseconds(300)), clock, stage.cancel());
     Witness witness;

@@ -149,7 +149,7 @@ TEST_F(Lean, ReadsAheadAsManyBytesAsTheBudgetHolds) {
   scene.sizes = {.record_length = 10'000};
   scene.options.request_bytes = 4096;
   scene.options.byte_budget = 65'000;
-  Stage stage(scene, "model:?latency=1ms,null:", clock_);
+  Stage stage(scene, "model:?latency=1ms&servers=1,null:", clock_);
   const auto loader = stage.Make();
   ASSERT_TRUE(loader->StartEpoch(1).ok());
   clock_.SleepUntil(clock_.Now() + milliseconds(1000));
@@ -169,7 +169,7 @@ TEST_F(Lean, TheNextBatchIsReadWhateverTheBudget) {
   scene.sizes = {.record_length = 10'000};
   scene.options.request_bytes = 4096;
   scene.options.byte_budget = 4096;
-  Stage stage(scene, "model:?latency=1ms,null:", clock_);
+  Stage stage(scene, "model:?latency=1ms&servers=1,null:", clock_);
   const auto loader = stage.Make();
   ASSERT_TRUE(loader->StartEpoch(1).ok());
   clock_.SleepUntil(clock_.Now() + milliseconds(1000));

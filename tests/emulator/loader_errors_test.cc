@@ -212,7 +212,7 @@ TEST_F(LoaderErrors, AStoppedRunGetsNoFurtherBatch) {
 TEST_F(LoaderErrors, ALoaderMayEndAtAnyTime) {
   for (const Scene& scene : {TorchScene(), RecordScene()}) {
     for (int taken = -2; taken < 4; ++taken) {
-      Stage stage(scene, "model:?latency=100us,null:", clock_);
+      Stage stage(scene, "model:?latency=100us&servers=1,null:", clock_);
       const auto loader = stage.Make();
       if (taken >= -1) {
         ASSERT_TRUE(loader->StartEpoch(1).ok());

@@ -39,7 +39,7 @@ Scene RecordScene(std::uint32_t records) {
 
 TEST_F(LoaderTiming, TorchWaitsOnceWhenStorageIsFaster) {
   // 7 × 100 us a sample against 2100 us of computation.
-  Stage stage(TorchScene(6, 1), "model:?latency=100us,null:", clock_);
+  Stage stage(TorchScene(6, 1), "model:?latency=100us&servers=1,null:", clock_);
   const auto loader = stage.Make();
   const EpochLog log = testing::RunEpoch(*loader, clock_, microseconds(2100));
   EXPECT_EQ(log.waits, Micros({700, 0, 0, 0, 0, 0}));
@@ -49,21 +49,21 @@ TEST_F(LoaderTiming, TorchWaitsOnceWhenStorageIsFaster) {
 TEST_F(LoaderTiming, TorchWaitsEachStepWhenStorageIsSlower) {
   // 7 × 300 us a sample against 700 us: sample k is there at 2100 (k + 1), and
   // asked for 700 us after sample k - 1 was.
-  Stage stage(TorchScene(6, 1), "model:?latency=300us,null:", clock_);
+  Stage stage(TorchScene(6, 1), "model:?latency=300us&servers=1,null:", clock_);
   const auto loader = stage.Make();
   const EpochLog log = testing::RunEpoch(*loader, clock_, microseconds(700));
   EXPECT_EQ(log.waits, Micros({2100, 1400, 1400, 1400, 1400, 1400}));
 }
 
 TEST_F(LoaderTiming, RecordsWaitOnceWhenStorageIsFaster) {
-  Stage stage(RecordScene(6), "model:?latency=100us,null:", clock_);
+  Stage stage(RecordScene(6), "model:?latency=100us&servers=1,null:", clock_);
   const auto loader = stage.Make();
   const EpochLog log = testing::RunEpoch(*loader, clock_, microseconds(300));
   EXPECT_EQ(log.waits, Micros({100, 0, 0, 0, 0, 0}));
 }
 
 TEST_F(LoaderTiming, RecordsWaitEachStepWhenStorageIsSlower) {
-  Stage stage(RecordScene(6), "model:?latency=300us,null:", clock_);
+  Stage stage(RecordScene(6), "model:?latency=300us&servers=1,null:", clock_);
   const auto loader = stage.Make();
   const EpochLog log = testing::RunEpoch(*loader, clock_, microseconds(100));
   EXPECT_EQ(log.waits, Micros({300, 200, 200, 200, 200, 200}));
@@ -79,7 +79,7 @@ TEST_F(LoaderTiming, LanesShareTheStorage) {
 }
 
 TEST_F(LoaderTiming, WithoutWorkersNothingOverlaps) {
-  Stage stage(TorchScene(5, 0), "model:?latency=100us,null:", clock_);
+  Stage stage(TorchScene(5, 0), "model:?latency=100us&servers=1,null:", clock_);
   const auto loader = stage.Make();
   const EpochLog log = testing::RunEpoch(*loader, clock_, milliseconds(10));
   EXPECT_EQ(log.waits, Micros({700, 700, 700, 700, 700}));
@@ -87,7 +87,7 @@ TEST_F(LoaderTiming, WithoutWorkersNothingOverlaps) {
 }
 
 TEST_F(LoaderTiming, EveryEpochStartsCold) {
-  Stage stage(TorchScene(3, 1), "model:?latency=100us,null:", clock_);
+  Stage stage(TorchScene(3, 1), "model:?latency=100us&servers=1,null:", clock_);
   const auto loader = stage.Make();
   for (std::uint32_t epoch = 1; epoch <= 3; ++epoch) {
     const EpochLog log =

@@ -55,7 +55,7 @@ void ExpectTheSameEverywhere(const Scene& scene, const std::string& name) {
   const std::vector<std::string> others{mem,
                                         "null:",
                                         "model:?latency=20us&servers=3," + mem,
-                                        "model:?latency=20us,null:",
+                                        "model:?latency=20us&servers=1,null:",
                                         file + "?engine=threads",
                                         file + "?engine=auto"};
   for (const std::string& uri : others) {

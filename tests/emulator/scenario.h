@@ -41,7 +41,7 @@ struct Opened {
 
 // Forwards to another back end and writes down which objects are opened. May
 // refuse to make queues.
-class WatchedBackend final : public storage::Backend {
+class WatchedBackend : public storage::Backend {
  public:
   WatchedBackend(std::unique_ptr<storage::Backend> inner,
                  const core::Clock& clock)

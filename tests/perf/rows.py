@@ -234,6 +234,22 @@ def datagen(model, files, per_job):
     return measure
 
 
+UNET3D_DEMAND = 7 * 146600628 / 0.323  # bytes/s of an h100
+
+
+def model_au(bench, result):
+    ranks = 2
+    bandwidth = round(ranks * UNET3D_DEMAND / 2)
+    storage = f"model:?bandwidth={bandwidth},null:"
+    params = UNET3D.params(ranks)
+    predicted = bench.program.predict_au_percent("unet3d", ranks, storage,
+                                                 params)
+    for measured in bench.au(UNET3D, ranks, storage, [], bench.runs):
+        result.values.append(abs(measured - predicted) / 100)
+        result.notes.append(f"AU {measured:.2f} % measured, {predicted:.2f} % "
+                            "in virtual time")
+
+
 @contextlib.contextmanager
 def scratch(parent):
     folder = pathlib.Path(parent) / "stoker-perf"
@@ -282,6 +298,9 @@ ROWS = [
         3, null_au(RESNET50, 8)),
     Row("null-cosmoflow", "AU on `null:`, cosmoflow, 4 ranks", 99, 99.5, " %",
         3, null_au(COSMOFLOW, 4)),
+    Row("model-au", "AU on `model:` at half the demand of 2 unet3d_h100, "
+        "difference to the same run in virtual time", 0.02, 0.01, "", 4,
+        model_au, higher_is_better=False),
     Row("unet3d-v2", "unet3d_h100 accelerators at AU ≥ 90 %, page cache, "
         "`dlio-v2`, checks on", 3, 4, "", 0,
         accelerators(UNET3D, [1, 2, 3, 4, 5], 90)),

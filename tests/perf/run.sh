@@ -27,6 +27,7 @@ esac
 tools/install_packages.sh build
 tools/install_packages.sh perf
 mkdir -p build
-cmake --preset release -D STOKER_TESTS=OFF -D STOKER_BENCH=ON >build/configure_release.log
+cmake --preset release -D STOKER_TESTS=OFF -D STOKER_PERF=ON \
+  >build/configure_release.log
 cmake --build build/release -j "$(nproc)"
 exec /usr/bin/python3 tests/perf/report.py --stoker build/release/stoker "$@"

@@ -81,6 +81,21 @@ class Stoker:
                  "--params", *params]
         return self._run(words, watch_memory)
 
+    def predict_au_percent(self, model, ranks, storage, params):
+        """The AU of the same run in virtual time, where only the simulated
+        store and the accelerators take any."""
+        folder = self.folder / "predicted"
+        workload = (pathlib.Path(__file__).resolve().parents[2] / "workloads" /
+                    f"{model}_h100.yaml")
+        words = [str(pathlib.Path(self.program).parent / "tests" / "perf" /
+                     "stoker_predict_au"), str(workload), str(ranks), storage,
+                 str(folder), *params]
+        with self._started(words) as process:
+            output = process.communicate()[0]
+        self._check(words, process.returncode, output)
+        summary = json.loads((folder / "summary.json").read_text())
+        return summary["metric"]["train_au_mean_percentage"]
+
     def _run(self, words, watch_memory):
         launched = time.time()
         with self._started(words) as process:

@@ -101,6 +101,14 @@ TEST(CheckpointBlock, CachesAreSaidLoudly) {
   EXPECT_THAT(text, ::testing::EndsWith("\nresults           /results/x\n"));
 }
 
+TEST(CheckpointBlock, StorageThatIsNoneIsSaidLoudly) {
+  metrics::CheckpointRecord record = testing::SyntheticCheckpoints();
+  record.facts.storage_notes = "simulated store, faults put in";
+  EXPECT_THAT(BlockOf(record),
+              HasSubstr("\nWARNING           simulated store, faults put in: "
+                        "these are not the figures of a device\n"));
+}
+
 TEST(CheckpointBlock, SavesAloneSayNothingOfCaches) {
   metrics::CheckpointRecord record = testing::SyntheticCheckpoints();
   record.facts.num_hosts = 1;

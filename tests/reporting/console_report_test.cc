@@ -90,6 +90,7 @@ TEST(ConsoleReport, TroubleIsMentioned) {
   metrics::RunRecord record = testing::SyntheticRun(false);
   record.facts.au_target = 0.9;
   record.facts.distinct_contents = 8;
+  record.facts.storage_notes = "simulated store";
   record.facts.dataset_files_train = record.facts.num_files_train + 36;
   record.ranks[0].epochs[0].train_loader.bytes_discarded = 3 << 20;
   record.ranks[0].epochs[0].train_loader.reads.errors = 2;
@@ -97,6 +98,8 @@ TEST(ConsoleReport, TroubleIsMentioned) {
   const std::string text =
       ConsoleReport(record, metrics::Summarise(record), "x");
   EXPECT_THAT(text, HasSubstr("fail: AU 78.75 % of 90.00 % asked"));
+  EXPECT_THAT(text, HasSubstr("storage           simulated store: not the "
+                              "figures of a device"));
   EXPECT_THAT(text, HasSubstr("read ahead, lost  3.00 MiB"));
   EXPECT_THAT(text, HasSubstr("8 different contents under"));
   EXPECT_THAT(text, HasSubstr("dataset           the first "));

@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <chrono>
+#include <utility>
 
 #include "tests/storage/support.h"
 
@@ -178,6 +181,101 @@ TEST_F(FaultBackendTest, ADelayedWriteTakesThatMuchLonger) {
   EXPECT_EQ(clock_.Now(), AtMillis(30));
 }
 
+TEST_F(FaultBackendTest, EveryNthOfTheMatchingReadsIsHitToTheEnd) {
+  Use("fault:?object=img_2&every=3&error=ENOENT");
+  const std::string hit =
+      "img_2: scripted fault in read: No such file or directory";
+  EXPECT_THAT(Reads(two_, 7),
+              ElementsAre("ok", "ok", hit, "ok", "ok", hit, "ok"));
+}
+
+TEST_F(FaultBackendTest, ARateHitsItsPartTheSameForEqualSeeds) {
+  // One byte at each of 2000 offsets; the second time backwards.
+  const auto hits = [this](std::string_view uri, bool backwards) {
+    Use(uri);
+    std::vector<std::uint64_t> offsets;
+    for (std::uint64_t i = 0; i < 2000; ++i) {
+      const std::uint64_t offset = backwards ? 1999 - i : i;
+      if (!ReadInto(text_, *queue_, one_, offset, 1).status.ok()) {
+        offsets.push_back(offset);
+      }
+    }
+    std::ranges::sort(offsets);
+    return offsets;
+  };
+  const auto first = hits("fault:?rate=0.05&seed=4&error=EIO", false);
+  EXPECT_EQ(hits("fault:?rate=0.05&seed=4&error=EIO", true), first);
+  EXPECT_NE(hits("fault:?rate=0.05&seed=5&error=EIO", false), first);
+  // Binomial: 100 with a deviation of 9.7; four of them either way.
+  EXPECT_GT(first.size(), 61U);
+  EXPECT_LT(first.size(), 139U);
+}
+
+TEST_F(FaultBackendTest, AFlipAnywhereTurnsOneBitOfTheRead) {
+  Use("fault:?flip=any&rate=1&seed=9");
+  ReadInto(text_, *queue_, one_, 0, 10);
+  const std::string sound = "abcdefghij";
+  int bits = 0;
+  for (std::size_t i = 0; i < sound.size(); ++i) {
+    bits += std::popcount(static_cast<unsigned char>(text_[i] ^ sound[i]));
+  }
+  EXPECT_EQ(bits, 1);
+}
+
+TEST_F(FaultBackendTest, NothingIsDoneOutsideOfItsWindow) {
+  // Opened at 5 s: from 15 s to 20 s.
+  clock_.SleepUntil(AtMillis(5000));
+  const auto fault = OpenBackend(
+      "fault:?from=10s&for=5s&count=all&error=EIO,"
+      "mem:fault-test",
+      {.clock = &clock_});
+  Use("fault:");  // the objects
+  ASSERT_TRUE(fault.ok());
+  const auto queue = NewQueue(*fault.value(), clock_);
+  const ObjectId object = fault.value()->Resolve("img_1");
+  for (const auto& [millis, fails] :
+       {std::pair(14'999, false), std::pair(15'000, true),
+        std::pair(19'999, true), std::pair(20'000, false)}) {
+    clock_.SleepUntil(AtMillis(millis));
+    EXPECT_EQ(ReadInto(text_, *queue, object, 0, 10).status.ok(), !fails)
+        << millis << " ms";
+  }
+}
+
+TEST_F(FaultBackendTest, WithoutAClockAWindowBeginsWithTheFirstRead) {
+  Use("fault:?for=1s&count=all&error=EIO");
+  clock_.SleepUntil(AtMillis(3000));
+  EXPECT_FALSE(ReadInto(text_, *queue_, one_, 0, 10).status.ok());
+  clock_.SleepUntil(AtMillis(4000));
+  EXPECT_TRUE(ReadInto(text_, *queue_, one_, 0, 10).status.ok());
+}
+
+TEST_F(FaultBackendTest, LatencyAndBandwidthActOnReadsAndWrites) {
+  // 10 B at 1 kB/s are 10 ms. Two reads at once: 20 ms and 10 ms, then 10 more.
+  Use("fault:?latency=20ms&bandwidth=1kB");
+  std::array<std::byte, 10> a;
+  std::array<std::byte, 10> b;
+  const std::array ops{ReadOp{.object = one_, .buffer = a, .tag = 1},
+                       ReadOp{.object = two_, .buffer = b, .tag = 2}};
+  ASSERT_EQ(queue_->Submit(ops).value(), 2U);
+  std::array<ReadDone, 2> done;
+  ASSERT_EQ(queue_->Reap(done, 2, core::kNever).value(), 2U);
+  EXPECT_EQ(clock_.Now(), AtMillis(40));
+  // Create, 10 B, Commit: 20 + 30 + 20 ms.
+  ASSERT_TRUE(WriteObject(*backend_, "img_1", Letters(10), clock_).ok());
+  EXPECT_EQ(clock_.Now(), AtMillis(110));
+}
+
+TEST_F(FaultBackendTest, SaysThatFaultsArePutInWhereTheyAre) {
+  Use("fault:");
+  EXPECT_EQ(NotesOn(backend_->capabilities()), "");
+  Use("fault:?latency=1ms");
+  EXPECT_EQ(NotesOn(backend_->capabilities()), "faults put in");
+  Use("fault:?error=EIO,model:?latency=1ms");
+  EXPECT_EQ(NotesOn(backend_->capabilities()),
+            "simulated store, faults put in");
+}
+
 TEST_F(FaultBackendTest, AScriptMayHaveManyRules) {
   FaultScript script(2);
   script[0] = {.operation = Operation::kRead,
@@ -224,6 +322,14 @@ TEST(OpenFaultBackend, RefusesRulesItCannotUnderstand) {
   EXPECT_THAT(error("op=reed&error=EIO"), HasSubstr("allowed are read, size"));
   EXPECT_THAT(error("op=list&delay=1s"), HasSubstr("list takes an error"));
   EXPECT_THAT(error("count=0&error=EIO"), HasSubstr("count=0"));
+  EXPECT_THAT(error("rate=0.5"), HasSubstr("exactly one of error"));
+  EXPECT_THAT(error("rate=0.5&every=2&error=EIO"), HasSubstr("exclude"));
+  EXPECT_THAT(error("nth=3&every=2&error=EIO"), HasSubstr("exclude"));
+  EXPECT_THAT(error("rate=2&error=EIO"), HasSubstr("0 to 1"));
+  EXPECT_THAT(error("seed=2&error=EIO"), HasSubstr("only with rate"));
+  EXPECT_THAT(error("bandwidth=0"), HasSubstr("bandwidth=0"));
+  EXPECT_THAT(error("from=3s"), HasSubstr("nothing to be done"));
+  EXPECT_THAT(error("for=0s&error=EIO"), HasSubstr("for=0s"));
 }
 
 }  // namespace

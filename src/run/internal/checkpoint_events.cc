@@ -28,14 +28,15 @@ Event CheckpointStartEvent(const metrics::CheckpointFacts& facts,
   event.text = fmt::format(
       "checkpointing: {}, {} processes on {} host(s) as TP {} x PP {} x DP {}, "
       "ZeRO {}{}\n"
-      "a checkpoint: {} in {} files, {} on {}; {} to save, {} to restore\n"
+      "a checkpoint: {} in {} files, {} on {}{}{}; {} to save, {} to restore\n"
       "{} requests, fsync {}, verify {}, at most {} of memory per rank",
       facts.model, facts.num_processes, facts.num_hosts, facts.tensor,
       facts.pipeline, facts.data, facts.zero_stage,
       facts.subset ? ", subset" : "", Bytes(facts.checkpoint_bytes),
       core::FormatCount(facts.files), facts.format, facts.storage_uri,
-      facts.saves, facts.restores, facts.io, facts.fsync ? "on" : "off",
-      facts.verify, Bytes(pool_bytes));
+      facts.storage_notes.empty() ? "" : ", ", facts.storage_notes, facts.saves,
+      facts.restores, facts.io, facts.fsync ? "on" : "off", facts.verify,
+      Bytes(pool_bytes));
   event.fields = {{"model", facts.model},
                   {"processes", facts.num_processes},
                   {"hosts", facts.num_hosts},
@@ -43,7 +44,8 @@ Event CheckpointStartEvent(const metrics::CheckpointFacts& facts,
                   {"files", facts.files},
                   {"saves", facts.saves},
                   {"restores", facts.restores},
-                  {"storage_uri", facts.storage_uri}};
+                  {"storage_uri", facts.storage_uri},
+                  {"storage_notes", facts.storage_notes}};
   return event;
 }
 

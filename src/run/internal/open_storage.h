@@ -21,7 +21,8 @@ inline core::Result<std::unique_ptr<storage::Backend>> OpenStorage(
       uri, {.io_timeout = io_timeout,
             .shared_name = context.run_id,
             .host_share = static_cast<double>(comm.local_size()) /
-                          static_cast<double>(comm.size())});
+                          static_cast<double>(comm.size()),
+            .clock = context.clock});
 }
 
 }  // namespace stoker::run::internal

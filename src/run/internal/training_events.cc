@@ -17,12 +17,13 @@ Event StartEvent(const metrics::RunFacts& facts, std::uint64_t pool_bytes) {
   event.text = fmt::format(
       "{} on {} accelerator(s), {} host(s): {} epochs of {} steps, batch {}, "
       "compute {} s per step\n"
-      "reading {}{}{} with {} / {}, {} read threads{}\n"
+      "reading {}{}{}{}{} with {} / {}, {} read threads{}\n"
       "memory: {} per rank for request buffers, batches ahead and tables",
       facts.model, facts.num_accelerators, facts.num_hosts, facts.epochs,
       facts.steps_per_epoch, facts.batch_size, facts.computation_time,
-      facts.storage_uri, facts.engine.empty() ? "" : ", engine ", facts.engine,
-      facts.loader_model, facts.data_loader, facts.read_threads,
+      facts.storage_uri, facts.storage_notes.empty() ? "" : ", ",
+      facts.storage_notes, facts.engine.empty() ? "" : ", engine ",
+      facts.engine, facts.loader_model, facts.data_loader, facts.read_threads,
       facts.content_checks ? "" : ", checksums not verified",
       core::FormatBytes(static_cast<double>(pool_bytes)));
   if (facts.checkpoints) {
@@ -41,6 +42,7 @@ Event StartEvent(const metrics::RunFacts& facts, std::uint64_t pool_bytes) {
                   {"batch_size", facts.batch_size},
                   {"computation_time", facts.computation_time},
                   {"storage_uri", facts.storage_uri},
+                  {"storage_notes", facts.storage_notes},
                   {"engine", facts.engine},
                   {"loader_model", facts.loader_model},
                   {"data_loader", facts.data_loader},

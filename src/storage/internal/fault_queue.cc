@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "storage/internal/op_draws.h"
 
 namespace stoker::storage::internal {
 
@@ -26,23 +27,26 @@ void FaultQueue::Wake() {
   inner_->Wake();
 }
 
-const FaultRule* FaultQueue::Judge(const ReadOp& op,
-                                   const FaultObject& object) {
+const FaultRule* FaultQueue::Judge(const ReadOp& op, const FaultObject& object,
+                                   core::TimePoint now) {
   if (op.kind == ReadOp::Kind::kSize) {
-    return script_.Judge(
-        {.operation = FaultRule::Operation::kSize, .object = object.name});
+    return script_.Judge({.operation = FaultRule::Operation::kSize,
+                          .object = object.name,
+                          .at = script_.Age(now)});
   }
   return script_.Judge({.operation = FaultRule::Operation::kRead,
                         .object = object.name,
                         .offset = op.offset,
-                        .bytes = op.buffer.size()});
+                        .bytes = op.buffer.size(),
+                        .at = script_.Age(now)});
 }
 
 core::Result<std::size_t> FaultQueue::DoSubmit(std::span<const ReadOp> ops) {
+  const core::TimePoint now = clock().Now();
   forward_.clear();
   for (const ReadOp& op : ops) {
     const FaultObject& object = objects_.Get(op.object);
-    const FaultRule* const rule = Judge(op, object);
+    const FaultRule* const rule = Judge(op, object, now);
     if (rule != nullptr) {
       if (const auto* error = std::get_if<FaultRule::Error>(&rule->action)) {
         done_.Push(
@@ -50,7 +54,7 @@ core::Result<std::size_t> FaultQueue::DoSubmit(std::span<const ReadOp> ops) {
         continue;
       }
     }
-    slots_[op.tag] = {.rule = rule, .submitted = clock().Now(), .op = op};
+    slots_[op.tag] = {.rule = rule, .submitted = now, .op = op};
     forward_.push_back(op);
     forward_.back().object = object.inner;
   }
@@ -61,26 +65,53 @@ core::Result<std::size_t> FaultQueue::DoSubmit(std::span<const ReadOp> ops) {
   return ops.size();
 }
 
+namespace {
+
+void FlipBit(const FaultRule& rule, std::uint64_t object, const ReadOp& op,
+             std::uint64_t bytes) {
+  const std::uint64_t offset = std::get<FaultRule::Flip>(rule.action).offset;
+  if (offset != FaultRule::Flip::kAnywhere) {
+    if (offset - op.offset < bytes) {
+      op.buffer[offset - op.offset] ^= std::byte{1};
+    }
+    return;
+  }
+  if (bytes > 0) {
+    // Another attempt than the one that drew whether the rule hits.
+    core::CounterRandom draws = DrawsFor(
+        rule.seed, {.object = object, .offset = op.offset, .attempt = 1});
+    const std::uint64_t at = draws.Below(bytes);
+    op.buffer[at] ^= std::byte{1} << static_cast<int>(draws.Below(8));
+  }
+}
+
+}  // namespace
+
 // An op has come back from the inner queue: acts on it, then answers or holds.
 void FaultQueue::Returned(ReadDone done) {
+  const core::TimePoint now = clock().Now();
   const Slot& slot = slots_[done.tag];
-  if (slot.rule == nullptr) {
-    done_.Push(std::move(done));
-    return;
-  }
-  const auto& action = slot.rule->action;
-  if (const auto* cut = std::get_if<FaultRule::Short>(&action)) {
-    done.bytes = std::min(done.bytes, cut->bytes);
-  } else if (const auto* flip = std::get_if<FaultRule::Flip>(&action)) {
-    const std::uint64_t at = flip->offset - slot.op.offset;
-    if (at < done.bytes) {
-      slot.op.buffer[at] ^= std::byte{1};
+  const bool is_read = slot.op.kind == ReadOp::Kind::kRead;
+  core::TimePoint due = now;
+  if (slot.rule != nullptr) {
+    const auto& action = slot.rule->action;
+    if (const auto* cut = std::get_if<FaultRule::Short>(&action)) {
+      done.bytes = std::min(done.bytes, cut->bytes);
+    } else if (std::holds_alternative<FaultRule::Flip>(action)) {
+      FlipBit(*slot.rule, objects_.Get(slot.op.object).hash, slot.op,
+              done.bytes);
+    } else if (const auto* delay = std::get_if<FaultRule::Delay>(&action)) {
+      due = slot.submitted + delay->time;
     }
-  } else if (const auto* delay = std::get_if<FaultRule::Delay>(&action)) {
-    held_.Push(slot.submitted + delay->time, std::move(done));
-    return;
   }
-  done_.Push(std::move(done));
+  due = std::max(due,
+                 script_.Shaped(Direction::kRead, slot.submitted, now,
+                                is_read && done.status.ok() ? done.bytes : 0));
+  if (due > now) {
+    held_.Push(due, std::move(done));
+  } else {
+    done_.Push(std::move(done));
+  }
 }
 
 core::Status FaultQueue::ReapInner(std::size_t at_least,

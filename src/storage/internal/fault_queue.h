@@ -18,6 +18,7 @@ namespace stoker::storage::internal {
 // An object of the fault back end.
 struct FaultObject {
   std::string name;
+  std::uint64_t hash = 0;  // HashOfName
   ObjectId inner{};
 };
 
@@ -44,7 +45,8 @@ class FaultQueue final : public ReadQueue {
   core::Result<std::size_t> DoReap(std::span<ReadDone> done,
                                    std::size_t at_least,
                                    core::TimePoint deadline) override;
-  const FaultRule* Judge(const ReadOp& op, const FaultObject& object);
+  const FaultRule* Judge(const ReadOp& op, const FaultObject& object,
+                         core::TimePoint now);
   core::Status ReapInner(std::size_t at_least, core::TimePoint deadline);
   void Returned(ReadDone done);
 

@@ -75,6 +75,22 @@ core::Result<core::Nanos> DurationOption(const Uri& uri, std::string_view key,
   return core::FromSeconds(seconds.value());
 }
 
+core::Result<double> FractionOption(const Uri& uri, std::string_view key,
+                                    double fallback) {
+  const std::string* const text = Find(uri, key);
+  if (text == nullptr) {
+    return fallback;
+  }
+  const core::Result<double> value = core::ParseDouble(*text);
+  if (!value.ok()) {
+    return BadOption(uri, key, value.status().message());
+  }
+  if (!(value.value() >= 0 && value.value() <= 1)) {
+    return BadOption(uri, key, "allowed are 0 to 1");
+  }
+  return value;
+}
+
 core::Status BadOption(const Uri& uri, std::string_view key,
                        std::string_view reason) {
   return {core::Code::kInvalidArgument,

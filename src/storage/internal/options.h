@@ -29,6 +29,9 @@ core::Result<std::uint64_t> BytesOption(const Uri& uri, std::string_view key,
                                         std::uint64_t fallback);
 core::Result<core::Nanos> DurationOption(const Uri& uri, std::string_view key,
                                          core::Nanos fallback);
+// 0 to 1, both included.
+core::Result<double> FractionOption(const Uri& uri, std::string_view key,
+                                    double fallback);
 core::Status BadOption(const Uri& uri, std::string_view key,
                        std::string_view reason);
 
