@@ -15,6 +15,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "comm/communicator.h"
@@ -35,7 +36,12 @@ core::Status Predict(std::span<const std::string> words) {
     options.overrides.push_back("++" + param);
   }
   STOKER_ASSIGN(const config::LoadedConfig config, config::Load(options));
-  std::filesystem::create_directories(words[3]);
+  std::error_code failed_to_make;
+  std::filesystem::create_directories(words[3], failed_to_make);
+  if (failed_to_make) {
+    return core::Status::FromErrno(failed_to_make.value(),
+                                   "make folder " + words[3]);
+  }
   run::TrainRequest request;
   request.config = &config;
   request.model = std::filesystem::path(words[0]).stem().string();
@@ -71,6 +77,7 @@ core::Status Predict(std::span<const std::string> words) {
 }  // namespace
 }  // namespace stoker
 
+// NOLINTNEXTLINE(bugprone-exception-escape): there is no one to catch any.
 int main(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
   if (words.size() < 4) {
