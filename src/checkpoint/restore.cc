@@ -10,7 +10,6 @@
 #include "checkpoint/internal/file_restorer.h"
 #include "core/cpu_time.h"
 #include "core/text.h"
-#include "metrics/witnesses.h"
 
 namespace stoker::checkpoint {
 
@@ -203,7 +202,7 @@ core::Result<metrics::CheckpointOp> Restorer::RestoreShard(
   op.kind = metrics::CheckpointKind::kRestore;
   op.step = found.step;
   const core::Nanos cpu = core::ProcessCpuTime();
-  const metrics::Witnesses before = metrics::ReadWitnesses(/*host=*/false);
+  const std::optional<std::uint64_t> device = internal::DeviceBytesRead();
   op.start = op.first_byte = op.last_byte = op.synced = context_.clock->Now();
   internal::FileRestorer restorer(context_, options_, found, *reader_, op);
   core::TimePoint began = op.start;
@@ -222,11 +221,10 @@ core::Result<metrics::CheckpointOp> Restorer::RestoreShard(
   op.stalled = reader_->idle();
   op.file_bytes = reader_->bytes();
   op.cpu = core::ProcessCpuTime() - cpu;
-  const std::optional<std::uint64_t> device =
-      metrics::Between(before, metrics::ReadWitnesses(/*host=*/false))
-          .process_device;
-  op.device_known = device.has_value();
-  op.device_bytes = device.value_or(0);
+  if (device.has_value()) {
+    op.device_known = true;
+    op.device_bytes = internal::DeviceBytesRead().value_or(*device) - *device;
+  }
   return op;
 }
 

@@ -144,9 +144,6 @@ constexpr std::array kOptions = {
            "mean time between failures of that whole job, e.g. 4h"},
     Option{"gib-per-s", "", ValueKind::kNumber, "X", "", kCheckpointDatasize, 0,
            "GiB/s of the storage, to tell how long a checkpoint takes"},
-    Option{"drop-caches", "", ValueKind::kFlag, "", "", kRun, 0,
-           "drop the page cache of every host before every epoch, outside of "
-           "what is timed; needs root, and never asks for it"},
     Option{"no-check", "", ValueKind::kFlag, "", "", kRun, 0,
            "do not verify the checksums the file formats carry"},
     Option{"distinct", "", ValueKind::kInteger, "K", "0", kDatagen, 0,

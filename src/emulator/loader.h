@@ -114,8 +114,6 @@ class Loader {
   virtual core::Nanos checking_so_far() const = 0;
   // Over the batches handed out so far, all epochs.
   virtual std::uint64_t op_stream_hash() const = 0;
-  // Of all reads so far; between epochs.
-  virtual storage::LatencyBook Latencies() const = 0;
   // Bytes taken for request buffers, batches ahead and tables, as PoolBytes.
   virtual std::uint64_t pool_bytes() const = 0;
   // As storage::ReadQueue::engine.

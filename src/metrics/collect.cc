@@ -17,7 +17,6 @@ PackedWriter PackMine(const comm::Communicator& comm, RankFacts rank,
   PackRank(rank, out);
   out.U64(recorder.epochs().size());
   for (const EpochSummary& epoch : recorder.epochs()) PackSummary(epoch, out);
-  PackLatencies(recorder.latencies(), out);
   PackLedHost(comm.local_rank() == 0, host, out);
   return out;
 }
@@ -27,7 +26,6 @@ core::Status AddRank(PackedReader& in, RunRecord& record) {
   rank.facts = UnpackRank(in);
   rank.epochs.resize(in.Count(8));
   for (EpochSummary& epoch : rank.epochs) epoch = UnpackSummary(in);
-  MergeLatencies(in, record.latencies);
   STOKER_TRY(
       TakeLedHost(in, record.ranks.size(), rank.facts.node, record.hosts));
   record.ranks.push_back(std::move(rank));

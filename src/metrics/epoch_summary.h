@@ -30,7 +30,6 @@ struct EpochSummary {
   LoaderCounters train_loader;
   LoaderCounters eval_loader;
   CpuTime cpu;
-  EpochWitnesses witnesses;
 };
 
 }  // namespace stoker::metrics

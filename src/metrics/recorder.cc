@@ -34,7 +34,6 @@ EpochSummary SummariseEpoch(const EpochRecord& epoch, const CountedSteps& train,
   summary.train_loader = epoch.train_loader;
   summary.eval_loader = epoch.eval_loader;
   summary.cpu = epoch.cpu;
-  summary.witnesses = epoch.witnesses;
   return summary;
 }
 
@@ -88,7 +87,6 @@ core::Status RankRecorder::ForEachEpoch(const Visitor& visit) const {
     epoch.train_loader = summary.train_loader;
     epoch.eval_loader = summary.eval_loader;
     epoch.cpu = summary.cpu;
-    epoch.witnesses = summary.witnesses;
     STOKER_TRY(visit(epoch, summary));
   }
   return {};

@@ -7,14 +7,12 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "core/status.h"
 #include "metrics/epoch_summary.h"
 #include "metrics/run_facts.h"
 #include "metrics/run_record.h"
-#include "storage/latency_book.h"
 
 namespace stoker::metrics {
 
@@ -39,12 +37,6 @@ class RankRecorder {
   // the epoch is then not recorded.
   core::Status AddEpoch(EpochRecord&& epoch);
 
-  // How long this rank's reads took, all epochs.
-  void NoteLatencies(storage::LatencyBook latencies) {
-    latencies_ = std::move(latencies);
-  }
-  const storage::LatencyBook& latencies() const { return latencies_; }
-
   // In the order they were added.
   std::span<const EpochSummary> epochs() const { return summaries_; }
 
@@ -67,7 +59,6 @@ class RankRecorder {
   std::unique_ptr<SpillFile> spill_;
   std::vector<std::pair<std::string, std::string>> meminfo_;
   std::vector<EpochSummary> summaries_;
-  storage::LatencyBook latencies_;
   std::vector<Place> places_;  // element i is of summaries_[i]
 };
 

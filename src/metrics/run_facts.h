@@ -10,7 +10,6 @@
 
 #include "core/clock.h"
 #include "metrics/utilisation.h"
-#include "storage/request_counters.h"
 
 namespace stoker::metrics {
 
@@ -90,8 +89,6 @@ struct RankFacts {
   std::uint64_t pool_bytes = 0;  // memory taken for reading
   std::string engine;            // as its queue says
   TimeAnchor anchor;
-  // What its back end says of its server; nothing where there is none.
-  std::optional<storage::RequestCounters> requests;
 };
 
 // Of one checkpoint, as the reference reports it; 0 without.

@@ -10,7 +10,6 @@
 
 #include "core/clock.h"
 #include "metrics/checkpoint_op.h"
-#include "metrics/witnesses.h"
 #include "storage/read_queue.h"
 
 namespace stoker::metrics {
@@ -54,22 +53,6 @@ struct LoaderCounters {
   core::Nanos checking{};
 };
 
-// What was found of the first files of an epoch in a host's page cache just
-// before it began.
-struct CacheSample {
-  std::uint64_t files = 0;  // looked at; 0: none could be told
-  std::uint64_t bytes = 0;  // of these
-  std::uint64_t cached_bytes = 0;
-};
-
-// Around an epoch, outside of what is timed.
-struct EpochWitnesses {
-  Witnesses counted;   // from its begin to its end
-  CacheSample sample;  // by each host's first rank
-  // Caches were dropped before it, which took so long.
-  std::optional<core::Nanos> dropped_caches;
-};
-
 // CPU time of the process in a span (getrusage).
 struct CpuTime {
   core::Nanos user{};
@@ -89,7 +72,6 @@ struct EpochRecord {
   LoaderCounters train_loader;
   LoaderCounters eval_loader;
   CpuTime cpu;
-  EpochWitnesses witnesses;
   // /proc/meminfo when the epoch began; filled by RankRecorder, {} without.
   std::vector<std::pair<std::string, std::string>> meminfo;
 };

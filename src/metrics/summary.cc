@@ -155,7 +155,7 @@ void AddSteps(const RunRecord& record, RunSummary& summary) {
   summary.overshoot_share = Ratio(total.overshoot, all);
 }
 
-void AddLongestLoads(const core::Histogram& loads, RunSummary& summary) {
+void AddLongestLoads(const Histogram& loads, RunSummary& summary) {
   const auto seconds = [](std::int64_t nanos) {
     return core::Seconds(core::Nanos(nanos));
   };

@@ -6,7 +6,6 @@
 
 #include "core/units.h"
 #include "reporting/internal/console_text.h"
-#include "reporting/ledger_report.h"
 
 namespace stoker::reporting {
 namespace {
@@ -177,7 +176,6 @@ std::string ConsoleReport(const RunRecord& record, const RunSummary& summary,
   text += SaveLine(record, summary);
   text += TimeLines(summary);
   text += OccasionalLines(record, summary);
-  text += LedgerLines(record, metrics::MakeLedger(record));
   text += Line("bound by", BoundText(summary));
   text += Line("verdict", VerdictText(record, summary));
   text += Line("op stream", record.op_stream_hash);

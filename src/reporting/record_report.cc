@@ -8,7 +8,6 @@
 #include "reporting/internal/checkpoint_json.h"
 #include "reporting/internal/file_output.h"
 #include "reporting/internal/host_json.h"
-#include "reporting/internal/ledger_json.h"
 #include "reporting/internal/record_json.h"
 #include "reporting/result_folder.h"
 #include "reporting/time_text.h"
@@ -143,11 +142,6 @@ Json EpochJson(const EpochSummary& epoch) {
   json.Add("cpu_reading_ns", Count(cpu.reading));
   json.Add("cpu_checking_ns", Count(cpu.checking));
   json.Add("cpu_rest_ns", Count(cpu.rest));
-  json.Add("witnesses", WitnessesJson(epoch.witnesses.counted));
-  json.Add("page_cache_sample", SampleJson(epoch.witnesses.sample));
-  json.Add("dropped_caches_ns", epoch.witnesses.dropped_caches
-                                    ? Count(*epoch.witnesses.dropped_caches)
-                                    : Json());
   return json;
 }
 
@@ -164,14 +158,13 @@ Json RankJson(const metrics::RankRecord& rank) {
   json.Add("pool_bytes", facts.pool_bytes);
   json.Add("engine", facts.engine);
   json.Add("clock", AnchorJson(facts.anchor));
-  json.Add("requests", RequestsJson(facts.requests));
   json.Add("epochs", std::move(epochs));
   return json;
 }
 
-Json HistogramJson(const core::Histogram& histogram) {
+Json HistogramJson(const metrics::Histogram& histogram) {
   Json::Array buckets;
-  for (const core::Histogram::Bucket& bucket : histogram.Buckets()) {
+  for (const metrics::Histogram::Bucket& bucket : histogram.Buckets()) {
     buckets.emplace_back(
         Json::Array{bucket.lowest, bucket.highest, bucket.count});
   }
@@ -187,7 +180,6 @@ Json CompanionsJson(const metrics::RunRecord& record) {
   Json json = Json::MakeObject();
   json.Add("summary", kSummaryFile);
   json.Add("steps", kStepsFile);
-  json.Add("ledger", kLedgerFile);
   AddCommonCompanions(record.facts.num_accelerators, json);
   return json;
 }
@@ -209,8 +201,6 @@ Json RecordJson(const metrics::RunRecord& record) {
   json.Add("run", FactsJson(record.facts));
   json.Add("op_stream_hash", record.op_stream_hash);
   json.Add("longest_load_ns", HistogramJson(record.longest_loads));
-  json.Add("read_latency",
-           LatenciesJson(record.latencies, /*with_buckets=*/false));
   json.Add("hosts", RecordHostsJson(record.hosts));
   json.Add("ranks", std::move(ranks));
   json.Add("files", CompanionsJson(record));

@@ -67,9 +67,8 @@ struct TrainRequest {
   std::string data_uri;
   std::string folder;  // of the results, on every host; exists
   core::Nanos io_timeout = std::chrono::seconds(60);
-  bool check = true;         // verify the checksums of the formats
-  bool drop_caches = false;  // of every host, before every epoch
-  bool warm_up = false;      // a run that is not to be counted, for the record
+  bool check = true;     // verify the checksums of the formats
+  bool warm_up = false;  // a run that is not to be counted, for the record
   std::string tool;
   std::string command_line;
 };

@@ -16,12 +16,10 @@
 #include "metrics/summary.h"
 #include "reporting/dlio_log.h"
 #include "reporting/json_report.h"
-#include "reporting/ledger_report.h"
 #include "reporting/rank_report.h"
 #include "reporting/record_report.h"
 #include "reporting/result_folder.h"
 #include "reporting/steps_csv.h"
-#include "run/internal/epoch_watch.h"
 #include "run/internal/live_view.h"
 #include "run/internal/open_storage.h"
 #include "run/internal/setup.h"
@@ -169,9 +167,6 @@ class Training final : private emulator::LoopObserver {
     STOKER_ASSIGN(auto recorder,
                   metrics::RankRecorder::Make(facts_, request_.folder));
     recorder_ = std::make_unique<metrics::RankRecorder>(std::move(recorder));
-    watch_ = std::make_unique<internal::EpochWatch>(
-        context_, *backend_, dataset_.train, plan_.train.files,
-        request_.drop_caches);
     return leads() ? OpenReports() : Status();
   }
 
@@ -333,7 +328,6 @@ class Training final : private emulator::LoopObserver {
 
   void OnEpochStart(std::uint32_t epoch) override {
     recorder_->BeginEpoch();
-    watch_->Begin();
     if (leads()) {
       live_->BeginEpoch(epoch, context_.clock->Now());
       log_status_ = log_->EpochStarted(Wall(), facts_, epoch);
@@ -371,8 +365,6 @@ class Training final : private emulator::LoopObserver {
   }
 
   Status OnEpochEnd(metrics::EpochRecord&& record) override {
-    STOKER_TRY(watch_->status());
-    record.witnesses = watch_->End();
     STOKER_TRY(log_status_);
     if (record.train_loader.unexpected_sizes > 0 && leads()) {
       STOKER_TRY(Warn(fmt::format(
@@ -411,12 +403,6 @@ class Training final : private emulator::LoopObserver {
     }
     rank_facts.engine = train_loader_->engine();
     rank_facts.anchor = anchor_;
-    rank_facts.requests = backend_->Requests();
-    storage::LatencyBook latencies = train_loader_->Latencies();
-    if (eval_loader_ != nullptr) {
-      latencies.Merge(eval_loader_->Latencies());
-    }
-    recorder_->NoteLatencies(std::move(latencies));
     STOKER_TRY(comm::Agree(*context_.comm, reporting::WriteRankReports(
                                                request_.folder, facts_,
                                                rank_facts, host_, *recorder_)));
@@ -440,8 +426,6 @@ class Training final : private emulator::LoopObserver {
     const metrics::RunSummary summary = metrics::Summarise(record);
     STOKER_TRY(reporting::WriteSummary(PathOf(reporting::kSummaryFile), record,
                                        summary));
-    STOKER_TRY(reporting::WriteLedger(PathOf(reporting::kLedgerFile), record,
-                                      metrics::MakeLedger(record)));
     STOKER_TRY(
         log_->RunFinished(record.ended, record, summary, request_.folder));
     // The record says "complete" only once all the others are there.
@@ -468,7 +452,6 @@ class Training final : private emulator::LoopObserver {
   metrics::RunFacts facts_;
   metrics::HostFacts host_;
   std::unique_ptr<metrics::RankRecorder> recorder_;
-  std::unique_ptr<internal::EpochWatch> watch_;
   // Rank 0 only.
   std::unique_ptr<reporting::StepsCsv> steps_csv_;
   std::unique_ptr<reporting::DlioLog> log_;

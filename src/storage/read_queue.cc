@@ -114,19 +114,6 @@ core::Result<std::size_t> ReadQueue::Reap(std::span<ReadDone> done,
   return count;
 }
 
-void ReadQueue::NoteLatency(const ReadDone& done) {
-  const core::Nanos latency = done.finished - done.submitted;
-  if (done.kind == ReadOp::Kind::kSize) {
-    latencies_.Add(LatencyKind::kSize, 0, latency);
-    return;
-  }
-  latencies_.Add(LatencyKind::kRead, done.bytes, latency);
-  if (done.first_byte > done.submitted) {
-    latencies_.Add(LatencyKind::kFirstByte, done.bytes,
-                   done.first_byte - done.submitted);
-  }
-}
-
 void ReadQueue::Finish(ReadDone& done, core::TimePoint now) {
   STOKER_CHECK(done.tag < slots_.size() && slots_[done.tag].busy);
   const auto number = static_cast<std::uint32_t>(done.tag);
@@ -154,8 +141,6 @@ void ReadQueue::Finish(ReadDone& done, core::TimePoint now) {
   }
   if (!done.status.ok()) {
     ++counters_.errors;
-  } else if (!finishes_at_once_) {
-    NoteLatency(done);
   }
   if (observer_ != nullptr) {
     observer_->OnRead(slot.op.object, is_read ? slot.op.offset : 0,

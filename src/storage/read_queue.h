@@ -10,7 +10,6 @@
 
 #include "core/clock.h"
 #include "core/status.h"
-#include "storage/latency_book.h"
 
 namespace stoker::storage {
 
@@ -101,8 +100,6 @@ class ReadQueue {
   std::size_t in_flight() const { return in_flight_; }
   const ReadLimits& limits() const { return limits_; }
   const ReadCounters& counters() const { return counters_; }
-  // Of all ops since the queue was made; empty where ops finish at once.
-  const LatencyBook& latencies() const { return latencies_; }
   // How this queue does its work, for the report: "uring", "threads", "mapped"
   // or "", and behind it what is special: "uring, registered buffers",
   // "threads (<why not uring>)".
@@ -138,13 +135,11 @@ class ReadQueue {
 
   core::Status CheckAligned(std::span<const ReadOp> ops) const;
   void Finish(ReadDone& done, core::TimePoint now);
-  void NoteLatency(const ReadDone& done);
 
   ReadLimits limits_;
   core::Clock& clock_;
   const bool finishes_at_once_;
   ReadCounters counters_;
-  LatencyBook latencies_;
   ReadObserver* observer_ = nullptr;
   std::size_t in_flight_ = 0;
   std::vector<Slot> slots_;

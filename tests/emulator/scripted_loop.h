@@ -75,7 +75,6 @@ class ScriptedLoader final : public Loader {
   core::Nanos checking_so_far() const override {
     return std::chrono::microseconds(3) * static_cast<int>(handed_out_);
   }
-  storage::LatencyBook Latencies() const override { return {}; }
   std::uint64_t op_stream_hash() const override { return 0; }
   std::uint64_t pool_bytes() const override { return 0; }
   std::string_view engine() const override { return ""; }

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <fstream>
 #include <utility>
+
+#include "core/text.h"
 
 namespace stoker::checkpoint::internal {
 
@@ -71,6 +74,20 @@ const ManifestFile* FindFile(const FoundCheckpoint& found,
   const auto& files = found.manifest.files;
   const auto at = std::ranges::find(files, name, &ManifestFile::name);
   return at == files.end() ? nullptr : &*at;
+}
+
+std::optional<std::uint64_t> DeviceBytesRead() {
+  std::ifstream file("/proc/self/io");
+  for (std::string line; std::getline(file, line);) {
+    constexpr std::string_view kKey = "read_bytes: ";
+    if (line.starts_with(kKey)) {
+      const auto bytes = core::ParseInt(line.substr(kKey.size()));
+      return bytes.ok()
+                 ? std::optional(static_cast<std::uint64_t>(bytes.value()))
+                 : std::nullopt;
+    }
+  }
+  return std::nullopt;
 }
 
 std::optional<std::uint64_t> CachedBytes(storage::Backend& backend,

@@ -24,6 +24,10 @@ namespace stoker::checkpoint::internal {
 const ManifestFile* FindFile(const FoundCheckpoint& found,
                              std::string_view name);
 
+// Bytes that this process has made the block layer read; nothing where the
+// kernel does not tell (/proc/self/io).
+std::optional<std::uint64_t> DeviceBytesRead();
+
 // Of all these files, in this host's page cache; nothing where the back end
 // cannot tell.
 std::optional<std::uint64_t> CachedBytes(storage::Backend& backend,

@@ -112,7 +112,6 @@ class Pump {
 
   std::uint64_t buffer_bytes() const { return buffers_.size(); }
   std::string_view engine() const { return queue_->engine(); }
-  const storage::LatencyBook& latencies() const { return queue_->latencies(); }
 
  private:
   enum class LaneState : std::uint8_t {

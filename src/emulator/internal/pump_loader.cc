@@ -294,14 +294,6 @@ core::Result<metrics::LoaderCounters> PumpLoader::FinishEpoch() {
   return counters;
 }
 
-storage::LatencyBook PumpLoader::Latencies() const {
-  storage::LatencyBook all;
-  for (const std::unique_ptr<Crew>& crew : crews_) {
-    all.Merge(crew->pump->latencies());
-  }
-  return all;
-}
-
 core::Status PumpLoader::WaitUntilIdle() {
   std::unique_lock lock(mutex_);
   while (phase_ != Phase::kIdle) {

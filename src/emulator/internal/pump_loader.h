@@ -30,7 +30,6 @@ class PumpLoader final : public Loader, private BatchSink {
   void GoOn() override;
   core::Result<metrics::LoaderCounters> FinishEpoch() override;
   std::uint64_t op_stream_hash() const override { return hash_.value(); }
-  storage::LatencyBook Latencies() const override;
   std::uint64_t pool_bytes() const override;
   core::Nanos checking_so_far() const override;
   std::string_view engine() const override { return crews_[0]->pump->engine(); }

@@ -158,80 +158,6 @@ LoaderCounters UnpackLoader(PackedReader& in) {
   return loader;
 }
 
-void PackMaybe(std::optional<std::uint64_t> value, PackedWriter& out) {
-  out.U64(value ? 1 : 0);
-  out.U64(value.value_or(0));
-}
-
-std::optional<std::uint64_t> UnpackMaybe(PackedReader& in) {
-  const bool known = in.Bool();
-  const std::uint64_t value = in.U64();
-  return known ? std::optional(value) : std::nullopt;
-}
-
-void PackWitnesses(const EpochWitnesses& seen, PackedWriter& out) {
-  PackMaybe(seen.counted.process_device, out);
-  PackMaybe(seen.counted.host_devices, out);
-  PackMaybe(seen.counted.nfs, out);
-  PackMaybe(seen.counted.network, out);
-  PackMaybe(seen.counted.loopback, out);
-  PackMaybe(seen.counted.cgroup, out);
-  out.U64(seen.sample.files);
-  out.U64(seen.sample.bytes);
-  out.U64(seen.sample.cached_bytes);
-  out.U64(seen.dropped_caches ? 1 : 0);
-  out.Span(seen.dropped_caches.value_or(core::Nanos{}));
-}
-
-EpochWitnesses UnpackWitnesses(PackedReader& in) {
-  EpochWitnesses seen;
-  seen.counted.process_device = UnpackMaybe(in);
-  seen.counted.host_devices = UnpackMaybe(in);
-  seen.counted.nfs = UnpackMaybe(in);
-  seen.counted.network = UnpackMaybe(in);
-  seen.counted.loopback = UnpackMaybe(in);
-  seen.counted.cgroup = UnpackMaybe(in);
-  seen.sample.files = in.U64();
-  seen.sample.bytes = in.U64();
-  seen.sample.cached_bytes = in.U64();
-  const bool dropped = in.Bool();
-  const core::Nanos span = in.Span();
-  if (dropped) seen.dropped_caches = span;
-  return seen;
-}
-
-void PackRequests(const std::optional<storage::RequestCounters>& requests,
-                  PackedWriter& out) {
-  out.U64(requests ? 1 : 0);
-  if (!requests) return;
-  out.U64(requests->requests);
-  out.U64(requests->repetitions);
-  out.U64(requests->connections);
-  out.U64(requests->bytes_received);
-  out.U64(requests->bytes_sent);
-  out.U64(requests->throttled);
-  out.U64(requests->server_errors);
-  out.U64(requests->timed_out);
-  out.U64(requests->disconnected);
-  out.U64(requests->damaged);
-}
-
-std::optional<storage::RequestCounters> UnpackRequests(PackedReader& in) {
-  if (!in.Bool()) return std::nullopt;
-  storage::RequestCounters requests;
-  requests.requests = in.U64();
-  requests.repetitions = in.U64();
-  requests.connections = in.U64();
-  requests.bytes_received = in.U64();
-  requests.bytes_sent = in.U64();
-  requests.throttled = in.U64();
-  requests.server_errors = in.U64();
-  requests.timed_out = in.U64();
-  requests.disconnected = in.U64();
-  requests.damaged = in.U64();
-  return requests;
-}
-
 void PackHost(const HostFacts& host, PackedWriter& out) {
   out.Text(host.hostname);
   out.U64(host.cpu_count);
@@ -290,7 +216,6 @@ void PackSummary(const EpochSummary& epoch, PackedWriter& out) {
   out.Span(epoch.cpu.user);
   out.Span(epoch.cpu.system);
   out.Span(epoch.cpu.main);
-  PackWitnesses(epoch.witnesses, out);
 }
 
 EpochSummary UnpackSummary(PackedReader& in) {
@@ -309,46 +234,7 @@ EpochSummary UnpackSummary(PackedReader& in) {
   epoch.cpu.user = in.Span();
   epoch.cpu.system = in.Span();
   epoch.cpu.main = in.Span();
-  epoch.witnesses = UnpackWitnesses(in);
   return epoch;
-}
-
-void PackLatencies(const storage::LatencyBook& book, PackedWriter& out) {
-  for (std::size_t kind = 0; kind < storage::kLatencyKinds; ++kind) {
-    for (std::size_t i = 0; i < storage::kSizeClasses; ++i) {
-      const core::Histogram* const one =
-          book.Find(static_cast<storage::LatencyKind>(kind), i);
-      const std::vector<core::Histogram::Bucket> buckets =
-          one == nullptr ? std::vector<core::Histogram::Bucket>()
-                         : one->Buckets();
-      out.U64(buckets.size());
-      for (const core::Histogram::Bucket& bucket : buckets) {
-        out.I64(bucket.lowest);
-        out.U64(bucket.count);
-      }
-      out.I64(one == nullptr ? 0 : one->smallest());
-      out.I64(one == nullptr ? 0 : one->largest());
-    }
-  }
-}
-
-void MergeLatencies(PackedReader& in, storage::LatencyBook& book) {
-  constexpr std::size_t kBucketBytes = 16;
-  for (std::size_t kind = 0; kind < storage::kLatencyKinds; ++kind) {
-    for (std::size_t i = 0; i < storage::kSizeClasses; ++i) {
-      std::vector<core::Histogram::Bucket> buckets(in.Count(kBucketBytes));
-      for (core::Histogram::Bucket& bucket : buckets) {
-        bucket.lowest = in.I64();
-        bucket.count = in.U64();
-      }
-      const std::int64_t smallest = in.I64();
-      const std::int64_t largest = in.I64();
-      if (!buckets.empty()) {
-        book.MergeOne(static_cast<storage::LatencyKind>(kind), i,
-                      core::Histogram::FromBuckets(buckets, smallest, largest));
-      }
-    }
-  }
 }
 
 void PackOp(const CheckpointOp& op, PackedWriter& out) {
@@ -446,7 +332,6 @@ void PackRank(const RankFacts& rank, PackedWriter& out) {
   out.U64(rank.pool_bytes);
   out.Text(rank.engine);
   PackAnchor(rank.anchor, out);
-  PackRequests(rank.requests, out);
 }
 
 RankFacts UnpackRank(PackedReader& in) {
@@ -458,7 +343,6 @@ RankFacts UnpackRank(PackedReader& in) {
   rank.pool_bytes = in.U64();
   rank.engine = in.Text();
   rank.anchor = UnpackAnchor(in);
-  rank.requests = UnpackRequests(in);
   return rank;
 }
 

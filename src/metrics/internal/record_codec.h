@@ -12,7 +12,6 @@
 #include "metrics/internal/packed.h"
 #include "metrics/run_facts.h"
 #include "metrics/run_record.h"
-#include "storage/latency_book.h"
 
 namespace stoker::metrics {
 
@@ -26,10 +25,6 @@ void UnpackSteps(PackedReader& in, EpochRecord& epoch);
 
 void PackSummary(const EpochSummary& epoch, PackedWriter& out);
 EpochSummary UnpackSummary(PackedReader& in);
-
-// What one rank's ops took, and adding what another packed.
-void PackLatencies(const storage::LatencyBook& book, PackedWriter& out);
-void MergeLatencies(PackedReader& in, storage::LatencyBook& book);
 
 // What an op takes.
 inline constexpr std::size_t kOpBytes = 176;

@@ -10,14 +10,6 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <condition_variable>
-#include <memory>
-#include <mutex>
-#include <optional>
-#include <thread>
-#include <utility>
-
-#include "core/units.h"
 
 extern char** environ;
 
@@ -64,32 +56,6 @@ Status StatusOf(const std::string& command, int status) {
 
 }  // namespace
 
-Status DropCachesWithin(core::Nanos limit, const std::string& control) {
-  // Outlives this call if it does not end in time.
-  struct Shared {
-    std::mutex mutex;
-    std::condition_variable ended;
-    std::optional<Status> status;
-  };
-  const auto shared = std::make_shared<Shared>();
-  std::thread([shared, control] {
-    Status status = DropCaches(control);
-    const std::scoped_lock lock(shared->mutex);
-    shared->status = std::move(status);
-    shared->ended.notify_all();
-  }).detach();
-  std::unique_lock lock(shared->mutex);
-  if (shared->ended.wait_for(lock, limit,
-                             [&] { return shared->status.has_value(); })) {
-    return *shared->status;
-  }
-  return {Code::kTimedOut,
-          fmt::format("drop the page cache: not done within {}; remedy: drop "
-                      "it by hand before the run (sync; echo 3 > {}), and "
-                      "look for a device that hangs",
-                      core::FormatSeconds(core::Seconds(limit)), control)};
-}
-
 Status DropCaches(const std::string& control) {
   ::sync();
   const int fd = ::open(control.c_str(), O_WRONLY | O_CLOEXEC);
@@ -104,8 +70,8 @@ Status DropCaches(const std::string& control) {
   const Status status =
       Status::FromErrno(failure, "drop the page cache through " + control);
   return {status.code(),
-          fmt::format("{}; remedy: run as root, or, for checkpoints, "
-                      "--between flush (their own pages) or --between "
+          fmt::format("{}; remedy: run as root, --between flush (the "
+                      "checkpoint's own pages), or --between "
                       "command:\"sudo ...\"",
                       status.message()),
           failure};

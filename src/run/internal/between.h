@@ -17,11 +17,6 @@ namespace stoker::run::internal {
 core::Status DropCaches(
     const std::string& control = "/proc/sys/vm/drop_caches");
 
-// DropCaches, given up after `limit` of real time (kTimedOut): a host with much
-// memory, or a device that hangs, may take minutes to write back.
-core::Status DropCachesWithin(
-    core::Nanos limit, const std::string& control = "/proc/sys/vm/drop_caches");
-
 // Runs `command` with /bin/sh, its output where ours goes, and waits for it. A
 // command still running when `cancel` is set is killed with its children:
 // kCancelled. kIoError: it ended badly, or could not be started.

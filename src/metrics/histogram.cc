@@ -1,11 +1,11 @@
-#include "core/histogram.h"
+#include "metrics/histogram.h"
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstddef>
 
-namespace stoker::core {
+namespace stoker::metrics {
 namespace {
 
 // Buckets of a power of two: 2^6.
@@ -49,37 +49,6 @@ void Histogram::Add(std::int64_t value) {
   ++count_;
 }
 
-void Histogram::Merge(const Histogram& other) {
-  if (other.count_ == 0) {
-    return;
-  }
-  for (std::size_t i = 0; i < kBuckets; ++i) {
-    counts_[i] += other.counts_[i];
-  }
-  smallest_ =
-      count_ == 0 ? other.smallest_ : std::min(smallest_, other.smallest_);
-  largest_ = std::max(largest_, other.largest_);
-  count_ += other.count_;
-}
-
-Histogram Histogram::FromBuckets(std::span<const Bucket> buckets,
-                                 std::int64_t smallest, std::int64_t largest) {
-  Histogram histogram;
-  for (const Bucket& bucket : buckets) {
-    if (bucket.lowest < 0) {
-      continue;
-    }
-    const std::size_t index = IndexOf(bucket.lowest);
-    if (LowestOf(index) == bucket.lowest) {
-      histogram.counts_[index] += bucket.count;
-      histogram.count_ += bucket.count;
-    }
-  }
-  histogram.smallest_ = smallest;
-  histogram.largest_ = largest;
-  return histogram;
-}
-
 std::int64_t Histogram::Quantile(double fraction) const {
   if (count_ == 0) return 0;
   const double wanted = std::ceil(fraction * static_cast<double>(count_));
@@ -106,4 +75,4 @@ std::vector<Histogram::Bucket> Histogram::Buckets() const {
   return buckets;
 }
 
-}  // namespace stoker::core
+}  // namespace stoker::metrics

@@ -4,10 +4,9 @@
 // latencies.
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
-namespace stoker::core {
+namespace stoker::metrics {
 
 // Log-linear: each power of two is divided into 64 buckets, values below 128
 // have one each. Takes 29 KiB whatever is added; a quantile is off by 0.8 % of
@@ -24,9 +23,6 @@ class Histogram {
 
   // Below 0 counts as 0.
   void Add(std::int64_t value);
-  // As if every value that `other` was given had been added here: bucket by
-  // bucket, so nothing is lost.
-  void Merge(const Histogram& other);
 
   std::uint64_t count() const { return count_; }
   // Exact; 0 of nothing.
@@ -37,10 +33,6 @@ class Histogram {
   std::int64_t Quantile(double fraction) const;
   // Those with a count, ascending.
   std::vector<Bucket> Buckets() const;
-  // What Buckets(), smallest() and largest() of another one told. Buckets that
-  // are not of this division are left out.
-  static Histogram FromBuckets(std::span<const Bucket> buckets,
-                               std::int64_t smallest, std::int64_t largest);
 
  private:
   std::vector<std::uint64_t> counts_;
@@ -49,4 +41,4 @@ class Histogram {
   std::int64_t largest_ = 0;
 };
 
-}  // namespace stoker::core
+}  // namespace stoker::metrics

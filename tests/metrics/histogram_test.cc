@@ -1,4 +1,4 @@
-#include "core/histogram.h"
+#include "metrics/histogram.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 #include <random>
 #include <vector>
 
-namespace stoker::core {
+namespace stoker::metrics {
 namespace {
 
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
@@ -95,31 +95,5 @@ TEST(Histogram, TakesTheLargestNumberAndNegativesAsZero) {
   EXPECT_EQ(histogram.Buckets().back().highest, kMost);
 }
 
-TEST(Histogram, AMergedOneIsTheOneOfAllValues) {
-  std::mt19937_64 random(3);
-  Histogram all;
-  std::vector<Histogram> parts(3);
-  for (int i = 0; i < 3000; ++i) {
-    const auto value = static_cast<std::int64_t>(random() >> (random() % 60));
-    const std::int64_t positive = value < 0 ? 0 : value;
-    all.Add(positive);
-    parts[random() % 3].Add(positive);
-  }
-  Histogram merged;
-  for (const Histogram& part : parts) {
-    merged.Merge(Histogram::FromBuckets(part.Buckets(), part.smallest(),
-                                        part.largest()));
-  }
-  EXPECT_EQ(merged.count(), all.count());
-  EXPECT_EQ(merged.smallest(), all.smallest());
-  EXPECT_EQ(merged.largest(), all.largest());
-  for (const double fraction : {0.0, 0.01, 0.5, 0.9, 0.999, 1.0}) {
-    EXPECT_EQ(merged.Quantile(fraction), all.Quantile(fraction));
-  }
-  Histogram nothing;
-  merged.Merge(nothing);
-  EXPECT_EQ(merged.count(), all.count());
-}
-
 }  // namespace
-}  // namespace stoker::core
+}  // namespace stoker::metrics
