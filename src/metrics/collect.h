@@ -9,7 +9,7 @@
 #include "comm/communicator.h"
 #include "core/status.h"
 #include "metrics/epoch_summary.h"
-#include "metrics/histogram.h"
+#include "core/histogram.h"
 #include "metrics/recorder.h"
 #include "metrics/run_facts.h"
 #include "metrics/run_record.h"
@@ -33,7 +33,7 @@ struct RunRecord {
   std::string op_stream_hash;     // of all ranks; set by the caller
   // Of each counted training step the longest wait for a batch, of all ranks,
   // ns; set by the caller.
-  Histogram longest_loads;
+  core::Histogram longest_loads;
 };
 
 // Collective. At rank 0: state kComplete, facts, all hosts and ranks; the

@@ -112,6 +112,7 @@ Json LoaderJson(const metrics::LoaderCounters& loader) {
   json.Add("read_bytes", loader.reads.bytes);
   json.Add("read_errors", loader.reads.errors);
   json.Add("read_bytes_from_cache", loader.reads.bytes_from_cache);
+  json.Add("read_bytes_from_memory", loader.reads.bytes_from_memory);
   json.Add("read_latency_sum_ns", Count(loader.reads.latency_sum));
   json.Add("read_latency_max_ns", Count(loader.reads.latency_max));
   json.Add("checking_ns", Count(loader.checking));
@@ -161,9 +162,9 @@ Json RankJson(const metrics::RankRecord& rank) {
   return json;
 }
 
-Json HistogramJson(const metrics::Histogram& histogram) {
+Json HistogramJson(const core::Histogram& histogram) {
   Json::Array buckets;
-  for (const metrics::Histogram::Bucket& bucket : histogram.Buckets()) {
+  for (const core::Histogram::Bucket& bucket : histogram.Buckets()) {
     buckets.emplace_back(
         Json::Array{bucket.lowest, bucket.highest, bucket.count});
   }
