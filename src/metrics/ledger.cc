@@ -130,7 +130,7 @@ Medium MediumOfFileSystem(std::string_view type) {
   constexpr std::array<std::string_view, 3> kInMemory{"tmpfs", "ramfs",
                                                       "hugetlbfs"};
   constexpr std::array<std::string_view, 12> kOfServers{
-      "nfs",  "nfs4",   "cifs",   "smb3", "ceph",     "lustre",
+      "nfs",  "nfs4",   "cifs",     "smb3", "ceph",     "lustre",
       "gpfs", "beegfs", "orangefs", "9p",   "virtiofs", "afs"};
   if (std::ranges::find(kInMemory, type) != kInMemory.end()) {
     return Medium::kMemory;
@@ -184,8 +184,8 @@ Served ServedOf(const HostLedger& host) {
       served.network = std::min(rest, fetched.value_or(0));
       break;
     case Medium::kServer:
-      served.network = std::min(
-          rest, host.requests ? host.requests->bytes_received : rest);
+      served.network =
+          std::min(rest, host.requests ? host.requests->bytes_received : rest);
       served.unknown = rest - served.network;
       break;
   }
@@ -211,6 +211,7 @@ std::vector<std::string> MissingWitnesses(const HostLedger& host) {
   const auto want = [&missing](bool told, std::string_view witness) {
     if (!told) missing.emplace_back(witness);
   };
+  want(host.medium != Medium::kUnknown, "/proc/self/mountinfo");
   const bool files =
       host.medium == Medium::kDisk || host.medium == Medium::kNetworkFiles;
   if (files) {

@@ -70,20 +70,21 @@ struct HostLedger {
   std::uint64_t memory_tier = 0;  // delivered out of the back end's memory
   // What the processes made the block layer read; nothing where one of them
   // does not know.
-  std::optional<std::uint64_t> process_read;
-  std::optional<storage::RequestCounters> requests;  // where a server is asked
+  std::optional<std::uint64_t> process_read{};
+  std::optional<storage::RequestCounters>
+      requests{};  // where a server is asked
 
   // Of the whole host, whoever asked for it.
-  std::optional<std::uint64_t> disk_read;
-  std::optional<std::uint64_t> nfs_read;
-  std::optional<std::uint64_t> nic_received;  // without loopback
-  std::optional<std::uint64_t> loopback_received;
-  std::optional<std::uint64_t> cgroup_read;   // of the first rank's cgroup
-  std::optional<std::uint64_t> cgroup_cache;  // at the epoch's end
-  std::optional<CacheSample> before;          // at its begin
-  std::optional<CacheSample> after;           // at its end
+  std::optional<std::uint64_t> disk_read{};
+  std::optional<std::uint64_t> nfs_read{};
+  std::optional<std::uint64_t> nic_received{};  // without loopback
+  std::optional<std::uint64_t> loopback_received{};
+  std::optional<std::uint64_t> cgroup_read{};   // of the first rank's cgroup
+  std::optional<std::uint64_t> cgroup_cache{};  // at the epoch's end
+  std::optional<CacheSample> before{};          // at its begin
+  std::optional<CacheSample> after{};           // at its end
   // How long it took to drop the caches before the epoch.
-  std::optional<core::Nanos> drop_caches;
+  std::optional<core::Nanos> drop_caches{};
 };
 
 // Adds the sums of another of the host's ranks, asked to requests.
@@ -148,23 +149,23 @@ LatencyFigures FiguresOf(const storage::Latencies& latencies,
                          storage::LatencyKind kind);
 
 struct EpochLedger {
-  std::uint32_t epoch = 0;        // from 1
-  std::vector<HostLedger> hosts;  // element n is node n
-  std::vector<LatencyFigures> latencies;
+  std::uint32_t epoch = 0;          // from 1
+  std::vector<HostLedger> hosts{};  // element n is node n
+  std::vector<LatencyFigures> latencies{};
 };
 
 struct RunLedger {
-  std::vector<EpochLedger> epochs;
-  storage::Latencies latencies;  // of all ranks and epochs
+  std::vector<EpochLedger> epochs{};
+  storage::Latencies latencies{};  // of all ranks and epochs
 };
 
 Served ServedOf(const EpochLedger& epoch);
 Served ServedOf(const RunLedger& run);
 
 // Sums over hosts, and of a run over epochs: as HostLedger, but samples are
-// added up, drop_caches is the longest, cgroup_cache that of the last epoch, and
-// what one host or epoch does not tell stays untold. node and medium are the
-// first host's.
+// added up, drop_caches is the longest, cgroup_cache that of the last epoch,
+// and what one host or epoch does not tell stays untold. node and medium are
+// the first host's.
 HostLedger SumOf(const EpochLedger& epoch);
 HostLedger SumOf(const RunLedger& run);
 

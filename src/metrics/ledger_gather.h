@@ -14,7 +14,7 @@ namespace stoker::metrics {
 struct RankLedger {
   std::uint32_t epoch = 0;
   HostLedger host;
-  storage::Latencies latencies;
+  storage::Latencies latencies{};
 };
 
 // Collective. At rank 0 appends the epoch to `run`, its hosts in order, and

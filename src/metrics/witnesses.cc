@@ -86,7 +86,8 @@ CgroupFolders FindCgroup(const KernelTables& tables) {
     if (names.empty()) folders.v2 = tables.cgroup + path;
     for (const std::string_view name : core::Split(names, ',')) {
       if (name == "blkio") folders.v1_blkio = tables.cgroup + "/blkio" + path;
-      if (name == "memory") folders.v1_memory = tables.cgroup + "/memory" + path;
+      if (name == "memory")
+        folders.v1_memory = tables.cgroup + "/memory" + path;
     }
   }
   return folders;
@@ -215,8 +216,8 @@ std::optional<Traffic> ReadCgroupTraffic(const KernelTables& tables) {
   std::optional<Traffic> traffic;
   if (folders.v2) traffic = SumIoStat(*folders.v2 + "/io.stat");
   if (!traffic && folders.v1_blkio) {
-    traffic = SumServiceBytes(*folders.v1_blkio +
-                              "/blkio.throttle.io_service_bytes");
+    traffic =
+        SumServiceBytes(*folders.v1_blkio + "/blkio.throttle.io_service_bytes");
   }
   return traffic;
 }

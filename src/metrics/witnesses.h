@@ -31,10 +31,10 @@ std::optional<Traffic> ReadProcessTraffic(const KernelTables& tables = {});
 
 // A mounted file system (<proc>/self/mountinfo).
 struct Mount {
-  std::string device;  // "254:0": major and minor number
-  std::string place;   // mount point
-  std::string type;    // "ext4", "nfs4", "tmpfs"
-  std::string source;  // "/dev/vda1", "server:/export"
+  std::string device{};  // "254:0": major and minor number
+  std::string place{};   // mount point
+  std::string type{};    // "ext4", "nfs4", "tmpfs"
+  std::string source{};  // "/dev/vda1", "server:/export"
 };
 // The one that holds `path`, which is absolute and without links; of those
 // mounted at one place the last.
@@ -54,8 +54,8 @@ std::optional<Traffic> ReadNfsTraffic(const Mount& mount,
 // (<proc>/net/dev). Bytes received are `read`, sent ones `written`. An
 // interface stacked on another (bridge, bond) counts its bytes again.
 struct NicTraffic {
-  Traffic network;
-  Traffic loopback;
+  Traffic network{};
+  Traffic loopback{};
 };
 std::optional<NicTraffic> ReadNicTraffic(const KernelTables& tables = {});
 

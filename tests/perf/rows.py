@@ -136,6 +136,10 @@ def null_au(workload, ranks, params=()):
     return measure
 
 
+def seam_overhead(bench, result):
+    result.values = bench.program.seam_overhead(bench.runs)
+
+
 def accelerators(workload, counts, floor, params=()):
     def measure(bench, result):
         data = bench.dataset(workload, counts[-1])
@@ -229,6 +233,8 @@ ROWS = [
         3, null_au(RESNET50, 8)),
     Row("null-cosmoflow", "AU on `null:`, cosmoflow, 4 ranks", 99, 99.5, " %",
         3, null_au(COSMOFLOW, 4)),
+    Row("seam", "CPU time of an operation at the seam, `null:`", 300, 100,
+        " ns", 1, seam_overhead, higher_is_better=False),
     Row("unet3d-v2", "unet3d_h100 accelerators at AU ≥ 90 %, page cache, "
         "`dlio-v2`, checks on", 3, 4, "", 0,
         accelerators(UNET3D, [1, 2, 3, 4, 5], 90)),

@@ -28,5 +28,5 @@ tools/install_packages.sh build
 tools/install_packages.sh perf
 mkdir -p build
 cmake --preset release -D STOKER_TESTS=OFF >build/configure_release.log
-cmake --build build/release -j "$(nproc)" --target stoker
+cmake --build build/release -j "$(nproc)" --target stoker stoker_seam_overhead
 exec /usr/bin/python3 tests/perf/report.py --stoker build/release/stoker "$@"

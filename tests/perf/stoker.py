@@ -73,6 +73,20 @@ class Stoker:
                  "--params", *params]
         return self._run(words, watch_memory)
 
+    def seam_overhead(self, runs):
+        """CPU time of one operation on null:, ns; the program that measures it
+        lies below the build folder of the other."""
+        words = [str(pathlib.Path(self.program).parent /
+                     "tests/perf/seam/stoker_seam_overhead")]
+        self.log.write(" ".join(words) + "\n")
+        values = []
+        for _ in range(runs):
+            with self._started(words) as process:
+                output = process.communicate()[0]
+            self._check(words, process.returncode, output)
+            values.append(float(output))
+        return values
+
     def _run(self, words, watch_memory):
         launched = time.time()
         with self._started(words) as process:
