@@ -52,7 +52,9 @@ RunLedger Ledger() {
 }
 
 TEST(LedgerJson, EveryEpochAndHostSaysWhereItsBytesCameFrom) {
-  const Json json = LedgerJson(Ledger(), {{.hostname = "node7"}});
+  metrics::HostFacts facts;
+  facts.hostname = "node7";
+  const Json json = LedgerJson(Ledger(), {facts});
   const Json& run = *json.Find("run");
   EXPECT_EQ(Text(run, "cache_state"), "\"mixed\"");
   EXPECT_EQ(Text(run, "asked_bytes"), std::to_string(9 * kGiB));

@@ -269,8 +269,8 @@ void ExpectLedgerAgrees(const Json& record, const Json& ledger) {
     reads += Sum(record, i, "reads");
   }
   double latencies = 0;
-  for (const Json& row :
-       std::get<Json::Array>(At(ledger, "run.latencies").value())) {
+  const Json rows = At(ledger, "run.latencies");
+  for (const Json& row : std::get<Json::Array>(rows.value())) {
     if (reporting::DumpJson(At(row, "kind"), 0) == "\"read\"") {
       latencies += NumberOf(At(row, "count")).value_or(-1);
     }
