@@ -63,7 +63,7 @@ struct ReadCounters {
   std::uint64_t errors = 0;
   std::uint64_t bytes_from_cache = 0;   // of these, Tier::kCache
   std::uint64_t bytes_from_memory = 0;  // of these, Tier::kMemory
-  core::Nanos latency_sum{};  // of kRead ops
+  core::Nanos latency_sum{};            // of kRead ops
   core::Nanos latency_max{};
 };
 

@@ -96,7 +96,8 @@ TEST(Ledger, JudgesByTheShareOfDevicesAndNetwork) {
 
 TEST(Ledger, NamesTheWitnessesThatAreMissing) {
   EXPECT_THAT(MissingWitnesses(DiskHost(1, 1)), IsEmpty());
-  EXPECT_THAT(MissingWitnesses(HostLedger{}), ElementsAre("/proc/self/mountinfo"));
+  EXPECT_THAT(MissingWitnesses(HostLedger{}),
+              ElementsAre("/proc/self/mountinfo"));
   EXPECT_THAT(MissingWitnesses({.medium = Medium::kDisk}),
               ElementsAre("/proc/self/io", "cachestat or mincore",
                           "/proc/diskstats", "cgroup I/O"));

@@ -12,8 +12,8 @@ using Told = std::optional<std::uint64_t>;
 
 // The optional counts of a host, in the order they are packed.
 constexpr std::array<Told HostLedger::*, 7> kTold{
-    &HostLedger::process_read, &HostLedger::disk_read,
-    &HostLedger::nfs_read,     &HostLedger::nic_received,
+    &HostLedger::process_read,      &HostLedger::disk_read,
+    &HostLedger::nfs_read,          &HostLedger::nic_received,
     &HostLedger::loopback_received, &HostLedger::cgroup_read,
     &HostLedger::cgroup_cache};
 constexpr std::array<std::uint64_t HostLedger::*, 5> kSums{

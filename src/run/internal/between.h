@@ -12,8 +12,8 @@
 namespace stoker::run::internal {
 
 struct DropCachesOptions {
-  core::Nanos limit{};  // what it may take, on the real clock
-  std::string remedy{}; // where this process may not do it: "run as root, …"
+  core::Nanos limit{};   // what it may take, on the real clock
+  std::string remedy{};  // where this process may not do it: "run as root, …"
   std::string control = "/proc/sys/vm/drop_caches";
 };
 
