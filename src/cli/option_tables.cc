@@ -146,6 +146,9 @@ constexpr std::array kOptions = {
            "GiB/s of the storage, to tell how long a checkpoint takes"},
     Option{"no-check", "", ValueKind::kFlag, "", "", kRun, 0,
            "do not verify the checksums the file formats carry"},
+    Option{"drop-caches", "", ValueKind::kFlag, "", "", kRun, 0,
+           "before each epoch the kernel of every host drops its page cache "
+           "(root); longer than --io-timeout ends the run"},
     Option{"distinct", "", ValueKind::kInteger, "K", "0", kDatagen, 0,
            "write K different contents, the other names are hard links to "
            "them; 0: all different",

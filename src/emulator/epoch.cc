@@ -91,7 +91,7 @@ class Loop {
   core::Status Epoch(std::uint32_t epoch, bool evaluate) {
     metrics::EpochRecord record;
     record.epoch = epoch;
-    parts_.observer->OnEpochStart(epoch);
+    STOKER_TRY(parts_.observer->OnEpochStart(epoch));
     const metrics::CpuTime cpu_before = CpuTimeNow();
     record.start = parts_.clock->Now();
     STOKER_TRY(Train(epoch, record));

@@ -45,12 +45,14 @@ class CheckpointHook {
                                                    std::uint64_t step) = 0;
 };
 
-// Told after every step, checkpoint and epoch, on the loop's thread; must be
-// quick.
+// Told before every epoch, after every step, checkpoint and epoch, on the
+// loop's thread; must be quick while an epoch goes on.
 class LoopObserver {
  public:
   virtual ~LoopObserver() = default;
-  virtual void OnEpochStart(std::uint32_t epoch) = 0;
+  // Nothing is timed yet, and no rank reads; collective calls are allowed here.
+  // A failure ends the run.
+  virtual core::Status OnEpochStart(std::uint32_t epoch) = 0;
   // `longest_load`: the longest wait for this step's batch of all ranks, ns.
   virtual void OnStep(std::uint32_t epoch, std::uint64_t step,
                       const metrics::StepRecord& record,

@@ -173,6 +173,15 @@ std::string_view BoundName(CheckpointBound bound) {
   return kNames[static_cast<std::size_t>(bound)];
 }
 
+CacheState CacheStateOf(const CheckpointFigures& restore) {
+  if (!restore.cached_fraction) return CacheState::kUnknown;
+  Served served;
+  served.page_cache = static_cast<std::uint64_t>(
+      *restore.cached_fraction * static_cast<double>(restore.file_bytes));
+  served.device = restore.file_bytes - served.page_cache;
+  return Judge(served);
+}
+
 double CheckpointRate(std::uint64_t bytes, core::Nanos span) {
   return span > core::Nanos{} ? static_cast<double>(bytes) / core::Seconds(span)
                               : 0.0;

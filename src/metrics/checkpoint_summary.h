@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "metrics/checkpoint_record.h"
+#include "metrics/ledger.h"
 #include "metrics/utilisation.h"
 
 namespace stoker::metrics {
@@ -64,6 +65,10 @@ struct CheckpointFigures {
   // rank's rate.
   bool one_slow_rank = false;
 };
+
+// How a restore found its bytes, by what of them was in the page cache of the
+// hosts that read them; kUnknown where no rank could tell.
+CacheState CacheStateOf(const CheckpointFigures& restore);
 
 // Of all saves, or all restores.
 struct CheckpointSeries {

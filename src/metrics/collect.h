@@ -3,13 +3,15 @@
 // The record of a whole run at rank 0, from what each rank recorded.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "comm/communicator.h"
+#include "core/histogram.h"
 #include "core/status.h"
 #include "metrics/epoch_summary.h"
-#include "metrics/histogram.h"
+#include "metrics/ledger.h"
 #include "metrics/recorder.h"
 #include "metrics/run_facts.h"
 #include "metrics/run_record.h"
@@ -33,14 +35,16 @@ struct RunRecord {
   std::string op_stream_hash;     // of all ranks; set by the caller
   // Of each counted training step the longest wait for a batch, of all ranks,
   // ns; set by the caller.
-  Histogram longest_loads;
+  core::Histogram longest_loads;
+  // Where the bytes came from; set by the caller, nothing where nobody watched.
+  std::optional<RunLedger> ledger;
 };
 
 // Collective. At rank 0: state kComplete, facts, all hosts and ranks; the
-// caller adds times, op_stream_hash and longest_loads. Elsewhere: facts only.
-// `host` is used from each host's first rank, its count of ranks is filled in
-// here. Fails as the communicator does; kCorruption if a rank's message does
-// not read (ranks that run different programs).
+// caller adds times, op_stream_hash, longest_loads and ledger. Elsewhere: facts
+// only. `host` is used from each host's first rank, its count of ranks is
+// filled in here. Fails as the communicator does; kCorruption if a rank's
+// message does not read (ranks that run different programs).
 core::Result<RunRecord> Collect(comm::Communicator& comm, const RunFacts& facts,
                                 const RankFacts& rank, const HostFacts& host,
                                 const RankRecorder& recorder);

@@ -10,6 +10,7 @@
 
 #include "core/clock.h"
 #include "metrics/checkpoint_op.h"
+#include "storage/latencies.h"
 #include "storage/read_queue.h"
 
 namespace stoker::metrics {
@@ -48,6 +49,8 @@ struct LoaderCounters {
   // Samples whose size is not the one the configuration implies.
   std::uint64_t unexpected_sizes = 0;
   storage::ReadCounters reads;  // of the epoch
+  // Of the epoch; whoever sums up for the ledger takes them out of the record.
+  storage::Latencies read_latencies;
   // CPU time of all pumps, estimated from a part, that went into looking at
   // what arrived: layout, checksums, comparison.
   core::Nanos checking{};

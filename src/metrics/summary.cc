@@ -155,7 +155,7 @@ void AddSteps(const RunRecord& record, RunSummary& summary) {
   summary.overshoot_share = Ratio(total.overshoot, all);
 }
 
-void AddLongestLoads(const Histogram& loads, RunSummary& summary) {
+void AddLongestLoads(const core::Histogram& loads, RunSummary& summary) {
   const auto seconds = [](std::int64_t nanos) {
     return core::Seconds(core::Nanos(nanos));
   };
@@ -206,6 +206,7 @@ void AddReads(const LoaderCounters& loader, RunSummary& summary) {
   total.bytes += loader.reads.bytes;
   total.errors += loader.reads.errors;
   total.bytes_from_cache += loader.reads.bytes_from_cache;
+  total.bytes_from_memory += loader.reads.bytes_from_memory;
   total.latency_sum += loader.reads.latency_sum;
   total.latency_max = std::max(total.latency_max, loader.reads.latency_max);
 }

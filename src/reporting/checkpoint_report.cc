@@ -76,6 +76,7 @@ Json FiguresJson(const CheckpointFigures& figures) {
     json.Add("verified_bytes", figures.verified_bytes);
     json.Add("cached_fraction", MaybeJson(figures.cached_fraction));
     json.Add("device_bytes", MaybeJson(figures.device_bytes));
+    json.Add("cache_state", metrics::NameOf(metrics::CacheStateOf(figures)));
   }
   return json;
 }

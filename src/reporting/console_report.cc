@@ -6,6 +6,7 @@
 
 #include "core/units.h"
 #include "reporting/internal/console_text.h"
+#include "reporting/ledger_report.h"
 
 namespace stoker::reporting {
 namespace {
@@ -175,6 +176,7 @@ std::string ConsoleReport(const RunRecord& record, const RunSummary& summary,
                            summary.au_max.value, summary.au_max.rank));
   text += SaveLine(record, summary);
   text += TimeLines(summary);
+  if (record.ledger) text += LedgerLines(*record.ledger);
   text += OccasionalLines(record, summary);
   text += Line("bound by", BoundText(summary));
   text += Line("verdict", VerdictText(record, summary));

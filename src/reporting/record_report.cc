@@ -9,6 +9,7 @@
 #include "reporting/internal/file_output.h"
 #include "reporting/internal/host_json.h"
 #include "reporting/internal/record_json.h"
+#include "reporting/ledger_report.h"
 #include "reporting/result_folder.h"
 #include "reporting/time_text.h"
 
@@ -113,6 +114,7 @@ Json LoaderJson(const metrics::LoaderCounters& loader) {
   json.Add("read_bytes", loader.reads.bytes);
   json.Add("read_errors", loader.reads.errors);
   json.Add("read_bytes_from_cache", loader.reads.bytes_from_cache);
+  json.Add("read_bytes_from_memory", loader.reads.bytes_from_memory);
   json.Add("read_latency_sum_ns", Count(loader.reads.latency_sum));
   json.Add("read_latency_max_ns", Count(loader.reads.latency_max));
   json.Add("checking_ns", Count(loader.checking));
@@ -162,24 +164,11 @@ Json RankJson(const metrics::RankRecord& rank) {
   return json;
 }
 
-Json HistogramJson(const metrics::Histogram& histogram) {
-  Json::Array buckets;
-  for (const metrics::Histogram::Bucket& bucket : histogram.Buckets()) {
-    buckets.emplace_back(
-        Json::Array{bucket.lowest, bucket.highest, bucket.count});
-  }
-  Json json = Json::MakeObject();
-  json.Add("count", histogram.count());
-  json.Add("min", histogram.smallest());
-  json.Add("max", histogram.largest());
-  json.Add("buckets", std::move(buckets));
-  return json;
-}
-
 Json CompanionsJson(const metrics::RunRecord& record) {
   Json json = Json::MakeObject();
   json.Add("summary", kSummaryFile);
   json.Add("steps", kStepsFile);
+  json.Add("ledger", kLedgerFile);
   AddCommonCompanions(record.facts.num_accelerators, json);
   return json;
 }
@@ -201,6 +190,7 @@ Json RecordJson(const metrics::RunRecord& record) {
   json.Add("run", FactsJson(record.facts));
   json.Add("op_stream_hash", record.op_stream_hash);
   json.Add("longest_load_ns", HistogramJson(record.longest_loads));
+  json.Add("ledger", record.ledger ? LedgerDigestJson(*record.ledger) : Json());
   json.Add("hosts", RecordHostsJson(record.hosts));
   json.Add("ranks", std::move(ranks));
   json.Add("files", CompanionsJson(record));

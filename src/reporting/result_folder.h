@@ -15,6 +15,7 @@ namespace stoker::reporting {
 inline constexpr std::string_view kSummaryFile = "summary.json";
 inline constexpr std::string_view kRecordFile = "record.json";
 inline constexpr std::string_view kStepsFile = "steps.csv";
+inline constexpr std::string_view kLedgerFile = "ledger.json";
 inline constexpr std::string_view kHydraFolder = "dlio_config";
 
 std::string RankOutputFile(std::uint32_t rank);  // "3_output.json"

@@ -60,6 +60,8 @@ std::string_view NameOf(Between between) {
   return "";
 }
 
+// What was saved may have to be written back first.
+constexpr core::Nanos kDropCachesLimit = std::chrono::hours(1);
 constexpr std::uint64_t kEpoch = 1;  // of all step folders, as the reference
 
 // One rank's checkpoint run, from the plan to the files of the result.
@@ -424,7 +426,14 @@ class Checkpointing {
         status = Flush();
         break;
       case Between::kDropCaches:
-        status = host_leader ? internal::DropCaches() : Status();
+        status = host_leader ? internal::DropCaches(
+                                   {.limit = kDropCachesLimit,
+                                    .remedy = "run as root, --between flush "
+                                              "(the checkpoint's own pages), "
+                                              "or --between command:\"sudo "
+                                              "...\""},
+                                   *context_.cancel)
+                             : Status();
         break;
       case Between::kCommand:
         status = host_leader ? internal::RunShellCommand(

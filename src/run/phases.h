@@ -67,7 +67,10 @@ struct TrainRequest {
   std::string data_uri;
   std::string folder;  // of the results, on every host; exists
   core::Nanos io_timeout = std::chrono::seconds(60);
-  bool check = true;     // verify the checksums of the formats
+  bool check = true;  // verify the checksums of the formats
+  // Before each epoch the kernel of each host drops its page cache (root), in
+  // io_timeout at most.
+  bool drop_caches = false;
   bool warm_up = false;  // a run that is not to be counted, for the record
   std::string tool;
   std::string command_line;

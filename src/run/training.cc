@@ -16,10 +16,12 @@
 #include "metrics/summary.h"
 #include "reporting/dlio_log.h"
 #include "reporting/json_report.h"
+#include "reporting/ledger_report.h"
 #include "reporting/rank_report.h"
 #include "reporting/record_report.h"
 #include "reporting/result_folder.h"
 #include "reporting/steps_csv.h"
+#include "run/internal/epoch_witness.h"
 #include "run/internal/live_view.h"
 #include "run/internal/open_storage.h"
 #include "run/internal/setup.h"
@@ -167,6 +169,13 @@ class Training final : private emulator::LoopObserver {
     STOKER_ASSIGN(auto recorder,
                   metrics::RankRecorder::Make(facts_, request_.folder));
     recorder_ = std::make_unique<metrics::RankRecorder>(std::move(recorder));
+    witness_ = std::make_unique<internal::EpochWitness>(
+        context_, *backend_,
+        internal::EpochWitnessOptions{.names = dataset_.train,
+                                      .files = plan_.train.files,
+                                      .drop_caches = request_.drop_caches,
+                                      .drop_limit = request_.io_timeout});
+    STOKER_TRY(witness_->Check());
     return leads() ? OpenReports() : Status();
   }
 
@@ -326,12 +335,14 @@ class Training final : private emulator::LoopObserver {
                                 .observer = this});
   }
 
-  void OnEpochStart(std::uint32_t epoch) override {
+  Status OnEpochStart(std::uint32_t epoch) override {
     recorder_->BeginEpoch();
+    STOKER_TRY(witness_->Begin());
     if (leads()) {
       live_->BeginEpoch(epoch, context_.clock->Now());
-      log_status_ = log_->EpochStarted(Wall(), facts_, epoch);
+      return log_->EpochStarted(Wall(), facts_, epoch);
     }
+    return {};
   }
 
   void OnStep(std::uint32_t /*epoch*/, std::uint64_t /*step*/,
@@ -365,7 +376,7 @@ class Training final : private emulator::LoopObserver {
   }
 
   Status OnEpochEnd(metrics::EpochRecord&& record) override {
-    STOKER_TRY(log_status_);
+    STOKER_TRY(witness_->End(record));
     if (record.train_loader.unexpected_sizes > 0 && leads()) {
       STOKER_TRY(Warn(fmt::format(
           "epoch {}: {} samples have another size than dataset."
@@ -421,11 +432,14 @@ class Training final : private emulator::LoopObserver {
     }
     record.op_stream_hash = dataset::CombineHashes(hashes);
     record.longest_loads = live_->longest_loads();
+    record.ledger = witness_->ledger();
     record.started = anchor_.wall;
     record.ended = Wall();
     const metrics::RunSummary summary = metrics::Summarise(record);
     STOKER_TRY(reporting::WriteSummary(PathOf(reporting::kSummaryFile), record,
                                        summary));
+    STOKER_TRY(reporting::WriteLedger(PathOf(reporting::kLedgerFile),
+                                      *record.ledger, record.hosts));
     STOKER_TRY(
         log_->RunFinished(record.ended, record, summary, request_.folder));
     // The record says "complete" only once all the others are there.
@@ -452,10 +466,10 @@ class Training final : private emulator::LoopObserver {
   metrics::RunFacts facts_;
   metrics::HostFacts host_;
   std::unique_ptr<metrics::RankRecorder> recorder_;
+  std::unique_ptr<internal::EpochWitness> witness_;
   // Rank 0 only.
   std::unique_ptr<reporting::StepsCsv> steps_csv_;
   std::unique_ptr<reporting::DlioLog> log_;
-  Status log_status_;
   std::unique_ptr<internal::LiveView> live_;
 };
 

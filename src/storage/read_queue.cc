@@ -114,6 +114,19 @@ core::Result<std::size_t> ReadQueue::Reap(std::span<ReadDone> done,
   return count;
 }
 
+void ReadQueue::AddLatency(const ReadOp& op, const ReadDone& done) {
+  const core::Nanos latency = done.finished - done.submitted;
+  if (op.kind == ReadOp::Kind::kSize) {
+    latencies_.Add(LatencyKind::kSize, 0, latency);
+    return;
+  }
+  latencies_.Add(LatencyKind::kRead, op.buffer.size(), latency);
+  if (done.first_byte != core::TimePoint{}) {
+    latencies_.Add(LatencyKind::kFirstByte, op.buffer.size(),
+                   done.first_byte - done.submitted);
+  }
+}
+
 void ReadQueue::Finish(ReadDone& done, core::TimePoint now) {
   STOKER_CHECK(done.tag < slots_.size() && slots_[done.tag].busy);
   const auto number = static_cast<std::uint32_t>(done.tag);
@@ -135,12 +148,16 @@ void ReadQueue::Finish(ReadDone& done, core::TimePoint now) {
     counters_.latency_max = std::max(counters_.latency_max, latency);
     if (done.tier == Tier::kCache) {
       counters_.bytes_from_cache += done.bytes;
+    } else if (done.tier == Tier::kMemory) {
+      counters_.bytes_from_memory += done.bytes;
     }
   } else {
     ++counters_.size_queries;
   }
   if (!done.status.ok()) {
     ++counters_.errors;
+  } else if (!finishes_at_once_) {
+    AddLatency(slot.op, done);
   }
   if (observer_ != nullptr) {
     observer_->OnRead(slot.op.object, is_read ? slot.op.offset : 0,

@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/clock.h"
 #include "core/status.h"
+#include "storage/latencies.h"
 
 namespace stoker::storage {
 
@@ -59,8 +61,9 @@ struct ReadCounters {
   std::uint64_t size_queries = 0;
   std::uint64_t bytes = 0;  // delivered
   std::uint64_t errors = 0;
-  std::uint64_t bytes_from_cache = 0;
-  core::Nanos latency_sum{};  // of kRead ops
+  std::uint64_t bytes_from_cache = 0;   // of these, Tier::kCache
+  std::uint64_t bytes_from_memory = 0;  // of these, Tier::kMemory
+  core::Nanos latency_sum{};            // of kRead ops
   core::Nanos latency_max{};
 };
 
@@ -100,6 +103,10 @@ class ReadQueue {
   std::size_t in_flight() const { return in_flight_; }
   const ReadLimits& limits() const { return limits_; }
   const ReadCounters& counters() const { return counters_; }
+  // Latencies of the ops reaped without an error since the last call, or since
+  // the queue was made. Of a queue whose ops finish while they are submitted
+  // there are none.
+  Latencies TakeLatencies() { return std::exchange(latencies_, {}); }
   // How this queue does its work, for the report: "uring", "threads", "mapped"
   // or "", and behind it what is special: "uring, registered buffers",
   // "threads (<why not uring>)".
@@ -135,11 +142,13 @@ class ReadQueue {
 
   core::Status CheckAligned(std::span<const ReadOp> ops) const;
   void Finish(ReadDone& done, core::TimePoint now);
+  void AddLatency(const ReadOp& op, const ReadDone& done);
 
   ReadLimits limits_;
   core::Clock& clock_;
   const bool finishes_at_once_;
   ReadCounters counters_;
+  Latencies latencies_;
   ReadObserver* observer_ = nullptr;
   std::size_t in_flight_ = 0;
   std::vector<Slot> slots_;

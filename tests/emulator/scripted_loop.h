@@ -94,8 +94,9 @@ class Witness final : public LoopObserver {
   std::vector<comm::RankedValue> longest_loads;
   core::Status answer;
 
-  void OnEpochStart(std::uint32_t epoch) override {
+  core::Status OnEpochStart(std::uint32_t epoch) override {
     calls.push_back("start " + std::to_string(epoch));
+    return {};
   }
   void OnStep(std::uint32_t epoch, std::uint64_t step,
               const metrics::StepRecord& record,

@@ -126,6 +126,8 @@ TEST(SummariseCheckpoints, CachedFractionIsOfTheRanksThatCanTell) {
       Record(CheckpointKind::kRestore, {1000, 1000, 1000});
   EXPECT_FALSE(SummariseCheckpoints(record).restores.each[0].cached_fraction);
   EXPECT_FALSE(SummariseCheckpoints(record).restores.each[0].device_bytes);
+  EXPECT_EQ(CacheStateOf(SummariseCheckpoints(record).restores.each[0]),
+            CacheState::kUnknown);
   CheckpointOp& first = record.ranks[0].ops[0];
   CheckpointOp& second = record.ranks[1].ops[0];
   first.cached_known = second.cached_known = true;
@@ -142,6 +144,7 @@ TEST(SummariseCheckpoints, CachedFractionIsOfTheRanksThatCanTell) {
   second.cached_bytes = core::kGiB / 8;  // 12.5 %
   summary = SummariseCheckpoints(record);
   EXPECT_TRUE(summary.restored_from_cache);
+  EXPECT_EQ(CacheStateOf(summary.restores.each[0]), CacheState::kMixed);
 }
 
 TEST(SummariseCheckpoints, BrokenRecordGivesFiguresOfThoseThatHaveIt) {

@@ -29,6 +29,7 @@ class RunTest(LongRunCase):
         expected = {f"training_{folder.name}_metadata.json",
                     "training_run.stdout.log", "training_run.stderr.log",
                     "dlio.log", "summary.json", "record.json", "steps.csv",
+                    "ledger.json",
                     "dlio_config/config.yaml", "dlio_config/hydra.yaml",
                     "dlio_config/overrides.yaml"}
         for rank in range(ranks):

@@ -147,6 +147,8 @@ TEST(CheckpointSummaryJson, SeriesHasEveryCheckpoint) {
       std::get<Json::Array>(restore.Find("checkpoints")->value());
   EXPECT_EQ(Text(restores[0], "cached_fraction"), "0.0");
   EXPECT_EQ(Text(restores[1], "cached_fraction"), "0.5");
+  EXPECT_EQ(Text(restores[0], "cache_state"), "\"cold\"");
+  EXPECT_EQ(Text(restores[1], "cache_state"), "\"mixed\"");
   // Of ranks 2 and 3.
   EXPECT_EQ(Text(restores[1], "device_bytes"), "2147485648");
   EXPECT_EQ(Text(restores[1], "verified_bytes"), "4294967296");

@@ -8,24 +8,24 @@
 namespace stoker::testing {
 namespace {
 
-constexpr std::uint32_t kRanks = 2;
+constexpr std::uint32_t kRunRanks = 2;
 constexpr std::uint32_t kEpochs = 2;
 
-core::Nanos Millis(std::int64_t count) {
+core::Nanos RunMillis(std::int64_t count) {
   return std::chrono::milliseconds(count);
 }
 
 metrics::StepRecord MakeStep(std::int64_t proc_ms, std::int64_t compute_ms) {
-  return {.load = Millis(proc_ms - compute_ms),
-          .compute = Millis(compute_ms),
-          .proc = Millis(proc_ms),
-          .barrier = Millis(25),
+  return {.load = RunMillis(proc_ms - compute_ms),
+          .compute = RunMillis(compute_ms),
+          .proc = RunMillis(proc_ms),
+          .barrier = RunMillis(25),
           .overshoot = std::chrono::microseconds(50),
           .samples = 7,
           .bytes = 7ULL << 20,
-          .cpu = Millis(60),
-          .cpu_main = Millis(10),
-          .checking = Millis(20)};
+          .cpu = RunMillis(60),
+          .cpu_main = RunMillis(10),
+          .checking = RunMillis(20)};
 }
 
 }  // namespace
@@ -34,7 +34,7 @@ metrics::RunFacts SyntheticFacts(bool evaluation) {
   metrics::RunFacts facts;
   facts.model = "unet3d";
   facts.accelerator = "h100";
-  facts.num_accelerators = kRanks;
+  facts.num_accelerators = kRunRanks;
   facts.num_hosts = 1;
   facts.epochs = kEpochs;
   facts.batch_size = 7;
@@ -63,9 +63,9 @@ metrics::RunFacts SyntheticFacts(bool evaluation) {
 
 metrics::TimeAnchor SyntheticAnchor() {
   // 2025-03-01T12:00:00Z is 20148.5 days after 1970: 1,740,830,400 s.
-  return {
-      .wall = metrics::WallTime(std::chrono::seconds(1740830400) + Millis(250)),
-      .run = core::TimePoint(std::chrono::seconds(1000))};
+  return {.wall = metrics::WallTime(std::chrono::seconds(1740830400) +
+                                    RunMillis(250)),
+          .run = core::TimePoint(std::chrono::seconds(1000))};
 }
 
 metrics::HostFacts SyntheticHost() {
@@ -76,7 +76,7 @@ metrics::HostFacts SyntheticHost() {
   host.processor_name = "Some CPU";
   host.cpuinfo = {{"vendor_id", "Some"}, {"model name", "Some CPU"}};
   host.meminfo = {{"MemTotal", "1048576 kB"}, {"MemFree", "1024 kB"}};
-  host.ranks = kRanks;
+  host.ranks = kRunRanks;
   return host;
 }
 
@@ -87,18 +87,18 @@ metrics::EpochRecord SyntheticEpoch(std::uint32_t rank, std::uint32_t epoch,
   record.epoch = epoch;
   record.start = SyntheticAnchor().run + std::chrono::seconds(10 * epoch);
   metrics::BlockRecord block;
-  block.start = record.start + Millis(100);
-  block.end = block.start + Millis(3600);
+  block.start = record.start + RunMillis(100);
+  block.end = block.start + RunMillis(3600);
   block.closed = true;
   block.steps = {MakeStep(2000, compute), MakeStep(500, compute),
                  MakeStep(500, compute), MakeStep(500, compute)};
   record.blocks = {block};
-  record.train_end = record.start + Millis(3755);
-  record.end = record.start + Millis(5000);
+  record.train_end = record.start + RunMillis(3755);
+  record.end = record.start + RunMillis(5000);
   if (evaluation) {
     metrics::BlockRecord eval;
-    eval.start = record.start + Millis(3800);
-    eval.end = eval.start + Millis(1000);
+    eval.start = record.start + RunMillis(3800);
+    eval.end = eval.start + RunMillis(1000);
     eval.closed = true;
     eval.steps = {MakeStep(600, 300), MakeStep(400, 300)};
     record.eval = eval;
@@ -106,10 +106,11 @@ metrics::EpochRecord SyntheticEpoch(std::uint32_t rank, std::uint32_t epoch,
   record.train_loader.files_opened = 28;
   record.train_loader.reads = {.reads = 1000,
                                .bytes = 28ULL << 20,
-                               .latency_sum = Millis(2000),
-                               .latency_max = Millis(10)};
-  record.train_loader.checking = Millis(250);
-  record.cpu = {.user = Millis(700), .system = Millis(300), .main = Millis(50)};
+                               .latency_sum = RunMillis(2000),
+                               .latency_max = RunMillis(10)};
+  record.train_loader.checking = RunMillis(250);
+  record.cpu = {
+      .user = RunMillis(700), .system = RunMillis(300), .main = RunMillis(50)};
   record.meminfo = {{"MemFree", "512 kB"}};
   return record;
 }
@@ -122,7 +123,7 @@ metrics::RunRecord SyntheticRun(bool evaluation) {
   record.ended = record.started + std::chrono::seconds(26);
   record.hosts = {SyntheticHost()};
   record.op_stream_hash = "00000000000000ab";
-  for (std::uint32_t rank = 0; rank < kRanks; ++rank) {
+  for (std::uint32_t rank = 0; rank < kRunRanks; ++rank) {
     metrics::RankRecord of;
     of.facts.rank = rank;
     of.facts.local_rank = rank;
@@ -139,7 +140,7 @@ metrics::RunRecord SyntheticRun(bool evaluation) {
   }
   // Of the three counted steps of two epochs.
   for (const int millis : {100, 100, 100, 100, 100, 120}) {
-    record.longest_loads.Add(Millis(millis).count());
+    record.longest_loads.Add(RunMillis(millis).count());
   }
   return record;
 }
@@ -158,10 +159,10 @@ metrics::CheckpointOp SyntheticSave(std::uint32_t rank, std::uint32_t epoch) {
   metrics::CheckpointOp save;
   save.step = 5;
   save.start = SyntheticAnchor().run + std::chrono::seconds(10 * epoch + 5);
-  save.end = save.start + Millis(rank == 1 ? 1000 : 500 / epoch);
+  save.end = save.start + RunMillis(rank == 1 ? 1000 : 500 / epoch);
   save.files = rank == 0 ? 1 : 0;
   save.payload_bytes = rank == 0 ? 2ULL << 30 : 0;
-  save.fsync = Millis(100);
+  save.fsync = RunMillis(100);
   return save;
 }
 

@@ -233,6 +233,51 @@ void ExpectFields(const Json& expected, const Json& actual) {
   }
 }
 
+double Sum(const Json& record, std::size_t epoch, std::string_view counter) {
+  double sum = 0;
+  const Json ranks = At(record, "ranks");
+  for (std::size_t r = 0; r < std::get<Json::Array>(ranks.value()).size();
+       ++r) {
+    for (const char* loader : {"train_loader", "eval_loader"}) {
+      sum += NumberOf(At(ranks, fmt::format("{}.epochs.{}.{}.{}", r, epoch,
+                                            loader, counter)))
+                 .value_or(-1);
+    }
+  }
+  return sum;
+}
+
+// Of every epoch the same bytes, all out of memory, and a latency of each read.
+void ExpectLedgerAgrees(const Json& record, const Json& ledger) {
+  const Json epochs = At(ledger, "epochs");
+  const auto count = std::get<Json::Array>(epochs.value()).size();
+  ASSERT_GT(count, 0U);
+  double reads = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Json epoch = At(epochs, std::to_string(i));
+    const auto number = [&epoch](std::string_view path) {
+      return NumberOf(At(epoch, path)).value_or(-1);
+    };
+    EXPECT_EQ(number("asked_bytes"), Sum(record, i, "payload_bytes_delivered"));
+    EXPECT_EQ(number("delivered_bytes"), Sum(record, i, "read_bytes"));
+    EXPECT_EQ(number("discarded_bytes"), Sum(record, i, "bytes_discarded"));
+    EXPECT_EQ(number("served_by.memory_bytes"), Sum(record, i, "read_bytes"));
+    EXPECT_EQ(reporting::DumpJson(At(epoch, "cache_state"), 0), "\"memory\"");
+    EXPECT_EQ(reporting::DumpJson(
+                  At(record, fmt::format("ledger.epochs.{}.served_by", i)), 0),
+              reporting::DumpJson(At(epoch, "served_by"), 0));
+    reads += Sum(record, i, "reads");
+  }
+  double latencies = 0;
+  const Json rows = At(ledger, "run.latencies");
+  for (const Json& row : std::get<Json::Array>(rows.value())) {
+    if (reporting::DumpJson(At(row, "kind"), 0) == "\"read\"") {
+      latencies += NumberOf(At(row, "count")).value_or(-1);
+    }
+  }
+  EXPECT_EQ(latencies, reads);
+}
+
 class ScenarioTest : public ::testing::TestWithParam<std::string> {
  protected:
   stoker::testing::TempDir dir_;
@@ -250,6 +295,8 @@ TEST_P(ScenarioTest, GivesTheValuesWorkedOutByHand) {
                JsonOf(outcome.folder / reporting::kSummaryFile));
   ExpectFields(At(scenario.expected, "record"),
                JsonOf(outcome.folder / reporting::kRecordFile));
+  ExpectLedgerAgrees(JsonOf(outcome.folder / reporting::kRecordFile),
+                     JsonOf(outcome.folder / reporting::kLedgerFile));
   if (scenario.expected.Find("steps") != nullptr) {
     ExpectSame(At(scenario.expected, "steps"),
                StepRows(outcome.folder / reporting::kStepsFile), "steps");

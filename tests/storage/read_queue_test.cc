@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "tests/storage/support.h"
 
@@ -207,6 +209,65 @@ TEST_F(ReadQueueTest, TellsTheObserverWhatWasAsked) {
   queue_.ready.push_back({.tag = queue_.submitted[2].tag});
   ASSERT_TRUE(queue_.Reap(done_, 1, core::kNever).ok());
   EXPECT_EQ(recorder.seen.size(), 2U);
+}
+
+TEST_F(ReadQueueTest, LatenciesByKindAndSizeClassOfOpsWithoutError) {
+  std::array<std::byte, 4097> buffer{};
+  const std::array ops{
+      ReadOp{.buffer = std::span(buffer).first(4096), .tag = 0},
+      ReadOp{.buffer = buffer, .tag = 1},
+      ReadOp{.kind = ReadOp::Kind::kSize, .tag = 2}};
+  ASSERT_EQ(queue_.Submit(ops).value(), ops.size());
+  clock_.SleepUntil(core::TimePoint(core::Nanos(100)));
+  queue_.ready.push_back({.tag = queue_.submitted[0].tag,
+                          .first_byte = core::TimePoint(core::Nanos(40))});
+  queue_.ready.push_back({.tag = queue_.submitted[1].tag});
+  queue_.ready.push_back({.tag = queue_.submitted[2].tag});
+  ASSERT_EQ(queue_.Reap(done_, 3, core::kNever).value(), 3U);
+  ASSERT_TRUE(queue_.Submit(std::array{Op(3)}).ok());
+  queue_.ready.push_back(
+      {.tag = queue_.submitted[3].tag, .status = {core::Code::kIoError, "no"}});
+  ASSERT_EQ(queue_.Reap(done_, 1, core::kNever).value(), 1U);
+  const Latencies latencies = queue_.TakeLatencies();
+  std::vector<std::string> seen;
+  latencies.ForEach([&seen](LatencyKind kind, SizeClass size,
+                            const core::Histogram& histogram) {
+    seen.push_back(std::string(NameOf(kind)) + " " + std::string(NameOf(size)) +
+                   " " + std::to_string(histogram.count()) + "x" +
+                   std::to_string(histogram.largest()));
+  });
+  EXPECT_THAT(seen,
+              ElementsAre("read <= 4 KiB 1x100", "read <= 64 KiB 1x100",
+                          "first byte <= 4 KiB 1x40", "size <= 4 KiB 1x100"));
+  // They were taken.
+  EXPECT_EQ(queue_.TakeLatencies().Find(LatencyKind::kRead, SizeClass::k4KiB),
+            nullptr);
+}
+
+TEST(Latencies, SizeClassesEndAtTheirNames) {
+  EXPECT_EQ(SizeClassOf(0), SizeClass::k4KiB);
+  EXPECT_EQ(SizeClassOf(4096), SizeClass::k4KiB);
+  EXPECT_EQ(SizeClassOf(4097), SizeClass::k64KiB);
+  EXPECT_EQ(SizeClassOf(65536), SizeClass::k64KiB);
+  EXPECT_EQ(SizeClassOf(65537), SizeClass::k1MiB);
+  EXPECT_EQ(SizeClassOf(1U << 20), SizeClass::k1MiB);
+  EXPECT_EQ(SizeClassOf((1U << 20) + 1), SizeClass::k16MiB);
+  EXPECT_EQ(SizeClassOf(16U << 20), SizeClass::k16MiB);
+  EXPECT_EQ(SizeClassOf((16U << 20) + 1), SizeClass::kLarger);
+}
+
+TEST(Latencies, MergingCountsBoth) {
+  Latencies one;
+  one.Add(LatencyKind::kRead, 1, core::Nanos(10));
+  Latencies other;
+  other.Add(LatencyKind::kRead, 2, core::Nanos(30));
+  other.Add(LatencyKind::kSize, 0, core::Nanos(5));
+  one.Merge(other);
+  ASSERT_NE(one.Find(LatencyKind::kRead, SizeClass::k4KiB), nullptr);
+  EXPECT_EQ(one.Find(LatencyKind::kRead, SizeClass::k4KiB)->count(), 2U);
+  EXPECT_EQ(one.Find(LatencyKind::kRead, SizeClass::k4KiB)->largest(), 30);
+  ASSERT_NE(one.Find(LatencyKind::kSize, SizeClass::k4KiB), nullptr);
+  EXPECT_EQ(one.Find(LatencyKind::kSize, SizeClass::k4KiB)->count(), 1U);
 }
 
 }  // namespace

@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <utility>
 
-#include "core/text.h"
+#include "metrics/witnesses.h"
 
 namespace stoker::checkpoint::internal {
 
@@ -77,17 +76,8 @@ const ManifestFile* FindFile(const FoundCheckpoint& found,
 }
 
 std::optional<std::uint64_t> DeviceBytesRead() {
-  std::ifstream file("/proc/self/io");
-  for (std::string line; std::getline(file, line);) {
-    constexpr std::string_view kKey = "read_bytes: ";
-    if (line.starts_with(kKey)) {
-      const auto bytes = core::ParseInt(line.substr(kKey.size()));
-      return bytes.ok()
-                 ? std::optional(static_cast<std::uint64_t>(bytes.value()))
-                 : std::nullopt;
-    }
-  }
-  return std::nullopt;
+  const std::optional<metrics::Traffic> traffic = metrics::ReadProcessTraffic();
+  return traffic.has_value() ? std::optional(traffic->read) : std::nullopt;
 }
 
 std::optional<std::uint64_t> CachedBytes(storage::Backend& backend,

@@ -389,9 +389,11 @@ metrics::LoaderCounters Pump::TakeCounters() {
   counters_.reads.bytes -= reads_before_.bytes;
   counters_.reads.errors -= reads_before_.errors;
   counters_.reads.bytes_from_cache -= reads_before_.bytes_from_cache;
+  counters_.reads.bytes_from_memory -= reads_before_.bytes_from_memory;
   counters_.reads.latency_sum -= reads_before_.latency_sum;
   counters_.reads.latency_max = std::exchange(latency_max_, {});
   reads_before_ = total;
+  counters_.read_latencies = queue_->TakeLatencies();
   counters_.checking = checking() - checking_before_;
   checking_before_ = checking();
   return std::exchange(counters_, {});

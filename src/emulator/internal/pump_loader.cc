@@ -96,9 +96,11 @@ void Add(const metrics::LoaderCounters& more, metrics::LoaderCounters& sum) {
   sum.reads.bytes += more.reads.bytes;
   sum.reads.errors += more.reads.errors;
   sum.reads.bytes_from_cache += more.reads.bytes_from_cache;
+  sum.reads.bytes_from_memory += more.reads.bytes_from_memory;
   sum.reads.latency_sum += more.reads.latency_sum;
   sum.reads.latency_max =
       std::max(sum.reads.latency_max, more.reads.latency_max);
+  sum.read_latencies.Merge(more.read_latencies);
 }
 
 }  // namespace

@@ -134,6 +134,7 @@ void PackLoader(const LoaderCounters& loader, PackedWriter& out) {
   out.U64(loader.reads.bytes);
   out.U64(loader.reads.errors);
   out.U64(loader.reads.bytes_from_cache);
+  out.U64(loader.reads.bytes_from_memory);
   out.Span(loader.reads.latency_sum);
   out.Span(loader.reads.latency_max);
   out.Span(loader.checking);
@@ -152,6 +153,7 @@ LoaderCounters UnpackLoader(PackedReader& in) {
   loader.reads.bytes = in.U64();
   loader.reads.errors = in.U64();
   loader.reads.bytes_from_cache = in.U64();
+  loader.reads.bytes_from_memory = in.U64();
   loader.reads.latency_sum = in.Span();
   loader.reads.latency_max = in.Span();
   loader.checking = in.Span();

@@ -52,6 +52,20 @@ Json RecordHostsJson(const std::vector<metrics::HostFacts>& hosts) {
   return items;
 }
 
+Json HistogramJson(const core::Histogram& histogram) {
+  Json::Array buckets;
+  for (const core::Histogram::Bucket& bucket : histogram.Buckets()) {
+    buckets.emplace_back(
+        Json::Array{bucket.lowest, bucket.highest, bucket.count});
+  }
+  Json json = Json::MakeObject();
+  json.Add("count", histogram.count());
+  json.Add("min", histogram.smallest());
+  json.Add("max", histogram.largest());
+  json.Add("buckets", std::move(buckets));
+  return json;
+}
+
 void AddCommonCompanions(std::uint32_t ranks, Json& json) {
   json.Add("configuration", kHydraFolder);
   Json::Array outputs;

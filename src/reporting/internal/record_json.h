@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/clock.h"
+#include "core/histogram.h"
 #include "metrics/run_facts.h"
 #include "metrics/run_record.h"
 #include "reporting/json.h"
@@ -36,6 +37,8 @@ void AddHead(const RecordHead& head, Json& json);
 Json AnchorJson(const metrics::TimeAnchor& anchor);
 // HostJson of each, with its ranks.
 Json RecordHostsJson(const std::vector<metrics::HostFacts>& hosts);
+// {count, min, max, buckets: [[lowest, highest, count], …]}
+Json HistogramJson(const core::Histogram& histogram);
 // Names of the files that all programs write beside the record, but summary.
 void AddCommonCompanions(std::uint32_t ranks, Json& json);
 

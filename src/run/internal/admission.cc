@@ -67,7 +67,8 @@ bool IsRealStorage(std::string_view uri) {
   const core::Result<storage::Uri> parsed = storage::ParseUri(uri);
   const std::string_view scheme =
       parsed.ok() ? std::string_view(parsed.value().scheme) : "";
-  return scheme == "file" || scheme == "direct" || scheme == "mmap";
+  return scheme == "file" || scheme == "direct" || scheme == "mmap" ||
+         scheme == "s3";
 }
 
 }  // namespace stoker::run::internal

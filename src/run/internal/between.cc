@@ -10,6 +10,9 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <thread>
+
+#include "core/units.h"
 
 extern char** environ;
 
@@ -36,7 +39,7 @@ core::Result<pid_t> Start(const std::string& command) {
                                     words.data(), environ);
   ::posix_spawnattr_destroy(&attributes);
   if (failure != 0) {
-    return Status::FromErrno(failure, "start /bin/sh for --between command");
+    return Status::FromErrno(failure, "start /bin/sh");
   }
   return child;
 }
@@ -56,25 +59,56 @@ Status StatusOf(const std::string& command, int status) {
 
 }  // namespace
 
-Status DropCaches(const std::string& control) {
-  ::sync();
-  const int fd = ::open(control.c_str(), O_WRONLY | O_CLOEXEC);
-  const bool written = fd >= 0 && ::write(fd, "3", 1) == 1;
-  const int failure = written ? 0 : errno;
+Status CheckDropCaches(const DropCachesOptions& options) {
+  const int fd = ::open(options.control.c_str(), O_WRONLY | O_CLOEXEC);
   if (fd >= 0) {
     ::close(fd);
-  }
-  if (failure == 0) {
     return {};
   }
-  const Status status =
-      Status::FromErrno(failure, "drop the page cache through " + control);
+  const int failure = errno;
+  const Status status = Status::FromErrno(
+      failure, "drop the page cache through " + options.control);
   return {status.code(),
-          fmt::format("{}; remedy: run as root, --between flush (the "
-                      "checkpoint's own pages), or --between "
-                      "command:\"sudo ...\"",
-                      status.message()),
+          fmt::format("{}; remedy: {}", status.message(), options.remedy),
           failure};
+}
+
+Status DropCaches(const DropCachesOptions& options,
+                  const core::CancelFlag& cancel) {
+  STOKER_TRY(CheckDropCaches(options));
+  const auto end = std::chrono::steady_clock::now() + options.limit;
+  // Writing back may take as long as it likes, and no signal ends it: a process
+  // of its own can be left behind.
+  STOKER_ASSIGN(const pid_t child,
+                Start(fmt::format("sync && echo 3 > '{}'", options.control)));
+  while (true) {
+    int status = 0;
+    const pid_t ended = ::waitpid(child, &status, WNOHANG);
+    if (ended == child) {
+      return WIFEXITED(status) && WEXITSTATUS(status) == 0
+                 ? Status()
+                 : Status(Code::kIoError,
+                          fmt::format("drop the page cache through {}: sync "
+                                      "or the write failed; remedy: {}",
+                                      options.control, options.remedy));
+    }
+    if (ended < 0 && errno != EINTR) {
+      return Status::FromErrno(errno, "wait for the page cache to be dropped");
+    }
+    const bool late = std::chrono::steady_clock::now() >= end;
+    if (late || cancel.IsSet()) {
+      ::kill(-child, SIGKILL);
+      return late ? Status(
+                        Code::kTimedOut,
+                        fmt::format(
+                            "drop the page cache: not done within {}; "
+                            "remedy: write back before (sync), or allow "
+                            "more time",
+                            core::FormatSeconds(core::Seconds(options.limit))))
+                  : Status(Code::kCancelled, "asked to stop");
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
 }
 
 Status RunShellCommand(const std::string& command, core::Clock& clock,

@@ -10,7 +10,7 @@
 
 #include "comm/communicator.h"
 #include "core/clock.h"
-#include "metrics/histogram.h"
+#include "core/histogram.h"
 #include "metrics/run_record.h"
 #include "metrics/utilisation.h"
 #include "run/console.h"
@@ -58,7 +58,7 @@ class LiveView {
 
   LiveFigures Figures() const;
   // Of the counted training steps, ns.
-  const metrics::Histogram& longest_loads() const { return longest_loads_; }
+  const core::Histogram& longest_loads() const { return longest_loads_; }
   Event ProgressEvent() const;
 
  private:
@@ -80,7 +80,7 @@ class LiveView {
   std::uint64_t steps_of_block_ = 0;
   std::vector<core::Nanos> waits_;  // of this epoch's longest, by rank
   std::size_t slowest_ = 0;
-  metrics::Histogram longest_loads_;
+  core::Histogram longest_loads_;
   // What epochs take beside their steps.
   core::TimePoint epoch_start_{};
   core::Nanos steps_before_{};  // time of all steps when the epoch began

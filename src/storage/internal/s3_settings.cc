@@ -325,7 +325,8 @@ core::Result<S3Endpoint> ParseEndpoint(std::string_view text) {
 }
 
 std::optional<std::string> ProcessEnvironment(const char* name) {
-  const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe)
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing of ours sets variables
+  const char* const value = std::getenv(name);
   if (value == nullptr || *value == '\0') {
     return std::nullopt;
   }

@@ -4,9 +4,10 @@
 // latencies.
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
-namespace stoker::metrics {
+namespace stoker::core {
 
 // Log-linear: each power of two is divided into 64 buckets, values below 128
 // have one each. Takes 29 KiB whatever is added; a quantile is off by 0.8 % of
@@ -34,11 +35,20 @@ class Histogram {
   // Those with a count, ascending.
   std::vector<Bucket> Buckets() const;
 
+  // As if every value of `other` had been added here.
+  void Merge(const Histogram& other);
+  // What Buckets() of another told, with its smallest() and largest(): merging
+  // these is merging it. False, and nothing is added, if that is no histogram.
+  bool MergeBuckets(std::span<const Bucket> buckets, std::int64_t smallest,
+                    std::int64_t largest);
+
  private:
+  void Widen(std::int64_t smallest, std::int64_t largest, std::uint64_t count);
+
   std::vector<std::uint64_t> counts_;
   std::uint64_t count_ = 0;
   std::int64_t smallest_ = 0;
   std::int64_t largest_ = 0;
 };
 
-}  // namespace stoker::metrics
+}  // namespace stoker::core

@@ -1,11 +1,11 @@
-#include "metrics/histogram.h"
+#include "core/histogram.h"
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstddef>
 
-namespace stoker::metrics {
+namespace stoker::core {
 namespace {
 
 // Buckets of a power of two: 2^6.
@@ -44,9 +44,44 @@ Histogram::Histogram() : counts_(kBuckets) {}
 void Histogram::Add(std::int64_t value) {
   const std::int64_t counted = std::max<std::int64_t>(value, 0);
   ++counts_[IndexOf(counted)];
-  smallest_ = count_ == 0 ? counted : std::min(smallest_, counted);
-  largest_ = std::max(largest_, counted);
-  ++count_;
+  Widen(counted, counted, 1);
+}
+
+void Histogram::Widen(std::int64_t smallest, std::int64_t largest,
+                      std::uint64_t count) {
+  smallest_ = count_ == 0 ? smallest : std::min(smallest_, smallest);
+  largest_ = std::max(largest_, largest);
+  count_ += count;
+}
+
+void Histogram::Merge(const Histogram& other) {
+  if (other.count_ == 0) return;
+  for (std::size_t i = 0; i < kBuckets; ++i) counts_[i] += other.counts_[i];
+  Widen(other.smallest_, other.largest_, other.count_);
+}
+
+bool Histogram::MergeBuckets(std::span<const Bucket> buckets,
+                             std::int64_t smallest, std::int64_t largest) {
+  if (buckets.empty()) return true;
+  std::int64_t before = -1;
+  for (const Bucket& bucket : buckets) {
+    const bool known = bucket.lowest > before && bucket.count > 0 &&
+                       LowestOf(IndexOf(bucket.lowest)) == bucket.lowest;
+    if (!known) return false;
+    before = bucket.lowest;
+  }
+  if (smallest < buckets.front().lowest || largest < before ||
+      IndexOf(smallest) != IndexOf(buckets.front().lowest) ||
+      IndexOf(largest) != IndexOf(before)) {
+    return false;
+  }
+  std::uint64_t count = 0;
+  for (const Bucket& bucket : buckets) {
+    counts_[IndexOf(bucket.lowest)] += bucket.count;
+    count += bucket.count;
+  }
+  Widen(smallest, largest, count);
+  return true;
 }
 
 std::int64_t Histogram::Quantile(double fraction) const {
@@ -75,4 +110,4 @@ std::vector<Histogram::Bucket> Histogram::Buckets() const {
   return buckets;
 }
 
-}  // namespace stoker::metrics
+}  // namespace stoker::core

@@ -1,4 +1,4 @@
-#include "metrics/histogram.h"
+#include "core/histogram.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 #include <random>
 #include <vector>
 
-namespace stoker::metrics {
+namespace stoker::core {
 namespace {
 
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
@@ -95,5 +95,58 @@ TEST(Histogram, TakesTheLargestNumberAndNegativesAsZero) {
   EXPECT_EQ(histogram.Buckets().back().highest, kMost);
 }
 
+// Both halves of the same values, merged, are the histogram of all of them.
+TEST(Histogram, MergingIsAddingTheValues) {
+  Histogram all;
+  Histogram halves[2];
+  for (std::int64_t i = 0; i < 5000; ++i) {
+    const std::int64_t value = i * i * 37 + 11;
+    all.Add(value);
+    halves[i % 2].Add(value);
+  }
+  Histogram merged;
+  merged.Merge(halves[0]);
+  ASSERT_TRUE(merged.MergeBuckets(halves[1].Buckets(), halves[1].smallest(),
+                                  halves[1].largest()));
+  EXPECT_EQ(merged.count(), 5000U);
+  EXPECT_EQ(merged.smallest(), 11);
+  EXPECT_EQ(merged.largest(), 4999 * 4999 * 37 + 11);
+  for (const double fraction : {0.01, 0.5, 0.99, 0.999, 1.0}) {
+    EXPECT_EQ(merged.Quantile(fraction), all.Quantile(fraction)) << fraction;
+  }
+  const auto expected = all.Buckets();
+  const auto buckets = merged.Buckets();
+  ASSERT_EQ(buckets.size(), expected.size());
+  for (std::size_t i = 0; i < buckets.size(); ++i) {
+    EXPECT_EQ(buckets[i].lowest, expected[i].lowest);
+    EXPECT_EQ(buckets[i].count, expected[i].count);
+  }
+}
+
+TEST(Histogram, MergingNothingChangesNothing) {
+  Histogram histogram;
+  histogram.Add(7);
+  histogram.Merge(Histogram());
+  EXPECT_TRUE(histogram.MergeBuckets({}, 0, 0));
+  EXPECT_EQ(histogram.count(), 1U);
+  EXPECT_EQ(histogram.smallest(), 7);
+}
+
+TEST(Histogram, WhatIsNoHistogramIsRefused) {
+  using Bucket = Histogram::Bucket;
+  const Bucket good{.lowest = 128, .highest = 129, .count = 3};
+  const Bucket inside{.lowest = 129, .highest = 129, .count = 3};
+  const Bucket empty{.lowest = 200, .highest = 201, .count = 0};
+  Histogram histogram;
+  EXPECT_FALSE(histogram.MergeBuckets(std::vector{inside}, 129, 129));
+  EXPECT_FALSE(histogram.MergeBuckets(std::vector{good, empty}, 128, 200));
+  EXPECT_FALSE(histogram.MergeBuckets(std::vector{good, good}, 128, 128));
+  EXPECT_FALSE(histogram.MergeBuckets(std::vector{good}, 127, 128));
+  EXPECT_FALSE(histogram.MergeBuckets(std::vector{good}, 128, 200));
+  EXPECT_EQ(histogram.count(), 0U);
+  EXPECT_TRUE(histogram.MergeBuckets(std::vector{good}, 128, 129));
+  EXPECT_EQ(histogram.count(), 3U);
+}
+
 }  // namespace
-}  // namespace stoker::metrics
+}  // namespace stoker::core
