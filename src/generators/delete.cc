@@ -75,7 +75,7 @@ class Remover {
     }
     STOKER_TRY(remover_.Flush());
     own_.waiting = seat.ranks > 1;
-    if (progress_ && own_.waiting) {
+    if (progress_) {
       progress_(own_);
     }
     return {};

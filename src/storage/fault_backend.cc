@@ -129,6 +129,10 @@ class FaultBackend final : public internal::WrapperBackend {
     STOKER_TRY(script_.JudgeSimple(Operation::kLink, name));
     return inner().Link(existing, name);
   }
+  core::Result<std::uint64_t> RemoveAll(
+      std::span<const std::string> object_names) override {
+    return Backend::RemoveAll(object_names);
+  }
   core::Status Remove(std::string_view object_name) override {
     STOKER_TRY(script_.JudgeSimple(Operation::kRemove, object_name));
     return inner().Remove(object_name);

@@ -67,6 +67,10 @@ class ModelBackend final : public internal::WrapperBackend {
     STOKER_TRY(Ask(OpPlace::Kind::kLink, name));
     return inner().Link(existing, name);
   }
+  core::Result<std::uint64_t> RemoveAll(
+      std::span<const std::string> object_names) override {
+    return Backend::RemoveAll(object_names);
+  }
   core::Status Remove(std::string_view object_name) override {
     STOKER_TRY(Ask(OpPlace::Kind::kRemove, object_name));
     return inner().Remove(object_name);

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "tests/storage/support.h"
 
 namespace stoker::storage {
@@ -74,6 +76,8 @@ TEST(FormatUri, IsReadBackTheSame) {
 }
 
 TEST(OpenBackend, OpensEveryRowByItsExample) {
+  ::setenv("AWS_ACCESS_KEY_ID", "key", 1);
+  ::setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
   for (const BackendInfo& info : Backends()) {
     const auto backend = OpenBackend(info.example);
     ASSERT_TRUE(backend.ok()) << info.example;

@@ -66,7 +66,8 @@ std::string LocalPathOf(std::string_view uri) {
     return {};
   }
   const std::string_view scheme = uri.substr(0, mark);
-  if (!scheme.ends_with("file") && !scheme.ends_with("direct")) {
+  if (!scheme.ends_with("file") && !scheme.ends_with("direct") &&
+      !scheme.ends_with("mmap")) {
     return {};
   }
   const std::string_view path = uri.substr(mark + kMark.size());
