@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,16 @@ TEST(LoadSiteFile, TheShippedFilesLoad) {
   const auto site = LoadSiteFile(STOKER_SOURCE_DIR "/configs/local.yaml");
   ASSERT_TRUE(site.ok()) << site.status().ToString();
   EXPECT_EQ(site.value()[0].key, "hosts");
+  int files = 0;
+  for (const auto& file :
+       std::filesystem::directory_iterator(STOKER_SOURCE_DIR "/configs")) {
+    if (file.path().extension() == ".yaml") {
+      const auto loaded = LoadSiteFile(file.path().string());
+      EXPECT_TRUE(loaded.ok()) << loaded.status().ToString();
+      ++files;
+    }
+  }
+  EXPECT_GE(files, 4);
 }
 
 }  // namespace

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
 
 #include "tests/storage/support.h"
 
@@ -113,6 +116,27 @@ TEST(OpenBackend, NamesTheNearestAndAllKnownOptions) {
                     HasSubstr("did you mean 'engine'?"),
                     HasSubstr("engine, io_threads, write_threads")));
   EXPECT_THAT(OpenError("null:?size=3"), HasSubstr("known: none"));
+}
+
+TEST(OpenBackend, OpensWhatTheShippedSiteFilesName) {
+  ::setenv("AWS_ACCESS_KEY_ID", "key", 1);
+  ::setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
+  int uris = 0;
+  for (const auto& file :
+       std::filesystem::directory_iterator(STOKER_SOURCE_DIR "/configs")) {
+    std::ifstream text(file.path());
+    for (std::string line; std::getline(text, line);) {
+      const std::size_t at = line.find("uri: \"");
+      if (at == std::string::npos) {
+        continue;
+      }
+      const std::size_t start = at + 6;
+      const std::string uri = line.substr(start, line.rfind('"') - start);
+      EXPECT_EQ(OpenBackend(uri).status().ToString(), "ok") << file.path();
+      ++uris;
+    }
+  }
+  EXPECT_GE(uris, 3);
 }
 
 TEST(OpenBackend, KnowsWhoWraps) {
