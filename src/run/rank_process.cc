@@ -20,6 +20,9 @@ using core::Status;
 
 // The others may write what they know before the job is ended.
 constexpr core::Nanos kAbortGrace = std::chrono::seconds(2);
+// The job's exit status is that of the rank that ends it first: one that only
+// learnt of another's failure (kUnavailable) leaves it to that one.
+constexpr core::Nanos kAbortGraceOfOthers = std::chrono::seconds(3);
 
 Status CheckRanks(const comm::Communicator& comm, std::int64_t wanted) {
   if (comm.size() == wanted) {
@@ -100,7 +103,8 @@ Status RunRankProcess(const RankProcessOptions& options,
   }
   const int exit_code = hooks.exit_code(status);
   if (mpi) {
-    comm::ExitMpiJob(exit_code, kAbortGrace);
+    const bool of_another = status.code() == Code::kUnavailable;
+    comm::ExitMpiJob(exit_code, of_another ? kAbortGraceOfOthers : kAbortGrace);
   }
   std::_Exit(exit_code);
 }
