@@ -6,14 +6,6 @@
 
 #include "tests/emulator/scenario.h"
 
-// A loader whose storage hangs leaves its queue behind on purpose.
-// NOLINTBEGIN(bugprone-reserved-identifier): the sanitizer's name.
-// NOLINTNEXTLINE(readability-identifier-naming): the sanitizer's name.
-extern "C" const char* __lsan_default_suppressions() {
-  return "leak:internal::Pump::~Pump";
-}
-// NOLINTEND(bugprone-reserved-identifier)
-
 namespace stoker::emulator {
 namespace {
 

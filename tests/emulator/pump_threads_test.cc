@@ -58,7 +58,7 @@ TwoEpochs RunScene(const Scene& scene, std::string_view uri, core::Clock& clock,
 }
 
 TEST_F(PumpThreads, HandOverTheSameInTheSameTime) {
-  constexpr std::string_view kSlow = "model:?latency=1ms&servers=64,null:";
+  constexpr std::string_view kSlow = "model:?latency=1ms,null:";
   for (const PipelineShape shape : kShapes) {
     Scene scene = SceneOf(shape);
     const TwoEpochs one = RunScene(scene, kSlow, clock_, milliseconds(4));

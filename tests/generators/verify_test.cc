@@ -12,11 +12,6 @@
 #include "storage/fault_backend.h"
 #include "tests/generators/scenario.h"
 
-// Buffers of reads that never ended are left to the storage on purpose.
-extern "C" const char* __lsan_default_suppressions() {
-  return "leak:ReadAhead::~ReadAhead\nleak:ReadAhead::Make";
-}
-
 namespace stoker::generators {
 namespace {
 

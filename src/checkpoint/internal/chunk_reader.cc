@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "checkpoint/internal/request_limits.h"
+#include "core/abandon.h"
 #include "core/pages.h"
 #include "core/units.h"
 
@@ -79,8 +80,6 @@ ChunkReader::ChunkReader(const ShardContext& context, ReadShape shape)
   }
 }
 
-// NOLINTBEGIN(clang-analyzer-cplusplus.NewDeleteLeaks): left on purpose.
-// NOLINTBEGIN(bugprone-unused-return-value): nobody owns it from here on.
 ChunkReader::~ChunkReader() {
   if (broken_ && queue_ != nullptr && queue_->in_flight() > 0) {
     // Storage that hangs may still write into the buffers; neither may go, nor
@@ -89,16 +88,13 @@ ChunkReader::~ChunkReader() {
       std::unique_ptr<storage::ReadQueue> queue;
       core::AlignedBuffer memory;
     };
-    static_cast<void>(std::make_unique<Abandoned>(
-                          Abandoned{std::move(queue_), std::move(memory_)})
-                          .release());
+    core::Abandon(std::make_shared<Abandoned>(
+        Abandoned{std::move(queue_), std::move(memory_)}));
     return;
   }
   queue_.reset();  // waits for what is in flight
   Close();
 }
-// NOLINTEND(bugprone-unused-return-value)
-// NOLINTEND(clang-analyzer-cplusplus.NewDeleteLeaks)
 
 void ChunkReader::Close() {
   if (std::exchange(open_, false)) {

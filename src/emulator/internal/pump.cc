@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/abandon.h"
 #include "core/check.h"
 #include "core/cpu_time.h"
 #include "core/units.h"
@@ -63,8 +64,6 @@ core::Result<std::unique_ptr<Pump>> Pump::Make(std::size_t lanes,
   return pump;
 }
 
-// NOLINTBEGIN(clang-analyzer-cplusplus.NewDeleteLeaks): left on purpose.
-// NOLINTBEGIN(bugprone-unused-return-value): nobody owns it from here on.
 Pump::~Pump() {
   if (hung_) {
     // The kernel may still write into the buffers; neither may go, nor can the
@@ -73,13 +72,10 @@ Pump::~Pump() {
       std::unique_ptr<storage::ReadQueue> queue;
       core::AlignedBuffer buffers;
     };
-    static_cast<void>(std::make_unique<Abandoned>(
-                          Abandoned{std::move(queue_), std::move(buffers_)})
-                          .release());
+    core::Abandon(std::make_shared<Abandoned>(
+        Abandoned{std::move(queue_), std::move(buffers_)}));
   }
 }
-// NOLINTEND(bugprone-unused-return-value)
-// NOLINTEND(clang-analyzer-cplusplus.NewDeleteLeaks)
 
 core::Result<bool> Pump::Advance(Schedule& schedule, bool look) {
   const bool pausing = next_pause_end_ != core::kNever;

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "core/abandon.h"
 #include "core/check.h"
 #include "core/units.h"
 
@@ -59,8 +60,6 @@ core::Result<std::unique_ptr<ReadAhead>> ReadAhead::Make(
   return ahead;
 }
 
-// NOLINTBEGIN(clang-analyzer-cplusplus.NewDeleteLeaks): left on purpose.
-// NOLINTBEGIN(bugprone-unused-return-value): nobody owns it from here on.
 ReadAhead::~ReadAhead() {
   if (broken_ && queue_ != nullptr && queue_->in_flight() > 0) {
     // Storage that hangs may still write into the buffers; neither may go, nor
@@ -69,9 +68,8 @@ ReadAhead::~ReadAhead() {
       std::unique_ptr<storage::ReadQueue> queue;
       core::AlignedBuffer memory;
     };
-    static_cast<void>(std::make_unique<Abandoned>(
-                          Abandoned{std::move(queue_), std::move(memory_)})
-                          .release());
+    core::Abandon(std::make_shared<Abandoned>(
+        Abandoned{std::move(queue_), std::move(memory_)}));
     return;
   }
   queue_.reset();  // waits for what is in flight
@@ -79,8 +77,6 @@ ReadAhead::~ReadAhead() {
     backend_.Release(object.id);
   }
 }
-// NOLINTEND(bugprone-unused-return-value)
-// NOLINTEND(clang-analyzer-cplusplus.NewDeleteLeaks)
 
 const Expected* ReadAhead::Begin() {
   STOKER_CHECK(!began_);
