@@ -183,7 +183,9 @@ class SmallFileSystem {
 TEST_F(FileFlight, AFullFileSystemIsFreeAgainOnceTheStreamIsDropped) {
   const SmallFileSystem small(dir_.path() / "small");
   if (!small.mounted()) {
-    GTEST_SKIP() << "mounting needs root";
+    GTEST_FAIL()
+        << "a file system of its own needs root to be mounted; run the "
+           "tests as root";
   }
   const std::string text = Letters(4U << 20);
   for (const std::size_t in_flight : {0U, 2U}) {
