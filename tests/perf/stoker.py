@@ -88,7 +88,8 @@ class Stoker:
         workload = (pathlib.Path(__file__).resolve().parents[2] / "workloads" /
                     f"{model}_h100.yaml")
         words = [str(pathlib.Path(self.program).parent / "tests" / "perf" /
-                     "stoker_predict_au"), str(workload), str(ranks), storage,
+                     "programs" / "stoker_predict_au"), str(workload),
+                 str(ranks), storage,
                  str(folder), *params]
         with self._started(words) as process:
             output = process.communicate()[0]
