@@ -12,6 +12,7 @@
 
 #include "core/clock.h"
 #include "core/status.h"
+#include "storage/cache_counts.h"
 #include "storage/read_queue.h"
 #include "storage/request_counters.h"
 #include "storage/write_stream.h"
@@ -150,6 +151,10 @@ class Backend {
   }
   // Nothing where no server is asked.
   virtual std::optional<RequestCounters> Requests() const {
+    return std::nullopt;
+  }
+  // Nothing where there is no cache of ours in front of the store.
+  virtual std::optional<CacheCounts> CacheActivity() const {
     return std::nullopt;
   }
   // Free space for new objects; UINT64_MAX where unlimited.

@@ -5,12 +5,12 @@
 #include <utility>
 
 #include "core/check.h"
+#include "storage/forwarding_stream.h"
 #include "storage/internal/fault_queue.h"
 #include "storage/internal/fault_script.h"
-#include "storage/internal/forwarding_stream.h"
-#include "storage/internal/object_table.h"
-#include "storage/internal/options.h"
-#include "storage/internal/wrapper_backend.h"
+#include "storage/object_table.h"
+#include "storage/uri_options.h"
+#include "storage/wrapper_backend.h"
 
 namespace stoker::storage {
 
@@ -40,7 +40,7 @@ core::Status Act(internal::FaultScriptState& script,
 }
 
 // Faults are met before a part is on its way.
-class FaultWriteStream final : public internal::ForwardingStream {
+class FaultWriteStream final : public ForwardingStream {
  public:
   FaultWriteStream(internal::FaultScriptState& script, std::string name,
                    std::unique_ptr<WriteStream> inner,
@@ -70,7 +70,7 @@ class FaultWriteStream final : public internal::ForwardingStream {
   std::string name_;
 };
 
-class FaultBackend final : public internal::WrapperBackend {
+class FaultBackend final : public WrapperBackend {
  public:
   FaultBackend(Uri uri, FaultScript script, const FaultShape& shape,
                core::Clock* clock, std::unique_ptr<Backend> inner)
@@ -141,7 +141,7 @@ class FaultBackend final : public internal::WrapperBackend {
  private:
   Uri uri_;
   internal::FaultScriptState script_;
-  internal::ObjectTable<internal::FaultObject> objects_;
+  ObjectTable<internal::FaultObject> objects_;
 };
 
 }  // namespace
@@ -160,7 +160,7 @@ core::Result<std::unique_ptr<Backend>> NewFaultBackend(
 core::Result<std::unique_ptr<Backend>> OpenFaultBackend(
     const Uri& uri, const OpenSettings& settings,
     std::unique_ptr<Backend> inner) {
-  STOKER_TRY(internal::CheckNoPlace(uri));
+  STOKER_TRY(CheckNoPlace(uri));
   STOKER_ASSIGN(std::optional<FaultRule> rule, internal::FaultRuleOf(uri));
   STOKER_ASSIGN(const FaultShape shape, internal::FaultShapeOf(uri));
   FaultScript script;
@@ -171,8 +171,7 @@ core::Result<std::unique_ptr<Backend>> OpenFaultBackend(
       uri.options.contains("latency") || uri.options.contains("bandwidth");
   for (const char* const key : {"from", "for"}) {
     if (script.empty() && !shaped && uri.options.contains(key)) {
-      return internal::BadOption(uri, key,
-                                 "there is nothing to be done in that time");
+      return BadOption(uri, key, "there is nothing to be done in that time");
     }
   }
   return std::unique_ptr<Backend>(std::make_unique<FaultBackend>(

@@ -22,9 +22,9 @@
 #include "storage/internal/file_uring_queue.h"
 #include "storage/internal/file_write_stream.h"
 #include "storage/internal/open_files.h"
-#include "storage/internal/options.h"
 #include "storage/internal/page_cache.h"
 #include "storage/internal/stored_bytes.h"
+#include "storage/uri_options.h"
 
 namespace stoker::storage {
 
@@ -198,7 +198,7 @@ internal::ReadShape FileBackend::ShapeOf(internal::Way way,
 core::Result<std::unique_ptr<ReadQueue>> FileBackend::NewReadQueue(
     const QueueOptions& options, core::Clock& clock) {
   using internal::FileEngine;
-  STOKER_TRY(internal::CheckDepth(options));
+  STOKER_TRY(CheckDepth(options));
   const internal::Way way = WayOf(options.access);
   STOKER_ASSIGN(const ReadLimits limits, Limits(options.depth, way));
   core::Status refused;
@@ -229,7 +229,7 @@ core::Result<std::unique_ptr<ReadQueue>> FileBackend::NewReadQueue(
 core::Result<std::unique_ptr<WriteStream>> FileBackend::Create(
     std::string_view object_name, const WriteOptions& options,
     core::Clock& clock) {
-  STOKER_TRY(internal::CheckObjectName(object_name));
+  STOKER_TRY(CheckObjectName(object_name));
   return internal::FileWriteStream::Make(Path(object_name), writing_, options,
                                          clock);
 }
@@ -275,8 +275,8 @@ core::Status FileBackend::EnsureFolder(std::string_view prefix) {
 
 core::Status FileBackend::Link(std::string_view existing,
                                std::string_view name) {
-  STOKER_TRY(internal::CheckObjectName(existing));
-  STOKER_TRY(internal::CheckObjectName(name));
+  STOKER_TRY(CheckObjectName(existing));
+  STOKER_TRY(CheckObjectName(name));
   const std::string from = Path(existing);
   const std::string to = Path(name);
   int failure = ::link(from.c_str(), to.c_str()) == 0 ? 0 : errno;
@@ -331,7 +331,7 @@ core::Status FileBackend::LinkError(const std::string& from,
 }
 
 core::Status FileBackend::Remove(std::string_view object_name) {
-  STOKER_TRY(internal::CheckObjectName(object_name));
+  STOKER_TRY(CheckObjectName(object_name));
   const std::string path = Path(object_name);
   if (::unlink(path.c_str()) != 0) {
     return core::Status::FromErrno(errno, "remove " + path);
@@ -350,7 +350,7 @@ core::Status FileBackend::RemoveFolder(std::string_view prefix) {
 
 core::Result<std::optional<ObjectIdentity>> FileBackend::Identity(
     std::string_view object_name) {
-  STOKER_TRY(internal::CheckObjectName(object_name));
+  STOKER_TRY(CheckObjectName(object_name));
   const std::string path = Path(object_name);
   struct stat info{};
   if (::stat(path.c_str(), &info) != 0) {
@@ -390,18 +390,18 @@ core::Result<Unfinished> FileBackend::SweepUnfinished(std::string_view prefix,
 
 core::Result<std::optional<std::uint64_t>> FileBackend::CachedBytes(
     std::string_view object_name) {
-  STOKER_TRY(internal::CheckObjectName(object_name));
+  STOKER_TRY(CheckObjectName(object_name));
   return internal::CachedBytesOf(Path(object_name));
 }
 
 core::Status FileBackend::Forget(std::string_view object_name) {
-  STOKER_TRY(internal::CheckObjectName(object_name));
+  STOKER_TRY(CheckObjectName(object_name));
   return internal::ForgetFile(Path(object_name));
 }
 
 core::Result<std::optional<std::uint64_t>> FileBackend::UnwrittenBytes(
     std::string_view object_name) {
-  STOKER_TRY(internal::CheckObjectName(object_name));
+  STOKER_TRY(CheckObjectName(object_name));
   return internal::UnwrittenBytesOf(Path(object_name));
 }
 

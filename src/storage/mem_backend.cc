@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "storage/internal/instant_queue.h"
-#include "storage/internal/object_table.h"
-#include "storage/internal/options.h"
 #include "storage/internal/part_memory.h"
+#include "storage/object_table.h"
+#include "storage/uri_options.h"
 
 namespace stoker::storage {
 
@@ -28,19 +28,29 @@ core::Status NoSuchObject(std::string_view operation, std::string_view name) {
                                  what.append(" mem object ").append(name));
 }
 
-// One place. Safe for concurrent use. Contents are shared: a read goes on with
-// what it found while the name is replaced or removed.
+// Contents are shared: a read goes on with what it found while the name is
+// replaced or removed.
+struct Held {
+  std::shared_ptr<const Content> content;  // null: no such object
+  std::uint64_t version = 0;               // of the place's objects, from 1
+};
+
+// One place. Safe for concurrent use.
 class Store {
  public:
-  // Null if there is none.
-  std::shared_ptr<const Content> Find(std::string_view name) const {
+  Held Look(std::string_view name) const {
     const std::shared_lock lock(mutex_);
     const auto found = objects_.find(name);
-    return found == objects_.end() ? nullptr : found->second;
+    return found == objects_.end() ? Held{} : found->second;
+  }
+  // Null if there is none.
+  std::shared_ptr<const Content> Find(std::string_view name) const {
+    return Look(name).content;
   }
   void Put(std::string_view name, std::shared_ptr<const Content> content) {
     const std::scoped_lock lock(mutex_);
-    objects_.insert_or_assign(std::string(name), std::move(content));
+    objects_.insert_or_assign(std::string(name),
+                              Held{std::move(content), ++puts_});
   }
   bool Remove(std::string_view name) {
     const std::scoped_lock lock(mutex_);
@@ -57,20 +67,21 @@ class Store {
     std::vector<std::pair<std::string, std::uint64_t>> names;
     for (auto at = objects_.lower_bound(prefix);
          at != objects_.end() && at->first.starts_with(prefix); ++at) {
-      names.emplace_back(at->first, at->second->size());
+      names.emplace_back(at->first, at->second.content->size());
     }
     return names;
   }
 
  private:
-  mutable std::shared_mutex mutex_;  // guards objects_
-  std::map<std::string, std::shared_ptr<const Content>, std::less<>> objects_;
+  mutable std::shared_mutex mutex_;  // guards the rest
+  std::map<std::string, Held, std::less<>> objects_;
+  std::uint64_t puts_ = 0;
 };
 
 struct MemObject {
   std::string name;
 };
-using Objects = internal::ObjectTable<MemObject>;
+using Objects = ObjectTable<MemObject>;
 
 class MemQueue final : public internal::InstantQueue {
  public:
@@ -80,15 +91,15 @@ class MemQueue final : public internal::InstantQueue {
 
  private:
   void Answer(const ReadOp& op, ReadDone& done) override {
-    done.tier = Tier::kMemory;
     const std::string& name = objects_.Get(op.object).name;
-    const std::shared_ptr<const Content> content = store_.Find(name);
+    const auto [content, version] = store_.Look(name);
     if (content == nullptr) {
       done.status = NoSuchObject("open", name);
       return;
     }
     if (op.kind == ReadOp::Kind::kSize) {
       done.bytes = content->size();
+      done.version = version;
       return;
     }
     const std::uint64_t start =
@@ -98,6 +109,7 @@ class MemQueue final : public internal::InstantQueue {
     if (done.bytes > 0) {
       std::memcpy(op.buffer.data(), content->data() + start, done.bytes);
     }
+    done.from_memory = done.bytes;
   }
 
   const Store& store_;
@@ -169,7 +181,7 @@ class MemBackend final : public Backend {
   }
   core::Result<std::unique_ptr<ReadQueue>> NewReadQueue(
       const QueueOptions& options, core::Clock& clock) override {
-    STOKER_TRY(internal::CheckDepth(options));
+    STOKER_TRY(CheckDepth(options));
     const ReadLimits limits{.capacity = options.depth};
     return std::unique_ptr<ReadQueue>(
         std::make_unique<MemQueue>(*store_, objects_, limits, clock));
@@ -177,14 +189,14 @@ class MemBackend final : public Backend {
   core::Result<std::unique_ptr<WriteStream>> Create(
       std::string_view object_name, const WriteOptions& options,
       core::Clock& clock) override {
-    STOKER_TRY(internal::CheckObjectName(object_name));
+    STOKER_TRY(CheckObjectName(object_name));
     return std::unique_ptr<WriteStream>(std::make_unique<MemWriteStream>(
         *store_, object_name, parts_, options, clock));
   }
   core::Status EnsureFolder(std::string_view /*prefix*/) override { return {}; }
   core::Status Link(std::string_view existing, std::string_view name) override {
-    STOKER_TRY(internal::CheckObjectName(existing));
-    STOKER_TRY(internal::CheckObjectName(name));
+    STOKER_TRY(CheckObjectName(existing));
+    STOKER_TRY(CheckObjectName(name));
     std::shared_ptr<const Content> content = store_->Find(existing);
     if (content == nullptr) {
       return NoSuchObject("link to", existing);
@@ -193,7 +205,7 @@ class MemBackend final : public Backend {
     return {};
   }
   core::Status Remove(std::string_view object_name) override {
-    STOKER_TRY(internal::CheckObjectName(object_name));
+    STOKER_TRY(CheckObjectName(object_name));
     return store_->Remove(object_name) ? core::Status{}
                                        : NoSuchObject("remove", object_name);
   }

@@ -11,8 +11,8 @@
 #include "storage/internal/model_queue.h"
 #include "storage/internal/model_segment.h"
 #include "storage/internal/model_write_stream.h"
-#include "storage/internal/options.h"
-#include "storage/internal/wrapper_backend.h"
+#include "storage/uri_options.h"
+#include "storage/wrapper_backend.h"
 
 namespace stoker::storage {
 
@@ -33,7 +33,7 @@ struct ModelMemory {
   }
 };
 
-class ModelBackend final : public internal::WrapperBackend {
+class ModelBackend final : public WrapperBackend {
  public:
   ModelBackend(Uri uri, const ModelCaps& caps, internal::ModelSchedule schedule,
                ModelMemory memory, const OpenSettings& settings,
@@ -130,7 +130,7 @@ class ModelBackend final : public internal::WrapperBackend {
   core::Clock* clock_;  // of calls that are handed none; may be null
   ModelMemory memory_;
   internal::ModelStore store_;
-  internal::ObjectTable<internal::ModelObject> objects_;
+  ObjectTable<internal::ModelObject> objects_;
 };
 
 // What this host may use of the limits in the URI.
@@ -138,23 +138,22 @@ core::Result<ModelCaps> CapsOf(const Uri& uri, double host_share) {
   constexpr std::uint64_t kMostAtOnce = 65536;
   constexpr std::uint64_t kMostRequests = 1'000'000'000;
   STOKER_ASSIGN(const std::uint64_t bandwidth,
-                internal::BytesOption(uri, "bandwidth", 0));
+                BytesOption(uri, "bandwidth", 0));
   if (uri.options.contains("bandwidth") && bandwidth == 0) {
-    return internal::BadOption(uri, "bandwidth",
-                               "nothing would ever arrive; leave it out for "
-                               "an unlimited one");
+    return BadOption(uri, "bandwidth",
+                     "nothing would ever arrive; leave it out for "
+                     "an unlimited one");
   }
-  STOKER_ASSIGN(const std::uint64_t requests,
-                internal::CountOption(uri, "requests", 0,
-                                      {.lowest = 1, .highest = kMostRequests}));
+  STOKER_ASSIGN(
+      const std::uint64_t requests,
+      CountOption(uri, "requests", 0, {.lowest = 1, .highest = kMostRequests}));
   const bool split = uri.options.contains("servers");
   if (split && uri.options.contains("concurrency")) {
-    return internal::BadOption(uri, "servers",
-                               "give it or concurrency, not both");
+    return BadOption(uri, "servers", "give it or concurrency, not both");
   }
   STOKER_ASSIGN(const std::uint64_t at_once,
-                internal::CountOption(uri, split ? "servers" : "concurrency", 0,
-                                      {.lowest = 1, .highest = kMostAtOnce}));
+                CountOption(uri, split ? "servers" : "concurrency", 0,
+                            {.lowest = 1, .highest = kMostAtOnce}));
   ModelCaps caps{
       .bytes_per_second = static_cast<double>(bandwidth) * host_share,
       .requests_per_second = static_cast<double>(requests) * host_share,
@@ -186,7 +185,7 @@ core::Result<ModelMemory> MemoryOf(const Uri& uri, const ModelCaps& caps,
 core::Result<std::unique_ptr<Backend>> OpenModelBackend(
     const Uri& uri, const OpenSettings& settings,
     std::unique_ptr<Backend> inner) {
-  STOKER_TRY(internal::CheckNoPlace(uri));
+  STOKER_TRY(CheckNoPlace(uri));
   STOKER_ASSIGN(const ModelCaps caps, CapsOf(uri, settings.host_share));
   STOKER_ASSIGN(const internal::ModelSchedule schedule,
                 internal::ModelSchedule::Of(uri));

@@ -5,9 +5,9 @@
 #include <utility>
 #include <vector>
 
-#include "storage/internal/object_table.h"
-#include "storage/internal/options.h"
 #include "storage/internal/part_memory.h"
+#include "storage/object_table.h"
+#include "storage/uri_options.h"
 
 namespace stoker::storage {
 
@@ -45,7 +45,9 @@ class NullQueue final : public ReadQueue {
     for (ReadDone& one : done.first(count)) {
       one.tag = answers_[first_].tag;
       one.bytes = answers_[first_].bytes;
-      one.tier = Tier::kOrigin;
+      one.from_cache = 0;
+      one.from_memory = 0;
+      one.version = 0;
       one.first_byte = {};
       if (!one.status.ok()) {
         one.status = {};
@@ -108,7 +110,7 @@ class NullBackend final : public Backend {
   }
   core::Result<std::unique_ptr<ReadQueue>> NewReadQueue(
       const QueueOptions& options, core::Clock& clock) override {
-    STOKER_TRY(internal::CheckDepth(options));
+    STOKER_TRY(CheckDepth(options));
     const ReadLimits limits{.capacity = options.depth, .real_data = false};
     return std::unique_ptr<ReadQueue>(
         std::make_unique<NullQueue>(limits, clock));
@@ -116,23 +118,23 @@ class NullBackend final : public Backend {
   core::Result<std::unique_ptr<WriteStream>> Create(
       std::string_view object_name, const WriteOptions& options,
       core::Clock& clock) override {
-    STOKER_TRY(internal::CheckObjectName(object_name));
+    STOKER_TRY(CheckObjectName(object_name));
     return std::unique_ptr<WriteStream>(
         std::make_unique<NullWriteStream>(parts_, options, clock));
   }
   core::Status EnsureFolder(std::string_view /*prefix*/) override { return {}; }
   core::Status Link(std::string_view existing, std::string_view name) override {
-    STOKER_TRY(internal::CheckObjectName(existing));
-    return internal::CheckObjectName(name);
+    STOKER_TRY(CheckObjectName(existing));
+    return CheckObjectName(name);
   }
   core::Status Remove(std::string_view object_name) override {
-    return internal::CheckObjectName(object_name);
+    return CheckObjectName(object_name);
   }
   core::Result<std::uint64_t> FreeBytes() override { return UINT64_MAX; }
 
  private:
   struct Nothing {};
-  internal::ObjectTable<Nothing> ids_;
+  ObjectTable<Nothing> ids_;
   std::shared_ptr<internal::PartPool> parts_ =
       std::make_shared<internal::PartPool>();
 };
@@ -142,7 +144,7 @@ class NullBackend final : public Backend {
 core::Result<std::unique_ptr<Backend>> OpenNullBackend(
     const Uri& uri, const OpenSettings& /*settings*/,
     std::unique_ptr<Backend> /*inner*/) {
-  STOKER_TRY(internal::CheckNoPlace(uri));
+  STOKER_TRY(CheckNoPlace(uri));
   return std::unique_ptr<Backend>(std::make_unique<NullBackend>());
 }
 

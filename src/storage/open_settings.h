@@ -3,11 +3,14 @@
 // What a run tells the storage it opens.
 
 #include <chrono>
+#include <span>
 #include <string>
 
 #include "core/clock.h"
 
 namespace stoker::storage {
+
+struct BackendInfo;
 
 struct OpenSettings {
   // After this long an op has failed, its repetitions included.
@@ -21,6 +24,8 @@ struct OpenSettings {
   // For calls that are handed none (List): simulated stores wait on it, and
   // where it is null such calls take no time. Outlives the back end.
   core::Clock* clock = nullptr;
+  // Back ends besides those of this module, which URIs may name (cache).
+  std::span<const BackendInfo> more{};
 };
 
 }  // namespace stoker::storage

@@ -146,11 +146,8 @@ void ReadQueue::Finish(ReadDone& done, core::TimePoint now) {
     counters_.bytes += done.bytes;
     counters_.latency_sum += latency;
     counters_.latency_max = std::max(counters_.latency_max, latency);
-    if (done.tier == Tier::kCache) {
-      counters_.bytes_from_cache += done.bytes;
-    } else if (done.tier == Tier::kMemory) {
-      counters_.bytes_from_memory += done.bytes;
-    }
+    counters_.bytes_from_cache += done.from_cache;
+    counters_.bytes_from_memory += done.from_memory;
   } else {
     ++counters_.size_queries;
   }

@@ -18,9 +18,6 @@ namespace stoker::storage {
 // Names an object for a while; the value is recycled after Backend::Release.
 enum class ObjectId : std::uint32_t {};
 
-// Who served a read.
-enum class Tier : std::uint8_t { kOrigin, kCache, kMemory };
-
 // One contiguous read, or a question for the object's size. `buffer` stays with
 // the queue until the op is reaped.
 struct ReadOp {
@@ -40,7 +37,12 @@ struct ReadDone {
   // When the first byte of the answer arrived; the epoch where a back end
   // cannot tell.
   core::TimePoint first_byte{};
-  Tier tier = Tier::kOrigin;
+  // Of `bytes` of a kRead: what a cache had on its device, and what was in
+  // memory that is not the page cache's. The store behind delivered the rest.
+  std::uint64_t from_cache = 0;
+  std::uint64_t from_memory = 0;
+  // Of a kSize: changes when the object does; 0 where a back end cannot tell.
+  std::uint64_t version = 0;
   ReadOp::Kind kind = ReadOp::Kind::kRead;
 };
 
@@ -61,9 +63,9 @@ struct ReadCounters {
   std::uint64_t size_queries = 0;
   std::uint64_t bytes = 0;  // delivered
   std::uint64_t errors = 0;
-  std::uint64_t bytes_from_cache = 0;   // of these, Tier::kCache
-  std::uint64_t bytes_from_memory = 0;  // of these, Tier::kMemory
-  core::Nanos latency_sum{};            // of kRead ops
+  std::uint64_t bytes_from_cache = 0;  // of these, as in ReadDone
+  std::uint64_t bytes_from_memory = 0;
+  core::Nanos latency_sum{};  // of kRead ops
   core::Nanos latency_max{};
 };
 
@@ -127,8 +129,9 @@ class ReadQueue {
   // a slot number below limits().capacity as their tag. kRead ops may have an
   // empty buffer.
   virtual core::Result<std::size_t> DoSubmit(std::span<const ReadOp> ops) = 0;
-  // Sets all of tag, status, bytes, first_byte and tier of each (`done` holds
-  // leftovers of earlier calls); the base class adds the rest. `at_least` is at
+  // Sets all of tag, status, bytes, first_byte, from_cache, from_memory and
+  // version of each (`done` holds leftovers of earlier calls); the base class
+  // adds the rest. `at_least` is at
   // most in_flight() and done.size(); at least one op is in flight.
   virtual core::Result<std::size_t> DoReap(std::span<ReadDone> done,
                                            std::size_t at_least,

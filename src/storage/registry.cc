@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -130,15 +131,22 @@ core::Status ParseOptions(std::string_view whole, std::string_view text,
   return {};
 }
 
-const BackendInfo* FindBackend(std::string_view name) {
-  const auto* const found =
-      std::ranges::find(kBackends, name, &BackendInfo::name);
-  return found == kBackends.end() ? nullptr : found;
+const BackendInfo* FindBackend(std::string_view name,
+                               std::span<const BackendInfo> more) {
+  for (const std::span<const BackendInfo> rows : {Backends(), more}) {
+    const auto found = std::ranges::find(rows, name, &BackendInfo::name);
+    if (found != rows.end()) {
+      return &*found;
+    }
+  }
+  return nullptr;
 }
 
-core::Status UnknownBackend(const Uri& uri) {
-  std::array<std::string_view, kBackends.size()> names;
-  std::ranges::transform(kBackends, names.begin(), &BackendInfo::name);
+core::Status UnknownBackend(const Uri& uri, std::span<const BackendInfo> more) {
+  std::vector<std::string_view> names;
+  for (const std::span<const BackendInfo> rows : {Backends(), more}) {
+    std::ranges::transform(rows, std::back_inserter(names), &BackendInfo::name);
+  }
   return {core::Code::kInvalidArgument,
           fmt::format("unknown storage '{}'{} (a path with a colon is written "
                       "./{}:...)",
@@ -226,9 +234,10 @@ std::string FormatUri(const Uri& uri) {
   return text;
 }
 
-core::Status CheckUriOptions(const Uri& uri) {
-  const BackendInfo* const info = FindBackend(uri.scheme);
-  return info == nullptr ? UnknownBackend(uri) : CheckOptions(*info, uri);
+core::Status CheckUriOptions(const Uri& uri,
+                             std::span<const BackendInfo> more) {
+  const BackendInfo* const info = FindBackend(uri.scheme, more);
+  return info == nullptr ? UnknownBackend(uri, more) : CheckOptions(*info, uri);
 }
 
 std::span<const BackendInfo> Backends() { return kBackends; }
@@ -236,9 +245,9 @@ std::span<const BackendInfo> Backends() { return kBackends; }
 core::Result<std::unique_ptr<Backend>> OpenBackend(
     std::string_view uri, const OpenSettings& settings) {
   STOKER_ASSIGN(const Uri parsed, ParseUri(uri));
-  const BackendInfo* const info = FindBackend(parsed.scheme);
+  const BackendInfo* const info = FindBackend(parsed.scheme, settings.more);
   if (info == nullptr) {
-    return UnknownBackend(parsed);
+    return UnknownBackend(parsed, settings.more);
   }
   STOKER_TRY(CheckOptions(*info, parsed));
   STOKER_ASSIGN(std::unique_ptr<Backend> inner,

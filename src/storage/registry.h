@@ -27,9 +27,12 @@ struct Uri {
 // kInvalidArgument with the offending part and what is allowed.
 core::Result<Uri> ParseUri(std::string_view text);
 
+struct BackendInfo;
+
 // kInvalidArgument: an option that the URI's back end does not have, or no such
-// back end.
-core::Status CheckUriOptions(const Uri& uri);
+// back end. `more` as in OpenSettings.
+core::Status CheckUriOptions(const Uri& uri,
+                             std::span<const BackendInfo> more = {});
 
 // The text ParseUri reads; options in the order of their keys.
 std::string FormatUri(const Uri& uri);
@@ -53,6 +56,7 @@ struct BackendInfo {
       std::unique_ptr<Backend> inner);
 };
 
+// Those of this module.
 std::span<const BackendInfo> Backends();
 
 // Opens a back end (and the ones it wraps). Nothing is read yet. An unknown

@@ -13,7 +13,6 @@
 
 #include "core/units.h"
 #include "storage/internal/lent_engine.h"
-#include "storage/internal/options.h"
 #include "storage/internal/s3_engine.h"
 #include "storage/internal/s3_objects.h"
 #include "storage/internal/s3_read_queue.h"
@@ -21,6 +20,7 @@
 #include "storage/internal/s3_sign.h"
 #include "storage/internal/s3_write_stream.h"
 #include "storage/internal/s3_xml.h"
+#include "storage/uri_options.h"
 
 namespace stoker::storage {
 
@@ -71,14 +71,14 @@ class S3Backend final : public Backend {
   }
   core::Result<std::unique_ptr<ReadQueue>> NewReadQueue(
       const QueueOptions& options, core::Clock& clock) override {
-    STOKER_TRY(internal::CheckDepth(options));
+    STOKER_TRY(CheckDepth(options));
     return internal::S3ReadQueue::Make(shared_, objects_,
                                        {.capacity = options.depth}, clock);
   }
   core::Result<std::unique_ptr<WriteStream>> Create(
       std::string_view object_name, const WriteOptions& options,
       core::Clock& clock) override {
-    STOKER_TRY(internal::CheckObjectName(object_name));
+    STOKER_TRY(CheckObjectName(object_name));
     return internal::S3WriteStream::Make(shared_, KeyOf(object_name), parts_,
                                          options, clock);
   }
@@ -158,8 +158,8 @@ Status S3Backend::EnsureFolder(std::string_view prefix) {
 }
 
 Status S3Backend::Link(std::string_view existing, std::string_view name) {
-  STOKER_TRY(internal::CheckObjectName(existing));
-  STOKER_TRY(internal::CheckObjectName(name));
+  STOKER_TRY(CheckObjectName(existing));
+  STOKER_TRY(CheckObjectName(name));
   STOKER_ASSIGN(const LentEngine engine, Engine());
   const std::string from = KeyOf(existing);
   STOKER_TRY(engine->Do(
@@ -192,7 +192,7 @@ Status S3Backend::Link(std::string_view existing, std::string_view name) {
 
 // S3 says the same whether the object was there or not, so it is asked first.
 Status S3Backend::Remove(std::string_view object_name) {
-  STOKER_TRY(internal::CheckObjectName(object_name));
+  STOKER_TRY(CheckObjectName(object_name));
   STOKER_ASSIGN(const LentEngine engine, Engine());
   const std::string key = KeyOf(object_name);
   STOKER_TRY(
@@ -205,7 +205,7 @@ Status S3Backend::DeleteBatch(std::span<const std::string> names) {
   std::vector<std::string> keys;
   keys.reserve(names.size());
   for (const std::string& name : names) {
-    STOKER_TRY(internal::CheckObjectName(name));
+    STOKER_TRY(CheckObjectName(name));
     keys.push_back(KeyOf(name));
   }
   const std::string body = internal::DeleteObjectsBody(keys);
@@ -303,12 +303,12 @@ core::Result<std::unique_ptr<S3Backend>> MakeS3(const Uri& uri,
   STOKER_ASSIGN(
       internal::S3Settings settings,
       internal::ReadS3Settings(uri, open, internal::ProcessEnvironment));
-  const std::string_view copy = internal::TextOption(uri, "copy", "yes");
+  const std::string_view copy = TextOption(uri, "copy", "yes");
   if (copy != "yes" && copy != "no") {
-    return internal::BadOption(uri, "copy", "allowed are yes and no");
+    return BadOption(uri, "copy", "allowed are yes and no");
   }
   STOKER_ASSIGN(const core::Nanos stale,
-                internal::DurationOption(uri, "stale", std::chrono::hours(24)));
+                DurationOption(uri, "stale", std::chrono::hours(24)));
   return std::make_unique<S3Backend>(uri, std::move(settings), copy == "yes",
                                      stale);
 }

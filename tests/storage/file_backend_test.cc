@@ -3,14 +3,12 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -22,6 +20,7 @@
 #include "storage/internal/file_paths.h"
 #include "storage/internal/uring_ring.h"
 #include "tests/storage/support.h"
+#include "tests/storage/tight_space.h"
 #include "tests/support/temp_dir.h"
 
 namespace stoker::storage {
@@ -30,6 +29,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing::AsBytes;
 using ::testing::ElementsAre;
+using testing::FileSizeLimit;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Key;
@@ -318,28 +318,6 @@ TEST_F(FileWrites, AFileInPlaceOfAFolderIsAnError) {
   EXPECT_THAT(std::string(stream.status().message()),
               HasSubstr(dir_.str() + "/train"));
 }
-
-// Lowers the largest file of this process for a while.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes)
-      : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    rlimit lower = before_;
-    lower.rlim_cur = bytes;
-    ::setrlimit(RLIMIT_FSIZE, &lower);
-  }
-  ~FileSizeLimit() {
-    ::setrlimit(RLIMIT_FSIZE, &before_);
-    std::signal(SIGXFSZ, handler_);
-  }
-  FileSizeLimit(const FileSizeLimit&) = delete;
-  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
-
- private:
-  rlimit before_{};
-  void (*handler_)(int);
-};
 
 TEST_F(FileWrites, ARefusedWriteNamesOffsetAmountAndRemedyAndLeavesNothing) {
   auto stream = Create("a", {.part_size = 8192});

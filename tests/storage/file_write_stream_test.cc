@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/mount.h>
 
 #include <cerrno>
 #include <chrono>
@@ -14,6 +13,7 @@
 #include <string>
 
 #include "tests/storage/support.h"
+#include "tests/storage/tight_space.h"
 #include "tests/support/temp_dir.h"
 
 namespace stoker::storage {
@@ -26,6 +26,7 @@ using ::testing::HasSubstr;
 using testing::Letters;
 using testing::Open;
 using testing::ReadFile;
+using testing::SmallFileSystem;
 
 constexpr std::size_t kPart = 4096;
 
@@ -158,27 +159,6 @@ TEST_F(FileFlight, ADropWithPartsOnTheirWayLeavesNothing) {
   }
   EXPECT_TRUE(fs::is_empty(dir_.path() / "folder"));
 }
-
-// A file system of one mebibyte; needs root.
-class SmallFileSystem {
- public:
-  explicit SmallFileSystem(const fs::path& where) : where_(where) {
-    fs::create_directory(where);
-    mounted_ = ::mount("tmpfs", where.c_str(), "tmpfs", 0, "size=1m") == 0;
-  }
-  ~SmallFileSystem() {
-    if (mounted_) {
-      ::umount2(where_.c_str(), MNT_DETACH);
-    }
-  }
-  SmallFileSystem(const SmallFileSystem&) = delete;
-  SmallFileSystem& operator=(const SmallFileSystem&) = delete;
-  bool mounted() const { return mounted_; }
-
- private:
-  fs::path where_;
-  bool mounted_ = false;
-};
 
 TEST_F(FileFlight, AFullFileSystemIsFreeAgainOnceTheStreamIsDropped) {
   const SmallFileSystem small(dir_.path() / "small");

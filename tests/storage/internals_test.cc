@@ -10,8 +10,8 @@
 
 #include "storage/internal/done_ring.h"
 #include "storage/internal/held_ops.h"
-#include "storage/internal/object_table.h"
 #include "storage/internal/slot_ring.h"
+#include "storage/object_table.h"
 
 namespace stoker::storage::internal {
 namespace {

@@ -39,7 +39,7 @@ TEST(MemBackend, SaysThatMemoryServed) {
   std::string text;
   const ReadDone done =
       testing::ReadInto(text, *queue, backend->Resolve("a"), 1, 2);
-  EXPECT_EQ(done.tier, Tier::kMemory);
+  EXPECT_EQ(done.from_memory, done.bytes);
   EXPECT_EQ(text, "ex");
   EXPECT_FALSE(backend->capabilities().shared);
 }

@@ -168,7 +168,7 @@ TEST_F(ReadQueueTest, StampsAndCounts) {
   ASSERT_TRUE(queue_.Submit(ops).ok());
   clock_.SleepUntil(core::TimePoint(core::Nanos(12)));
   queue_.ready.push_back(
-      {.tag = queue_.submitted[0].tag, .bytes = 10, .tier = Tier::kCache});
+      {.tag = queue_.submitted[0].tag, .bytes = 10, .from_cache = 10});
   queue_.ready.push_back({.tag = queue_.submitted[2].tag, .bytes = 999});
   ASSERT_EQ(queue_.Reap(done_, 1, core::kNever).value(), 2U);
   EXPECT_EQ(done_[0].submitted, core::TimePoint(core::Nanos(5)));

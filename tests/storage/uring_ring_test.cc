@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <fstream>
@@ -122,11 +123,37 @@ TEST_P(UringRingTest, ReadsIntoMemoryThatIsRegisteredAndIntoAnyOther) {
   ::close(fd);
 }
 
+TEST_P(UringRingTest, WritesFromMemoryThatIsRegisteredAndFromAnyOther) {
+  const testing::TempDir dir;
+  const std::string path = dir.str() + "/letters";
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  ASSERT_GE(fd, 0);
+  const auto pool = core::AlignedBuffer::Make(8192, true);
+  const std::span<std::byte> memory = pool.value().bytes();
+  ASSERT_TRUE(ring_->RegisterBuffers(memory).ok());
+  std::ranges::fill(memory, std::byte{'r'});
+  std::ranges::fill(buffer_, std::byte{'o'});
+  ring_->PrepareWrite(fd, memory.subspan(4094, 4), 2, 1);
+  ring_->PrepareWrite(fd, memory.last(1), 9, 2);
+  ring_->PrepareWrite(fd, std::span(buffer_).first(2), 0, 3);
+  ring_->PrepareWrite(fd, std::span(buffer_).first(3), 6, 4);
+  ASSERT_TRUE(ring_->Submit().ok());
+  for (const Completion& done : Finish(4)) {
+    constexpr std::array kWanted{0, 4, 1, 2, 3};
+    EXPECT_EQ(done.result, kWanted[done.user_data]);
+  }
+  std::string content;
+  std::getline(std::ifstream(path), content);
+  EXPECT_EQ(content, "oorrrrooor");
+  ::close(fd);
+}
+
 TEST_P(UringRingTest, ReportsErrorsAsNegativeErrno) {
   ring_->PrepareOpen("/nowhere/at/all", O_RDONLY, 1);
   ring_->PrepareRead(-1, buffer_, 0, 2);
+  ring_->PrepareWrite(-1, buffer_, 0, 3);
   ASSERT_TRUE(ring_->Submit().ok());
-  for (const Completion& done : Finish(2)) {
+  for (const Completion& done : Finish(3)) {
     EXPECT_EQ(done.result, done.user_data == 1 ? -ENOENT : -EBADF);
   }
 }

@@ -15,10 +15,9 @@ namespace stoker::testing {
 
 class TempDir {
  public:
-  TempDir() {
-    std::string name =
-        (std::filesystem::temp_directory_path() / "stoker-test-XXXXXX")
-            .string();
+  TempDir() : TempDir(std::filesystem::temp_directory_path()) {}
+  explicit TempDir(const std::filesystem::path& parent) {
+    std::string name = (parent / "stoker-test-XXXXXX").string();
     STOKER_CHECK(::mkdtemp(name.data()) != nullptr);
     path_ = name;
   }

@@ -10,7 +10,7 @@
 #include "storage/internal/done_ring.h"
 #include "storage/internal/fault_script.h"
 #include "storage/internal/held_ops.h"
-#include "storage/internal/object_table.h"
+#include "storage/object_table.h"
 #include "storage/read_queue.h"
 
 namespace stoker::storage::internal {

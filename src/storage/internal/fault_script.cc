@@ -9,7 +9,7 @@
 
 #include "core/text.h"
 #include "storage/internal/op_draws.h"
-#include "storage/internal/options.h"
+#include "storage/uri_options.h"
 
 namespace stoker::storage::internal {
 

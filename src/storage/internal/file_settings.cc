@@ -4,8 +4,8 @@
 
 #include <string_view>
 
-#include "storage/internal/options.h"
 #include "storage/internal/uring_ring.h"
+#include "storage/uri_options.h"
 
 namespace stoker::storage::internal {
 

@@ -107,7 +107,12 @@ void FileThreadQueue::ServeOne(std::unique_lock<std::mutex>& lock) {
 }
 
 void FileThreadQueue::Finish(Slot& slot) {
-  done_.Push(slot.read.Take());
+  ReadDone done = slot.read.Take();
+  const ReadOp& op = slot.read.op();
+  if (op.kind == ReadOp::Kind::kSize && done.status.ok()) {
+    done.version = files_.Get(op.object).handle(way_).version;
+  }
+  done_.Push(std::move(done));
   if (done_.size() == wanted_) {
     done_arrived_.notify_all();
   }

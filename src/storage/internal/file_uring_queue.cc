@@ -126,7 +126,9 @@ void FileUringQueue::StartOpen(std::uint32_t slot) {
 void FileUringQueue::Proceed(std::uint32_t slot, OpenFile& file) {
   const ReadOp& op = slots_[slot].read.op();
   if (op.kind == ReadOp::Kind::kSize) {
-    Answer(slot, {.tag = op.tag, .bytes = file.handle(way_).size});
+    Answer(slot, {.tag = op.tag,
+                  .bytes = file.handle(way_).size,
+                  .version = file.handle(way_).version});
     return;
   }
   slots_[slot].phase = Phase::kReading;

@@ -8,7 +8,7 @@
 
 #include "storage/internal/held_ops.h"
 #include "storage/internal/model_service.h"
-#include "storage/internal/object_table.h"
+#include "storage/object_table.h"
 #include "storage/read_queue.h"
 
 namespace stoker::storage::internal {

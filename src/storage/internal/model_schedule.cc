@@ -6,7 +6,7 @@
 #include <chrono>
 #include <cmath>
 
-#include "storage/internal/options.h"
+#include "storage/uri_options.h"
 
 namespace stoker::storage::internal {
 

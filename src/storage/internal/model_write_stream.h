@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "storage/internal/forwarding_stream.h"
+#include "storage/forwarding_stream.h"
 #include "storage/internal/model_service.h"
 
 namespace stoker::storage::internal {

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "core/random.h"
 #include "storage/internal/direct_io.h"
 
 namespace stoker::storage::internal {
@@ -109,6 +110,8 @@ core::Status OpenFiles::AdoptLocked(OpenFile& file, Way way, int fd) const {
   OpenFile::Handle& handle = file.handle(way);
   if (failure == 0) {
     handle.size = static_cast<std::uint64_t>(info.st_size);
+    handle.version = core::StreamKey(info.st_ino, info.st_size,
+                                     info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
     failure = way == Way::kMapped ? Map(handle, fd) : 0;
   }
   if (failure != 0) {

@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "core/status.h"
-#include "storage/internal/object_table.h"
+#include "storage/object_table.h"
 #include "storage/read_queue.h"
 
 namespace stoker::storage::internal {
@@ -33,7 +33,8 @@ struct OpenFile {
   // All but `fd` is valid once that is not negative.
   struct Handle {
     std::atomic<int> fd{-1};
-    std::uint64_t size = 0;             // bytes, when it was opened
+    std::uint64_t size = 0;     // bytes, when it was opened
+    std::uint64_t version = 0;  // of inode, size and time of change, then
     const std::byte* mapped = nullptr;  // kMapped: `size` bytes; null: none
   };
 

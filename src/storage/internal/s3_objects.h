@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "core/status.h"
-#include "storage/internal/object_table.h"
+#include "storage/object_table.h"
 
 namespace stoker::storage::internal {
 

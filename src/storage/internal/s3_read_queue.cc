@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/fnv.h"
 #include "core/units.h"
 #include "storage/internal/real_time.h"
 
@@ -167,6 +168,7 @@ void S3ReadQueue::EndPart(std::uint32_t slot) {
       status = bytes.status();
     } else if (is_size || part.bytes > 0) {
       op.got += bytes.value();
+      op.version = is_size ? core::Fnv1a64(http.etag) : 0;
     }
   }
   if (op.status.ok() && !status.ok()) {
@@ -183,7 +185,8 @@ void S3ReadQueue::EndPart(std::uint32_t slot) {
     done_.Push({.tag = part.op,
                 .status = std::move(op.status),
                 .bytes = op.got,
-                .first_byte = op.first_byte});
+                .first_byte = op.first_byte,
+                .version = op.version});
   }
 }
 

@@ -36,6 +36,7 @@ class S3ReadQueue final : public ReadQueue {
     std::uint32_t parts = 0;  // under way
     core::Status status;      // the first error
     core::TimePoint first_byte{};
+    std::uint64_t version = 0;  // of a question for the size
   };
   struct Part {
     std::uint32_t op = 0;

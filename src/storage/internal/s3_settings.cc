@@ -11,7 +11,7 @@
 
 #include "core/text.h"
 #include "core/units.h"
-#include "storage/internal/options.h"
+#include "storage/uri_options.h"
 
 namespace stoker::storage::internal {
 

@@ -29,7 +29,7 @@ namespace stoker::storage::internal {
 namespace {
 
 constexpr std::uint64_t kWakeTag = UINT64_MAX;
-constexpr std::size_t kLargestRead = std::size_t{1} << 30;
+constexpr std::size_t kLargestTransfer = std::size_t{1} << 30;
 // The largest range the kernel registers in one piece.
 constexpr std::size_t kRegistered = std::size_t{1} << 30;
 // Completions run when the thread enters the kernel anyway, without interrupts
@@ -220,12 +220,27 @@ core::Status UringRing::RegisterBuffers(std::span<std::byte> memory) {
 void UringRing::PrepareRead(int fd, std::span<std::byte> buffer,
                             std::uint64_t offset, std::uint64_t user_data) {
   io_uring_sqe* const entry = impl_->NextEntry();
-  buffer = buffer.first(std::min(buffer.size(), kLargestRead));
+  buffer = buffer.first(std::min(buffer.size(), kLargestTransfer));
   const auto bytes = static_cast<unsigned>(buffer.size());
   if (const std::optional<int> piece = impl_->PieceOf(buffer)) {
     ::io_uring_prep_read_fixed(entry, fd, buffer.data(), bytes, offset, *piece);
   } else {
     ::io_uring_prep_read(entry, fd, buffer.data(), bytes, offset);
+  }
+  ::io_uring_sqe_set_data64(entry, user_data);
+  ++impl_->unfinished;
+}
+
+void UringRing::PrepareWrite(int fd, std::span<const std::byte> buffer,
+                             std::uint64_t offset, std::uint64_t user_data) {
+  io_uring_sqe* const entry = impl_->NextEntry();
+  buffer = buffer.first(std::min(buffer.size(), kLargestTransfer));
+  const auto bytes = static_cast<unsigned>(buffer.size());
+  if (const std::optional<int> piece = impl_->PieceOf(buffer)) {
+    ::io_uring_prep_write_fixed(entry, fd, buffer.data(), bytes, offset,
+                                *piece);
+  } else {
+    ::io_uring_prep_write(entry, fd, buffer.data(), bytes, offset);
   }
   ::io_uring_sqe_set_data64(entry, user_data);
   ++impl_->unfinished;

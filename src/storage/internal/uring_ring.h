@@ -34,14 +34,17 @@ class UringRing {
   UringRing& operator=(const UringRing&) = delete;
 
   // The kernel looks up the pages of `memory` once, now, and not for each read
-  // into it; they stay where they are until the ring's end, before which
-  // `memory` must not go. Once at most, with nothing in flight. kUnsupported
-  // with the reason, worded to follow "not registered: ": reads then work as
-  // before.
+  // into it or write from it; they stay where they are until the ring's end,
+  // before which `memory` must not go. Once at most, with nothing in flight.
+  // kUnsupported with the reason, worded to follow "not registered: ": reads
+  // and writes then work as before.
   core::Status RegisterBuffers(std::span<std::byte> memory);
-  // At most 1 GiB of `buffer` is asked for. `user_data` is not UINT64_MAX.
+  // At most 1 GiB of `buffer` is read or written. `user_data` is not
+  // UINT64_MAX.
   void PrepareRead(int fd, std::span<std::byte> buffer, std::uint64_t offset,
                    std::uint64_t user_data);
+  void PrepareWrite(int fd, std::span<const std::byte> buffer,
+                    std::uint64_t offset, std::uint64_t user_data);
   // Opens with the flags of open(2); the result is the descriptor. `path` ends
   // with a zero and stays valid until the completion.
   void PrepareOpen(const char* path, int flags, std::uint64_t user_data);

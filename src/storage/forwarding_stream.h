@@ -8,7 +8,7 @@
 
 #include "storage/write_stream.h"
 
-namespace stoker::storage::internal {
+namespace stoker::storage {
 
 // The parts lie in the inner stream's memory. Both keep the first part back, or
 // neither does, so a patch of ours is one of the inner stream's too.
@@ -49,4 +49,4 @@ class ForwardingStream : public WriteStream {
   std::unique_ptr<WriteStream> inner_;
 };
 
-}  // namespace stoker::storage::internal
+}  // namespace stoker::storage

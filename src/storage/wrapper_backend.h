@@ -13,7 +13,7 @@
 
 #include "storage/backend.h"
 
-namespace stoker::storage::internal {
+namespace stoker::storage {
 
 // Wrappers override what they change.
 class WrapperBackend : public Backend {
@@ -74,6 +74,9 @@ class WrapperBackend : public Backend {
   std::optional<RequestCounters> Requests() const override {
     return inner_->Requests();
   }
+  std::optional<CacheCounts> CacheActivity() const override {
+    return inner_->CacheActivity();
+  }
   core::Result<std::uint64_t> FreeBytes() override {
     return inner_->FreeBytes();
   }
@@ -89,4 +92,4 @@ class WrapperBackend : public Backend {
   std::unique_ptr<Backend> inner_;
 };
 
-}  // namespace stoker::storage::internal
+}  // namespace stoker::storage

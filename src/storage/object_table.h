@@ -12,7 +12,7 @@
 #include "core/check.h"
 #include "storage/read_queue.h"
 
-namespace stoker::storage::internal {
+namespace stoker::storage {
 
 // Entries never move and are reused with what they hold (a name's capacity).
 // Take and Give lock; Get does not: whoever has an id got it from Take, and
@@ -84,4 +84,4 @@ class ObjectTable {
   std::uint32_t size_ = 0;
 };
 
-}  // namespace stoker::storage::internal
+}  // namespace stoker::storage

@@ -1,4 +1,4 @@
-#include "storage/internal/options.h"
+#include "storage/uri_options.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 
 #include "core/text.h"
 
-namespace stoker::storage::internal {
+namespace stoker::storage {
 
 namespace {
 
@@ -130,4 +130,4 @@ core::Status CheckObjectName(std::string_view name) {
   return {};
 }
 
-}  // namespace stoker::storage::internal
+}  // namespace stoker::storage

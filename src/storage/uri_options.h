@@ -12,7 +12,7 @@
 #include "storage/backend.h"
 #include "storage/registry.h"
 
-namespace stoker::storage::internal {
+namespace stoker::storage {
 
 struct CountRange {
   std::uint64_t lowest = 0;
@@ -42,4 +42,4 @@ core::Status CheckDepth(const QueueOptions& options);
 // Names are relative, '/' separated, without empty, "." or ".." components.
 core::Status CheckObjectName(std::string_view name);
 
-}  // namespace stoker::storage::internal
+}  // namespace stoker::storage
