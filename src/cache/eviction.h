@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -33,63 +34,94 @@ std::span<const PolicyInfo> Policies();
 // kInvalidArgument names those there are.
 core::Result<Policy> FindPolicy(std::string_view name);
 
+// The next use of a block that is not wanted again.
+inline constexpr std::uint32_t kNeverAgain = UINT32_MAX;
+
 // What a policy keeps beside the fields of the entries. Lies in shared memory;
 // all zero is not a valid state: Eviction::Reset first.
 struct EvictionState {
-  std::uint32_t newest = kNoSlot;       // head of the main list
-  std::uint32_t oldest = kNoSlot;       // its tail
+  std::uint32_t newest = kNoSlot;  // ends of the list; S3-FIFO: main queue
+  std::uint32_t oldest = kNoSlot;
   std::uint32_t small_newest = kNoSlot;  // S3-FIFO's small queue
   std::uint32_t small_oldest = kNoSlot;
-  std::uint32_t hand = kNoSlot;         // SIEVE
-  std::uint32_t residents = 0;
-  std::uint32_t small_residents = 0;
-  std::uint32_t ghost_next = 0;  // S3-FIFO: where the next ghost is written
-  std::uint64_t random = 0;      // counter of the random stream
-  std::uint64_t time = 0;        // counts insertions and uses
+  std::uint32_t hand = kNoSlot;       // SIEVE; kNoSlot: at the oldest
+  std::uint32_t residents = 0;        // without those of the small queue
+  std::uint32_t small_residents = 0;  // S3-FIFO: of the small queue
+  std::uint32_t ghosts = 0;           // S3-FIFO: counts ghosts; may wrap
+  std::uint64_t random = 0;           // counts victims looked for at random
+  std::uint64_t time = 0;             // 2-random: counts insertions and uses
 };
 
-// A policy over the slots of one class. Only plain operations on the entries'
-// use, newer and older, on `state` and on `ghosts`, so that it may lie in memory
-// that processes share. But for OnHit where !HitNeedsLock(), the caller holds
-// the lock of the class.
+// Where a policy lives. All of it outlives the policy.
+struct EvictionMemory {
+  EvictionState& state;
+  std::span<SlotEntry> slots;  // of one class
+  // For kS3Fifo as many as slots (with fewer it remembers less), starting as
+  // anything; may be empty for others.
+  std::span<std::uint32_t> ghosts;
+};
+
+// A policy over the slots of one class. It keeps nothing but what is in its
+// memory, and there only plain numbers: so processes that share the memory,
+// each with an Eviction of its own, have one policy. It reads the entries' keys
+// and writes their use, newer and older. But for OnHit where !HitNeedsLock(),
+// the caller holds the lock of the class. Costs are O(1) unless stated.
 class Eviction {
  public:
-  // `ghosts`: one hash for each slot, for kS3Fifo; may be empty for others.
-  // All outlive this. `seed` is that of the random policies.
-  Eviction(Policy policy, EvictionState& state, std::span<SlotEntry> slots,
-           std::span<std::uint32_t> ghosts, std::uint64_t seed);
+  using MayGo = std::function<bool(std::uint32_t slot)>;
+  // Victim asks this often at most.
+  static constexpr std::uint32_t kMostAsked = 64;
 
-  // Whether OnHit needs the lock: true for kLru alone.
-  bool HitNeedsLock() const;
+  // `seed` is that of the random policies: the same for all processes.
+  static std::unique_ptr<Eviction> Make(Policy policy,
+                                        const EvictionMemory& memory,
+                                        std::uint64_t seed);
+  virtual ~Eviction() = default;
+  Eviction(const Eviction&) = delete;
+  Eviction& operator=(const Eviction&) = delete;
+
+  // Whether OnHit needs the lock: true for kLru and kBelady. Where not, OnHit
+  // may run at the same time as any other call, but for Reset.
+  virtual bool HitNeedsLock() const { return false; }
   // The state of a class with no resident.
   void Reset();
-  // The slot has become resident. `next_use` is for kBelady: the position in
-  // the order at which the block is wanted again, UINT32_MAX for never.
-  void OnInsert(std::uint32_t slot, const Fingerprint& key,
-                std::uint32_t next_use = UINT32_MAX);
-  // A resident slot was read.
-  void OnHit(std::uint32_t slot, std::uint32_t next_use = UINT32_MAX);
-  // A slot leaves for another reason than Victim.
-  void OnRemove(std::uint32_t slot);
+  // The slot, which was no resident, has become one; its entry has its key.
+  // `next_use` is for kBelady: the position in the order at which the block is
+  // wanted again, or kNeverAgain. kBelady: O(log residents).
+  virtual void OnInsert(std::uint32_t slot, std::uint32_t next_use) = 0;
+  // A resident slot was read. Without the lock it may have left, and even come
+  // again, by now: that does no harm. kBelady: O(log residents).
+  virtual void OnHit(std::uint32_t slot, std::uint32_t next_use) = 0;
+  // A resident slot leaves for another reason than Victim. kBelady:
+  // O(log residents).
+  virtual void OnRemove(std::uint32_t slot) = 0;
   // Takes out and returns the slot that gives way. `may_go` says of a resident
-  // slot whether it can (it is neither pinned nor dirty); the policy asks about
-  // at most 64 slots and then gives up. Nothing: the new block is not kept
-  // (always so for kNever; for kBelady where the new block's `next_use` is not
-  // strictly earlier than the victim's).
-  std::optional<std::uint32_t> Victim(
-      const Fingerprint& newcomer,
-      const std::function<bool(std::uint32_t)>& may_go,
-      std::uint32_t next_use = UINT32_MAX);
-  // After a process died within the lock: makes the lists anew, in the order of
-  // the slots, from those of which `is_resident` is true.
+  // slot whether it can (it is neither pinned nor dirty); after kMostAsked that
+  // cannot the policy gives up. Those it has asked in vain wait another round,
+  // so that the next search gets further; not so with kBelady, whose search
+  // ends at the same ones again. Nothing: the new block is not kept (always so
+  // for kNever; for kBelady where the new block's `next_use` is not strictly
+  // earlier than the victim's). kSieve and kS3Fifo pass over the slots read
+  // since their last turn: O(1) for each hit there was, O(residents) at worst.
+  virtual std::optional<std::uint32_t> Victim(const MayGo& may_go,
+                                              std::uint32_t next_use) = 0;
+  // After a process died within the lock: whatever newer, older and the state
+  // hold, makes the lists anew from the slots of which `is_resident` is true;
+  // that of the lowest number counts as the oldest. O(slots), for kBelady
+  // O(slots * log slots) at worst.
   void Rebuild(const std::function<bool(std::uint32_t)>& is_resident);
 
+ protected:
+  explicit Eviction(const EvictionMemory& memory) : memory_(memory) {}
+  EvictionState& state() const { return memory_.state; }
+  SlotEntry& entry(std::uint32_t slot) const { return memory_.slots[slot]; }
+
  private:
-  Policy policy_;
-  EvictionState& state_;
-  std::span<SlotEntry> slots_;
-  std::span<std::uint32_t> ghosts_;
-  std::uint64_t seed_;
+  // Takes in a resident as Rebuild finds it: its `use` tells what it has told
+  // before.
+  virtual void Adopt(std::uint32_t slot) = 0;
+
+  EvictionMemory memory_;
 };
 
 }  // namespace stoker::cache

@@ -28,7 +28,7 @@ struct Fingerprint {
 // Values are kept on the device: never renumber.
 enum class SlotState : std::uint8_t {
   kFree = 0,
-  kFilling = 1,      // owner fetches; nobody may read it yet
+  kFilling = 1,  // owner fetches; nobody may read it yet
   kValid = 2,
   kEvicting = 3,     // owner is about to use it for something else
   kDirty = 4,        // acknowledged, not yet in the store behind
@@ -39,14 +39,13 @@ enum class SlotState : std::uint8_t {
 // with each use of the slot, so that a word never comes back.
 struct SlotWord {
   SlotState state = SlotState::kFree;
-  std::uint16_t owner = 0;       // row of the table of processes
-  std::uint8_t granules = 0;     // bit g: granule g is on the device
+  std::uint16_t owner = 0;    // row of the table of processes
+  std::uint8_t granules = 0;  // bit g: granule g is on the device
   std::uint32_t generation = 0;
 
   constexpr std::uint64_t Pack() const {
-    return std::uint64_t{generation} << 32U |
-           std::uint64_t{granules} << 24U | std::uint64_t{owner} << 8U |
-           static_cast<std::uint64_t>(state);
+    return std::uint64_t{generation} << 32U | std::uint64_t{granules} << 24U |
+           std::uint64_t{owner} << 8U | static_cast<std::uint64_t>(state);
   }
   static constexpr SlotWord Unpack(std::uint64_t word) {
     return {.state = static_cast<SlotState>(word & 0xFFU),
@@ -62,12 +61,12 @@ struct SlotWord {
 struct alignas(64) SlotEntry {
   std::atomic<std::uint64_t> key_high;
   std::atomic<std::uint64_t> key_low;
-  std::atomic<std::uint64_t> word;       // SlotWord
-  std::atomic<std::uint32_t> lease_ms;   // monotonic clock, low 32 bits
-  std::atomic<std::uint32_t> chain;      // next slot of the same bucket
-  std::atomic<std::uint32_t> length;     // bytes of the block, up to the slot's
-  std::atomic<std::uint32_t> use;        // belongs to the eviction policy
-  std::atomic<std::uint32_t> newer;      // of the policy's list, or kNoSlot
+  std::atomic<std::uint64_t> word;      // SlotWord
+  std::atomic<std::uint32_t> lease_ms;  // monotonic clock, low 32 bits
+  std::atomic<std::uint32_t> chain;     // next slot of the same bucket
+  std::atomic<std::uint32_t> length;    // bytes of the block, up to the slot's
+  std::atomic<std::uint32_t> use;       // belongs to the eviction policy
+  std::atomic<std::uint32_t> newer;     // of the policy's list, or kNoSlot
   std::atomic<std::uint32_t> older;
   std::array<std::atomic<std::uint32_t>, kGranulesPerSlot> crc;
 };

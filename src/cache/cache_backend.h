@@ -1,0 +1,63 @@
+#pragma once
+
+// The NVMe cache as a back end in front of any other.
+
+#include <array>
+#include <memory>
+#include <span>
+
+#include "cache/cache_counters.h"
+#include "cache/cache_options.h"
+#include "cache/tier.h"
+#include "core/status.h"
+#include "storage/backend.h"
+#include "storage/registry.h"
+
+namespace stoker::cache {
+
+inline constexpr std::array<storage::OptionHelp, 11> kCacheOptions{
+    {{"size", "bytes, 100GiB",
+      "of all files of a directory together; needed where there is no cache "
+      "yet, otherwise it must be that of the cache"},
+     {"slot", "64KiB|256KiB|1MiB|4MiB", "bytes of a block; 1MiB"},
+     {"small_slot", "bytes, or 0",
+      "of the slots for short last blocks; 256KiB"},
+     {"small_share", "0..0.9", "part of the bytes for those; 0.1"},
+     {"policy", "never|lru|fifo|random|2-random|sieve|s3fifo",
+      "which block gives way when the cache is full; never: none"},
+     {"verify", "none|sample|full",
+      "reads of the device that are compared with their checksums; full"},
+     {"start", "as-found|cold", "cold: emptied when a run begins; as-found"},
+     {"fill", "on|off", "whether blocks are put into the cache; on"},
+     {"buffers", "bytes, 64MiB",
+      "memory of a process for blocks on their way; 64MiB"},
+     {"engine", "uring|threads|auto", "how the device is asked; auto"},
+     {"seed", "0, 1, ...", "of the random policies; 0"}}};
+
+// "cache:/nvme/dir?size=100GiB,<inner>"; several directories, on a device each,
+// with colons between: "cache:/nvme0/dir:/nvme1/dir?size=100GiB,<inner>". All
+// processes of a host that open one directory share what is in it. Reads come
+// from the cache, or from the inner back end and then into the cache; all else
+// is the inner back end's. What is known of an object is asked once in a
+// process, and again after anything was written or removed through the cache.
+//
+// kInvalidArgument: a bad option, or a size that is not the cache's. kNotFound:
+// no cache there and no size to make one of. kUnavailable: another run uses the
+// directory. Others as Directory::Open and Index::Attach.
+core::Result<std::unique_ptr<storage::Backend>> OpenCacheBackend(
+    const storage::Uri& uri, const storage::OpenSettings& settings,
+    std::unique_ptr<storage::Backend> inner);
+
+// The row for OpenSettings::more.
+std::span<const storage::BackendInfo> CacheBackends();
+
+// Over a tier made by the caller (tests).
+std::unique_ptr<storage::Backend> MakeCacheBackend(
+    std::unique_ptr<Tier> tier, const CacheOptions& options,
+    std::unique_ptr<storage::Backend> inner);
+
+// What this process did with the cache, if `backend` is one; else null.
+const CacheCounters* CountersOf(const storage::Backend& backend);
+Tier* TierOf(storage::Backend& backend);
+
+}  // namespace stoker::cache

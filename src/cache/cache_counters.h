@@ -1,0 +1,49 @@
+#pragma once
+
+// What a process did with a cache.
+
+#include <atomic>
+#include <cstdint>
+
+#include "storage/cache_counts.h"
+
+namespace stoker::cache {
+
+// Of one process; each is a sum since the cache was opened. Safe for concurrent
+// use.
+struct CacheCounters {
+  std::atomic<std::uint64_t> hit_bytes = 0;     // delivered, from the device
+  std::atomic<std::uint64_t> memory_bytes = 0;  // delivered again, from buffers
+  std::atomic<std::uint64_t> store_bytes = 0;   // delivered, from the store
+  std::atomic<std::uint64_t> fetched_bytes = 0;  // read from the store
+  std::atomic<std::uint64_t> filled_bytes = 0;   // put into the cache
+  std::atomic<std::uint64_t> device_read_bytes = 0;
+  std::atomic<std::uint64_t> device_written_bytes = 0;
+  std::atomic<std::uint64_t> fills = 0;     // blocks put into the cache
+  std::atomic<std::uint64_t> bypasses = 0;  // parts read without keeping them
+  std::atomic<std::uint64_t> waits = 0;     // for another process's fetch
+  std::atomic<std::uint64_t> hedges = 0;    // read twice, for it took long
+  std::atomic<std::uint64_t> checksum_misses = 0;
+  std::atomic<std::uint64_t> device_errors = 0;
+};
+
+// All but what the index counts.
+inline storage::CacheCounts Snapshot(const CacheCounters& counters) {
+  return {.hit_bytes = counters.hit_bytes,
+          .memory_bytes = counters.memory_bytes,
+          .store_bytes = counters.store_bytes,
+          .fetched_bytes = counters.fetched_bytes,
+          .filled_bytes = counters.filled_bytes,
+          .device_read_bytes = counters.device_read_bytes,
+          .device_written_bytes = counters.device_written_bytes,
+          .fills = counters.fills,
+          .evictions = 0,
+          .bypasses = counters.bypasses,
+          .waits = counters.waits,
+          .hedges = counters.hedges,
+          .takeovers = 0,
+          .checksum_misses = counters.checksum_misses,
+          .device_errors = counters.device_errors};
+}
+
+}  // namespace stoker::cache

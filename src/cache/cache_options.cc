@@ -1,0 +1,110 @@
+#include "cache/cache_options.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "storage/uri_options.h"
+
+namespace stoker::cache {
+
+namespace {
+
+core::Result<bool> OnOff(const storage::Uri& uri, std::string_view key,
+                         bool fallback) {
+  const std::string_view text =
+      storage::TextOption(uri, key, fallback ? "on" : "off");
+  if (text != "on" && text != "off") {
+    return storage::BadOption(uri, key, "expected on or off");
+  }
+  return text == "on";
+}
+
+core::Result<Verify> VerifyOption(const storage::Uri& uri) {
+  const std::string_view text = storage::TextOption(uri, "verify", "full");
+  if (text == "none") {
+    return Verify::kNone;
+  }
+  if (text == "sample") {
+    return Verify::kSample;
+  }
+  if (text == "full") {
+    return Verify::kFull;
+  }
+  return storage::BadOption(uri, "verify", "expected none, sample or full");
+}
+
+core::Result<Start> StartOption(const storage::Uri& uri) {
+  const std::string_view text = storage::TextOption(uri, "start", "as-found");
+  if (text == "cold") {
+    return Start::kCold;
+  }
+  if (text == "as-found") {
+    return Start::kAsFound;
+  }
+  return storage::BadOption(uri, "start", "expected as-found or cold");
+}
+
+core::Result<storage::BlockEngine> EngineOption(const storage::Uri& uri) {
+  const std::string_view text = storage::TextOption(uri, "engine", "auto");
+  if (text == "auto") {
+    return storage::BlockEngine::kAuto;
+  }
+  if (text == "uring") {
+    return storage::BlockEngine::kUring;
+  }
+  if (text == "threads") {
+    return storage::BlockEngine::kThreads;
+  }
+  return storage::BadOption(uri, "engine", "expected uring, threads or auto");
+}
+
+}  // namespace
+
+std::string_view PolicyName(Policy policy) {
+  const std::span<const PolicyInfo> known = Policies();
+  return std::ranges::find(known, policy, &PolicyInfo::policy)->name;
+}
+
+core::Result<CacheOptions> ParseCacheOptions(const storage::Uri& uri) {
+  CacheOptions options;
+  std::string_view rest = uri.place;
+  while (!rest.empty()) {
+    const std::size_t colon = rest.find(':');
+    if (const std::string_view path = rest.substr(0, colon); !path.empty()) {
+      options.directories.emplace_back(path);
+    }
+    rest.remove_prefix(colon == std::string_view::npos ? rest.size()
+                                                       : colon + 1);
+  }
+  if (options.directories.empty()) {
+    return core::Status(core::Code::kInvalidArgument,
+                        "storage cache: it needs a directory; example: "
+                        "cache:/nvme/stoker?size=100GiB,s3://bucket/prefix");
+  }
+  STOKER_ASSIGN(options.quota_bytes,
+                storage::BytesOption(uri, "size", options.quota_bytes));
+  STOKER_ASSIGN(options.slot_bytes,
+                storage::BytesOption(uri, "slot", options.slot_bytes));
+  STOKER_ASSIGN(options.small_slot_bytes,
+                storage::BytesOption(
+                    uri, "small_slot",
+                    std::min(options.small_slot_bytes,
+                             options.slot_bytes > options.small_slot_bytes
+                                 ? options.small_slot_bytes
+                                 : std::uint64_t{0})));
+  STOKER_ASSIGN(
+      options.small_share,
+      storage::FractionOption(uri, "small_share", options.small_share));
+  STOKER_ASSIGN(options.policy,
+                FindPolicy(storage::TextOption(uri, "policy", "never")));
+  STOKER_ASSIGN(options.verify, VerifyOption(uri));
+  STOKER_ASSIGN(options.start, StartOption(uri));
+  STOKER_ASSIGN(options.fill, OnOff(uri, "fill", true));
+  STOKER_ASSIGN(options.buffer_bytes,
+                storage::BytesOption(uri, "buffers", options.buffer_bytes));
+  STOKER_ASSIGN(options.seed, storage::CountOption(uri, "seed", options.seed));
+  STOKER_ASSIGN(options.engine, EngineOption(uri));
+  return options;
+}
+
+}  // namespace stoker::cache

@@ -1,0 +1,47 @@
+#pragma once
+
+// How a cache behaves; what its URI's options say.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cache/eviction.h"
+#include "core/status.h"
+#include "storage/block_device.h"
+#include "storage/registry.h"
+
+namespace stoker::cache {
+
+// Which reads of the device are compared with their checksums.
+enum class Verify : std::uint8_t { kNone, kSample, kFull };
+
+// What a run begins with.
+enum class Start : std::uint8_t {
+  kAsFound,
+  kCold,  // emptied first
+};
+
+struct CacheOptions {
+  std::vector<std::string> directories;  // on one device each
+  // Of a directory that holds no cache yet; 0: then it is an error.
+  std::uint64_t quota_bytes = 0;
+  std::uint64_t slot_bytes = 1U << 20U;
+  std::uint64_t small_slot_bytes = 256U << 10U;
+  double small_share = 0.1;
+  Policy policy = Policy::kNever;
+  Verify verify = Verify::kFull;
+  Start start = Start::kAsFound;
+  std::uint64_t seed = 0;
+  std::uint64_t buffer_bytes = 64ULL << 20U;  // of a process
+  bool fill = true;
+  storage::BlockEngine engine = storage::BlockEngine::kAuto;
+};
+
+std::string_view PolicyName(Policy policy);
+
+// Of "cache:<directory>[:<directory>...]?<options>". kInvalidArgument.
+core::Result<CacheOptions> ParseCacheOptions(const storage::Uri& uri);
+
+}  // namespace stoker::cache

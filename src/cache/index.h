@@ -1,0 +1,234 @@
+#pragma once
+
+// Which blocks are in which slots of one cache directory: a table in memory
+// that all processes of a host share, without a process of its own.
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cache/directory.h"
+#include "cache/eviction.h"
+#include "cache/slot_entry.h"
+#include "core/clock.h"
+#include "core/status.h"
+
+namespace stoker::cache {
+
+struct IndexOptions {
+  CacheId id;
+  Geometry geometry;
+  // Another than before is possible while nobody uses the index. Of a tool
+  // (`run` ""): that of the index, if there is one.
+  Policy policy = Policy::kNever;
+  std::uint64_t seed = 0;  // of the random policies
+  // How long a process may keep others waiting for a block without a sign of
+  // life; then one of them fetches it.
+  core::Nanos lease = std::chrono::milliseconds(500);
+  // How long a slot rests whose owner died or was given up: what it had sent to
+  // the device may still arrive.
+  core::Nanos grace = std::chrono::seconds(5);
+  // Names the run; processes of two runs do not share an index. "": a tool.
+  std::string run{};
+  // Whether the first process that attaches finds nothing in it.
+  bool start_empty = false;
+};
+
+// A block that stays where it is until it is let go of.
+struct PinnedSlot {
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+  std::uint32_t length = 0;  // bytes
+  std::array<std::uint32_t, kGranulesPerSlot> crc{};
+};
+
+// A place to note a pin in; of this process.
+struct PinCell {
+  std::uint32_t number = 0;
+};
+
+enum class Look : std::uint8_t {
+  kHit,      // pinned
+  kFilling,  // somebody fetches it
+  kMiss,
+};
+
+enum class ClaimOutcome : std::uint8_t {
+  kMine,    // the caller fetches it
+  kTaken,   // it is there, or another fetches it: look again
+  kNoRoom,  // it will not be kept
+};
+
+struct Claim {
+  ClaimOutcome outcome = ClaimOutcome::kNoRoom;
+  std::uint32_t slot = 0;  // kMine
+  std::uint32_t generation = 0;
+  std::uint32_t next_use = kNeverAgain;
+};
+
+// Slots by state; together they are all there are.
+struct SlotCounts {
+  std::uint32_t free = 0;
+  std::uint32_t filling = 0;
+  std::uint32_t valid = 0;
+  std::uint32_t evicting = 0;
+  std::uint32_t dirty = 0;
+  std::uint32_t quarantined = 0;
+  std::uint64_t valid_bytes = 0;  // lengths of the valid ones
+  friend bool operator==(const SlotCounts&, const SlotCounts&) = default;
+};
+
+// What this process did, in slots.
+struct IndexCounters {
+  std::uint64_t evictions = 0;
+  std::uint64_t takeovers = 0;  // fetched because the owner died or hangs
+  std::uint64_t lost = 0;       // fetched in vain: another had taken over
+  std::uint64_t repairs = 0;    // locks whose owner died within
+};
+
+// Safe for concurrent use by threads and, over the same memory, by processes;
+// any of them may die at any point. A transition of a slot is one
+// compare-and-swap of its word (docs/design/0005).
+class Index {
+ public:
+  // Attaches to the index of the cache, or makes it, in memory named after the
+  // cache and the user: then `restore` is called once, under a lock that keeps
+  // others waiting, to give what is known of slots by calling its argument. It
+  // returns the generation the other slots begin with, so that none is used
+  // twice.
+  // kUnavailable: in use by another run or with another policy, or being made
+  // for longer than `patience`. kIoError: no room in /dev/shm; says how much is
+  // needed.
+  using Restore = std::function<void(std::uint32_t, const SlotRecord&)>;
+  static core::Result<std::unique_ptr<Index>> Attach(
+      const IndexOptions& options,
+      const std::function<core::Result<std::uint32_t>(const Restore&)>& restore,
+      core::Clock& clock, core::Nanos patience = std::chrono::seconds(30));
+  // In memory of this process and those it forks.
+  static std::unique_ptr<Index> MakePrivate(const IndexOptions& options,
+                                            core::Clock& clock);
+  // Removes the shared memory of a cache, as a reboot would. Nobody may use it.
+  static void Forget(const CacheId& id);
+  ~Index();
+  Index(const Index&) = delete;
+  Index& operator=(const Index&) = delete;
+
+  // For a forked process, which needs a row of its own. Not while other threads
+  // use the index.
+  core::Status Rejoin();
+
+  // kPinsPerThread cells for a thread to pin with, numbered from the one
+  // returned; nothing if none are left in this process (eight threads).
+  static constexpr std::uint32_t kPinsPerThread = 64;
+  std::optional<PinCell> ReservePins();
+  void ReleasePins(PinCell first);  // all unpinned
+
+  // Pins the block if it is there. `cell` is free.
+  // `next_use` is for Policy::kBelady.
+  Look Pin(const Fingerprint& key, PinCell cell, PinnedSlot& pinned,
+           std::uint32_t next_use = kNeverAgain);
+  void Unpin(PinCell cell);
+  // As Pin, without a pin, for those who wait.
+  Look Peek(const Fingerprint& key) const;
+
+  // Takes a slot for a block of `length` bytes that is not there, for
+  // Publish or Abandon by the same process. A block whose owner died, or has
+  // not renewed its lease in time, is taken over.
+  Claim ClaimSlot(const Fingerprint& key, std::uint32_t length,
+                  std::uint32_t next_use = kNeverAgain);
+  // Extends the lease of a claim; false if it was taken over.
+  bool Renew(const Claim& claim);
+  // The block is on the device: from now on everybody finds it. False: it was
+  // taken over, and the slot has been given back.
+  bool Publish(const Claim& claim, const SlotRecord& record);
+  // It will not be; the slot is free again.
+  void Abandon(const Claim& claim);
+  // The block is not what it should be: it is let go of, also by the caller.
+  void Drop(const PinnedSlot& pinned, PinCell cell);
+
+  // Takes back what those who died had, and what has rested long enough.
+  // Returns the number of processes found dead. Costs a look at every slot.
+  std::size_t Sweep();
+  // As Sweep, by one process of the host every `kSweepEvery`: whoever calls
+  // when it is due has the role until then. Cheap otherwise.
+  static constexpr core::Nanos kSweepEvery = std::chrono::seconds(5);
+  void SweepIfDue();
+  // Frees everything that is valid and not pinned.
+  void Clear();
+  SlotCounts Count() const;
+  IndexCounters counters() const;
+  // Calls `visit` per valid slot. Others may change it meanwhile.
+  void ForEachValid(
+      const std::function<void(std::uint32_t, const SlotRecord&)>& visit) const;
+
+  // Grows whenever an object behind the cache may have changed.
+  std::uint64_t mutations() const;
+  void NoteMutation();
+  // Living processes of this index besides this one.
+  std::size_t others() const;
+  // Whether this call of Attach made the index.
+  bool made() const { return made_; }
+  const Geometry& geometry() const { return options_.geometry; }
+  std::uint64_t memory_bytes() const;  // shared, of the index
+
+ private:
+  struct Header;
+  class Region;
+  Index(const IndexOptions& options, core::Clock& clock,
+        std::unique_ptr<Region> region);
+
+  void Initialise();
+  core::Status Remake(
+      const std::function<core::Result<std::uint32_t>(const Restore&)>&
+          restore);
+  void RestoreSlot(std::uint32_t slot, const SlotRecord& record);
+  std::uint32_t BucketOf(const Fingerprint& key) const;
+  // The slot of the bucket that holds `key`, or kNoSlot.
+  std::uint32_t Find(const Fingerprint& key) const;
+  void RepairStripe(std::uint32_t stripe);
+  void RepairClass(std::size_t number);
+  template <class Body>
+  auto WithStripe(std::uint32_t bucket, Body body);
+  template <class Body>
+  auto WithClass(std::size_t number, Body body);
+  void Link(std::uint32_t slot, const Fingerprint& key);
+  void Unlink(std::uint32_t slot);
+  // A slot held exclusively (kEvicting, ours), or kNoSlot.
+  std::uint32_t Allocate(std::uint32_t length, std::uint32_t next_use);
+  std::uint32_t TakeFree(std::size_t number);
+  std::uint32_t Evict(std::size_t number, std::uint32_t next_use);
+  void GiveBack(std::uint32_t slot);
+  bool IsGivenUp(const SlotWord& word, std::uint32_t lease_ms) const;
+  void Quarantine(std::uint32_t slot, SlotWord word);
+  bool HasOrder() const { return options_.policy != Policy::kNever; }
+  // The class of a slot, and its number there.
+  struct Place {
+    std::size_t number = 0;
+    std::uint32_t local = 0;
+  };
+  Place PlaceOf(std::uint32_t slot) const;
+  std::uint32_t FirstOf(std::size_t number) const;
+  void Evacuate(std::uint32_t slot, std::uint32_t generation);
+  std::uint32_t NowMs() const;
+  SlotEntry& entry(std::uint32_t slot) const;
+
+  IndexOptions options_;
+  core::Clock& clock_;
+  std::unique_ptr<Region> region_;
+  Header* header_;
+  std::atomic<std::uint32_t>* buckets_;
+  SlotEntry* entries_;
+  std::array<std::unique_ptr<Eviction>, 2> evictions_;
+  std::uint16_t row_ = 0;
+  bool made_ = false;
+  std::atomic<std::uint32_t> pins_reserved_ = 0;  // a bit for a thread
+  std::atomic<std::uint64_t> evicted_ = 0, taken_over_ = 0, lost_ = 0,
+                             repaired_ = 0;
+};
+
+}  // namespace stoker::cache

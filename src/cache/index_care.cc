@@ -1,0 +1,171 @@
+#include <array>
+#include <cstdint>
+
+#include "cache/index.h"
+#include "cache/internal/index_header.h"
+#include "cache/internal/slot_words.h"
+
+namespace stoker::cache {
+
+using internal::IsLinkedState;
+using internal::KeyOf;
+using internal::kNobody;
+using internal::Swap;
+using internal::WordOf;
+
+// Chains are made anew from what the entries say.
+void Index::RepairStripe(std::uint32_t stripe) {
+  repaired_.fetch_add(1);
+  const std::uint32_t slots = options_.geometry.slots();
+  for (std::uint32_t bucket = stripe; bucket < slots; bucket += kIndexStripes) {
+    buckets_[bucket].store(kNoSlot);
+  }
+  for (std::uint32_t slot = 0; slot < slots; ++slot) {
+    const Fingerprint key = KeyOf(entry(slot));
+    if (IsLinkedState(WordOf(entry(slot)).state) &&
+        BucketOf(key) % kIndexStripes == stripe) {
+      Link(slot, key);
+    }
+  }
+}
+
+void Index::RepairClass(std::size_t number) {
+  repaired_.fetch_add(1);
+  const std::uint32_t first = FirstOf(number);
+  evictions_[number]->Rebuild([&](std::uint32_t slot) {
+    return WordOf(entry(first + slot)).state == SlotState::kValid;
+  });
+}
+
+std::size_t Index::Sweep() {
+  internal::ProcessTable table(header_->processes);
+  std::array<bool, internal::kMostProcesses> dead{};
+  std::size_t found = 0;
+  for (std::uint16_t row = 0; row < internal::kMostProcesses; ++row) {
+    dead[row] = table.IsDead(row);
+    found += dead[row] ? 1 : 0;
+  }
+  const auto grace_ms =
+      static_cast<std::int32_t>(options_.grace / std::chrono::milliseconds(1));
+  for (std::uint32_t slot = 0; slot < options_.geometry.slots(); ++slot) {
+    SlotEntry& swept = entry(slot);
+    const SlotWord word = WordOf(swept);
+    const bool orphan = word.owner < dead.size() && dead[word.owner];
+    if (orphan && (word.state == SlotState::kFilling ||
+                   word.state == SlotState::kEvicting)) {
+      WithStripe(BucketOf(KeyOf(swept)), [&] {
+        if (Swap(swept, word,
+                 {.state = SlotState::kQuarantined,
+                  .owner = kNobody,
+                  .generation = word.generation + 1})) {
+          swept.lease_ms.store(NowMs());
+          Unlink(slot);
+        }
+      });
+    } else if (word.state == SlotState::kQuarantined) {
+      const bool gone = word.owner >= dead.size() || dead[word.owner];
+      const auto rested =
+          static_cast<std::int32_t>(NowMs() - swept.lease_ms.load());
+      if (gone && word.owner != kNobody) {
+        Swap(swept, word,
+             {.state = SlotState::kQuarantined,
+              .owner = kNobody,
+              .generation = word.generation});
+      } else if (gone && rested >= grace_ms && !table.IsPinned(slot) &&
+                 Swap(swept, word, {.generation = word.generation + 1})) {
+        header_->classes[options_.geometry.ClassOf(slot)].free.fetch_add(1);
+      }
+    }
+  }
+  for (std::uint16_t row = 0; row < internal::kMostProcesses; ++row) {
+    if (dead[row]) {
+      table.Leave(row);
+    }
+  }
+  return found;
+}
+
+void Index::SweepIfDue() {
+  std::uint32_t last = header_->swept_ms.load(std::memory_order_relaxed);
+  const std::uint32_t now = NowMs();
+  if (static_cast<std::int32_t>(now - last) >=
+          kSweepEvery / std::chrono::milliseconds(1) &&
+      header_->swept_ms.compare_exchange_strong(last, now)) {
+    Sweep();
+  }
+}
+
+void Index::Clear() {
+  const internal::ProcessTable table(header_->processes);
+  for (std::uint32_t slot = 0; slot < options_.geometry.slots(); ++slot) {
+    const SlotWord word = WordOf(entry(slot));
+    if (word.state == SlotState::kValid && !table.IsPinned(slot)) {
+      Evacuate(slot, word.generation);
+    }
+  }
+}
+
+SlotCounts Index::Count() const {
+  SlotCounts counts;
+  for (std::uint32_t slot = 0; slot < options_.geometry.slots(); ++slot) {
+    switch (WordOf(entry(slot)).state) {
+      case SlotState::kFree:
+        ++counts.free;
+        break;
+      case SlotState::kFilling:
+        ++counts.filling;
+        break;
+      case SlotState::kValid:
+        ++counts.valid;
+        counts.valid_bytes += entry(slot).length.load();
+        break;
+      case SlotState::kEvicting:
+        ++counts.evicting;
+        break;
+      case SlotState::kDirty:
+        ++counts.dirty;
+        break;
+      case SlotState::kQuarantined:
+        ++counts.quarantined;
+        break;
+    }
+  }
+  return counts;
+}
+
+IndexCounters Index::counters() const {
+  return {.evictions = evicted_.load(),
+          .takeovers = taken_over_.load(),
+          .lost = lost_.load(),
+          .repairs = repaired_.load()};
+}
+
+void Index::ForEachValid(
+    const std::function<void(std::uint32_t, const SlotRecord&)>& visit) const {
+  for (std::uint32_t slot = 0; slot < options_.geometry.slots(); ++slot) {
+    const SlotEntry& seen = entry(slot);
+    const SlotWord word = WordOf(seen);
+    SlotRecord record{.state = word.state,
+                      .key = KeyOf(seen),
+                      .generation = word.generation,
+                      .length = seen.length.load()};
+    for (std::size_t g = 0; g < kGranulesPerSlot; ++g) {
+      record.crc[g] = seen.crc[g].load(std::memory_order_relaxed);
+    }
+    if (word.state == SlotState::kValid && WordOf(seen) == word) {
+      visit(slot, record);
+    }
+  }
+}
+
+std::uint64_t Index::mutations() const {
+  return header_->mutations.load(std::memory_order_acquire);
+}
+
+void Index::NoteMutation() { header_->mutations.fetch_add(1); }
+
+std::size_t Index::others() const {
+  return internal::ProcessTable(header_->processes).Others(row_);
+}
+
+}  // namespace stoker::cache

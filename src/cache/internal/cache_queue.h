@@ -1,0 +1,170 @@
+#pragma once
+
+// The read side of a cache.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cache/cache_counters.h"
+#include "cache/cache_options.h"
+#include "cache/internal/fetcher.h"
+#include "cache/internal/granule_buffers.h"
+#include "cache/internal/health.h"
+#include "cache/internal/mailbox.h"
+#include "cache/internal/object_memo.h"
+#include "cache/tier.h"
+#include "storage/object_table.h"
+#include "storage/read_queue.h"
+
+namespace stoker::cache::internal {
+
+// An object of the cache back end.
+struct CacheObject {
+  std::string name;
+  std::uint64_t hash = 0;  // of the name
+  storage::ObjectId inner{};
+};
+
+// What the queues of a back end share; all of it outlives them.
+struct CacheShared {
+  Tier* tier = nullptr;
+  Fetcher* fetcher = nullptr;
+  Health* health = nullptr;
+  CacheCounters* counters = nullptr;
+  std::string store;  // StoreName of what is behind
+  Verify verify = Verify::kFull;
+  // False: the store answers at once with whatever was there (null), and no
+  // object of it has an end.
+  bool stores_data = true;
+};
+
+using CacheObjects = storage::ObjectTable<CacheObject>;
+
+// An op is cut into pieces: whole granules that go from the device straight
+// into the caller's memory, and parts of one granule that go through a buffer
+// here, which keeps it for the next piece. What is not in the cache is the
+// fetcher's work.
+class CacheQueue final : public storage::ReadQueue {
+ public:
+  static core::Result<std::unique_ptr<ReadQueue>> Make(
+      const CacheShared& shared, CacheObjects& objects,
+      const storage::QueueOptions& options, core::Clock& clock);
+  ~CacheQueue() override;
+
+  void Wake() override;
+  void RegisterMemory(std::span<std::byte> memory) override {
+    device_->RegisterMemory(memory);
+  }
+  std::string_view engine() const override { return engine_; }
+
+ private:
+  static constexpr std::uint32_t kNone = UINT32_MAX;
+  // Device reads and requests to the fetcher at once, at most.
+  static constexpr std::uint32_t kPieces = 64;
+
+  struct Op {
+    storage::ReadOp asked;
+    Fingerprint object;              // key of the object's present version
+    std::uint64_t object_bytes = 0;  // as far as it can be read
+    std::uint64_t facts_bytes = 0;   // as the store says
+    std::uint64_t version = 0;
+    std::uint64_t end = 0;     // bytes of `asked.buffer` that there are
+    std::uint64_t begun = 0;   // of these
+    std::uint32_t pieces = 0;  // under way
+    bool knows_object = false;
+    bool asking = false;  // what it needs to know of the object
+    std::uint64_t from_cache = 0;
+    std::uint64_t from_memory = 0;
+    std::uint64_t from_store = 0;
+    core::TimePoint first_byte{};
+    core::Status status;  // the first error
+  };
+  // A part of a block, wanted by an op.
+  struct Range {
+    std::uint32_t op = 0;
+    Fingerprint key{};
+    std::uint64_t block_start = 0;
+    std::uint32_t block_bytes = 0;
+    std::uint32_t from = 0;  // in the block
+    std::span<std::byte> out{};
+  };
+  // A range under way.
+  struct Piece {
+    Range range;
+    // Of a read of the device:
+    std::size_t unit = 0;
+    PinnedSlot pinned{};
+    std::uint32_t read_from = 0;       // in the block, a granule's start
+    std::span<std::byte> read_into{};  // the caller's memory, or a buffer's
+    std::uint32_t buffer = kNone;      // that one's number
+  };
+
+  CacheQueue(const CacheShared& shared, CacheObjects& objects,
+             const storage::ReadLimits& limits, core::Clock& clock);
+
+  core::Result<std::size_t> DoSubmit(
+      std::span<const storage::ReadOp> ops) override;
+  core::Result<std::size_t> DoReap(std::span<storage::ReadDone> done,
+                                   std::size_t at_least,
+                                   core::TimePoint deadline) override;
+
+  void Advance();
+  // False: nothing more can be begun for now.
+  bool AdvanceOp(std::uint32_t number);
+  void Learn(std::uint32_t number, const ObjectFacts& facts);
+  void Ask(std::uint32_t number);
+  std::uint64_t BeginRange(const Range& range);
+  std::uint64_t ReadDevice(const Range& range, std::size_t unit_number,
+                           const PinnedSlot& pinned);
+  std::uint64_t CopyFrom(std::uint32_t held, const Range& range);
+  static void Account(Op& op, GranuleBuffers::Buffer& buffer,
+                      std::uint32_t from, std::uint64_t bytes);
+  std::uint64_t DirectBytes(const Range& range, std::uint64_t granule) const;
+  void SendToFetcher(std::uint32_t number);
+  core::Status Flush();
+  void OnRead(const storage::BlockDone& done);
+  void OnReply(const FetchReply& reply);
+  void OnFacts(const FetchReply& reply);
+  bool IsRight(const Piece& piece);
+  void EndPiece(std::uint32_t number);
+  void LeaveOp(std::uint32_t number);
+  void EndOp(std::uint32_t number);
+  core::Status Progress(std::size_t at_least, core::TimePoint deadline);
+  std::size_t UnitOf(const Fingerprint& key) const;
+  PinCell Cell(std::size_t unit, std::uint32_t piece) const {
+    return {cells_[unit].number + piece};
+  }
+  std::uint64_t Mutations() const;
+
+  CacheShared shared_;
+  CacheObjects& objects_;
+  std::unique_ptr<storage::BlockQueue> device_;
+  std::unique_ptr<Mailbox> mailbox_;
+  std::string engine_;
+  std::string name_;                   // scratch
+  std::vector<PinCell> cells_;         // of each unit, the first of kPieces
+  std::vector<Op> ops_;                // by slot number
+  std::vector<std::uint32_t> active_;  // ops with something to begin, in order
+  std::vector<Range> redo_;            // to be begun again, before those
+  std::vector<Piece> pieces_;
+  std::vector<std::uint32_t> free_pieces_;
+  GranuleBuffers buffers_;
+  ObjectMemo memo_;
+  std::vector<storage::BlockOp> to_device_;
+  std::vector<FetchRequest> to_fetcher_;
+  std::vector<FetchReply> replies_;
+  std::vector<storage::BlockDone> read_;
+  std::vector<storage::ReadDone> done_;
+  std::size_t done_first_ = 0;
+  std::atomic<bool> wake_asked_ = false;
+  std::uint64_t sampled_ = 0;
+  std::size_t promised_ = 0;    // requests to the fetcher at once
+  std::uint32_t asking_ = 0;    // questions under way
+  std::uint64_t asked_at_ = 0;  // Mutations() at the last one
+  bool closing_ = false;
+};
+
+}  // namespace stoker::cache::internal

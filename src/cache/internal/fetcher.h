@@ -1,0 +1,157 @@
+#pragma once
+
+// Brings blocks from the store into the cache, once for all who ask.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "cache/cache_counters.h"
+#include "cache/internal/health.h"
+#include "cache/internal/mailbox.h"
+#include "cache/tier.h"
+#include "core/aligned_buffer.h"
+#include "core/clock.h"
+#include "core/histogram.h"
+#include "core/status.h"
+#include "storage/backend.h"
+#include "storage/block_device.h"
+
+namespace stoker::cache::internal {
+
+struct FetcherOptions {
+  std::size_t buffers = 32;  // of a block each
+  std::size_t depth = 32;    // reads of the store at once, at most
+  // Whether blocks are put into the cache.
+  bool fill = true;
+};
+
+// One thread of its own does all that has to do with the store: it claims,
+// reads, hands out, writes to the device and publishes. Safe for concurrent
+// use. What it was asked for is answered before its end.
+class Fetcher {
+ public:
+  // All outlive the fetcher.
+  static core::Result<std::unique_ptr<Fetcher>> Make(
+      Tier& tier, storage::Backend& store, Health& health,
+      CacheCounters& counters, const FetcherOptions& options,
+      core::Clock& clock);
+  ~Fetcher();
+  Fetcher(const Fetcher&) = delete;
+  Fetcher& operator=(const Fetcher&) = delete;
+
+  // Before the first request of a client that has at most `requests` of them
+  // under way. kUnavailable: all clients together have too many.
+  core::Status AddClient(std::size_t requests);
+  void RemoveClient(std::size_t requests);
+  void Post(std::span<const FetchRequest> requests);
+  // Whether the block is in a buffer here: a hint.
+  bool Holds(const Fingerprint& key) const;
+  std::string_view engine() const { return store_->engine(); }
+
+ private:
+  static constexpr std::uint32_t kNone = UINT32_MAX;
+  static constexpr std::uint32_t kNodes = 2048;
+  enum class State : std::uint8_t { kIdle, kReading, kWriting, kHeld };
+
+  // A request on its way, in one list at a time.
+  struct Node {
+    FetchRequest request;
+    std::uint32_t next = kNone;
+    core::TimePoint since{};
+  };
+  struct List {
+    std::uint32_t first = kNone;
+    std::uint32_t last = kNone;
+    bool empty() const { return first == kNone; }
+  };
+  // A block in a buffer.
+  struct Fill {
+    State state = State::kIdle;
+    Fingerprint key;
+    std::uint32_t bytes = 0;      // of the block
+    std::uint32_t delivered = 0;  // bytes from its start given out before
+    bool claimed = false;
+    Claim claim;
+    SlotRecord record;
+    List waiting;
+    std::span<std::byte> buffer;
+    std::uint64_t used = 0;  // for the choice of the one to be reused
+    core::TimePoint started{};
+    core::TimePoint first_byte{};
+  };
+
+  Fetcher(Tier& tier, Health& health, CacheCounters& counters,
+          const FetcherOptions& options, core::Clock& clock);
+
+  void Run();
+  bool TakeInbox();  // false: to stop
+  void WakeReceivers();
+  void StartBacklog();
+  // False: there is no buffer, or no room in the store's queue, as yet.
+  bool Start(std::uint32_t node);
+  bool StartBlock(std::uint32_t node);
+  void KeepAgain(Fill& fill);
+  bool StartFill(std::uint32_t node, const Claim* claim);
+  void StartThrough(std::uint32_t node);
+  void SubmitToStore();
+  void Wait();
+  void OnAnswer(storage::ReadDone& done);
+  void OnBlock(Fill& fill, storage::ReadDone& done);
+  void OnWritten(const storage::BlockDone& done);
+  void WriteToDevice(Fill& fill);
+  void PollWaits();
+  void RenewLeases();
+  void TakeWritten(std::size_t at_least, core::TimePoint deadline);
+  std::uint32_t FreeFill();
+  Fill* FindFill(const Fingerprint& key);
+  void Deliver(std::uint32_t node, Fill& fill);
+  void Fail(List& waiting, const core::Status& status);
+  void Reply(std::uint32_t node, FetchReply reply);
+  void SetHeld(std::size_t fill);
+  bool CanPassThrough(const FetchRequest& request) const;
+  core::Nanos HedgeLimit();
+  void Push(List& list, std::uint32_t node);
+  std::uint32_t Pop(List& list);
+  bool StoreHasRoom() const {
+    return store_->in_flight() + ops_.size() < store_->limits().capacity;
+  }
+
+  Tier& tier_;
+  Health& health_;
+  CacheCounters& counters_;
+  FetcherOptions options_;
+  core::Clock& clock_;
+  std::unique_ptr<storage::ReadQueue> store_;
+  std::unique_ptr<storage::BlockQueue> device_;
+  core::AlignedBuffer memory_;
+  std::vector<Node> nodes_;
+  std::vector<Fill> fills_;
+  // Lower halves of the keys of blocks in buffers, 0 for none.
+  std::vector<std::atomic<std::uint64_t>> held_;
+  std::vector<storage::ReadOp> ops_;        // not yet submitted
+  std::vector<storage::ReadDone> answers_;  // scratch
+  std::vector<storage::BlockDone> written_;
+  List backlog_;
+  List waits_;  // for other processes
+  std::uint64_t uses_ = 0;
+  std::size_t reading_ = 0, writing_ = 0;
+  std::vector<Mailbox*> to_wake_;
+  core::Histogram fetch_times_;
+  core::Nanos hedge_limit_{};
+  std::uint64_t hedge_basis_ = 0;
+
+  std::mutex mutex_;  // guards what follows
+  std::size_t promised_ = 0;
+  List free_;
+  List inbox_;
+  bool stop_ = false;
+
+  core::ClockedThread thread_;
+};
+
+}  // namespace stoker::cache::internal

@@ -1,0 +1,46 @@
+#pragma once
+
+// Whether the cache's device is worth asking.
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+
+#include "core/clock.h"
+
+namespace stoker::cache::internal {
+
+// After three errors within a minute the device is left alone for a minute;
+// then it is tried again, and one more error is enough. Safe for concurrent
+// use.
+class Health {
+ public:
+  bool IsGood(core::TimePoint now) const {
+    return now.time_since_epoch().count() >=
+           resting_until_.load(std::memory_order_relaxed);
+  }
+  void NoteError(core::TimePoint now) {
+    const std::int64_t at = now.time_since_epoch().count();
+    const std::int64_t first =
+        first_error_.exchange(at, std::memory_order_relaxed);
+    if (first == 0 || at - first > kSpan.count()) {
+      errors_.store(1, std::memory_order_relaxed);
+      return;
+    }
+    if (errors_.fetch_add(1, std::memory_order_relaxed) + 1 >= kMost) {
+      resting_until_.store(at + kRest.count(), std::memory_order_relaxed);
+      errors_.store(kMost - 1, std::memory_order_relaxed);
+    }
+  }
+
+ private:
+  static constexpr core::Nanos kSpan = std::chrono::seconds(60);
+  static constexpr core::Nanos kRest = std::chrono::seconds(60);
+  static constexpr int kMost = 3;
+
+  std::atomic<std::int64_t> resting_until_ = INT64_MIN;
+  std::atomic<std::int64_t> first_error_ = 0;
+  std::atomic<int> errors_ = 0;
+};
+
+}  // namespace stoker::cache::internal

@@ -1,0 +1,71 @@
+#pragma once
+
+// What a queue of the cache and the fetcher say to each other.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "cache/slot_entry.h"
+#include "core/clock.h"
+#include "core/status.h"
+#include "storage/read_queue.h"
+
+namespace stoker::cache::internal {
+
+struct FetchReply {
+  std::uint64_t tag = 0;
+  core::Status status{};
+  // The block has been fetched by another process: look again.
+  bool look_again = false;
+  std::uint64_t bytes = 0;  // delivered, or the size asked
+  std::uint64_t from_memory = 0;
+  std::uint64_t version = 0;
+  core::TimePoint first_byte{};
+};
+
+// Written by the fetcher, emptied by the queue that owns it.
+class Mailbox {
+ public:
+  // `capacity`: replies before they are taken, at most. `wake` makes the owner
+  // look; from any thread.
+  Mailbox(std::size_t capacity, std::function<void()> wake)
+      : wake_(std::move(wake)) {
+    replies_.reserve(capacity);
+  }
+
+  void Put(FetchReply reply) {
+    const std::scoped_lock lock(mutex_);
+    replies_.push_back(std::move(reply));
+  }
+  void Wake() { wake_(); }
+  // Exchanges what has arrived for `empty`, which must be that.
+  void Take(std::vector<FetchReply>& empty) {
+    const std::scoped_lock lock(mutex_);
+    replies_.swap(empty);
+  }
+
+ private:
+  std::mutex mutex_;  // guards replies_
+  std::vector<FetchReply> replies_;
+  std::function<void()> wake_;
+};
+
+// A part of a block, or the size and version of an object.
+struct FetchRequest {
+  storage::ReadOp::Kind kind = storage::ReadOp::Kind::kRead;
+  storage::ObjectId object{};     // of the store behind
+  Fingerprint key{};              // of the block
+  std::uint64_t block_start = 0;  // bytes from the object's start
+  std::uint32_t block_bytes = 0;
+  std::uint32_t from = 0;      // the part wanted, from the block's start
+  std::span<std::byte> out{};  // filled
+  std::uint64_t tag = 0;
+  Mailbox* reply = nullptr;
+};
+
+}  // namespace stoker::cache::internal

@@ -1,0 +1,64 @@
+#pragma once
+
+// The processes that use an index, and what each of them has pinned.
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "cache/slot_entry.h"
+#include "core/status.h"
+
+namespace stoker::cache::internal {
+
+inline constexpr std::size_t kMostProcesses = 128;
+inline constexpr std::size_t kPinsPerProcess = 512;
+
+// A process is known by its number and the time it started at, in clock ticks
+// since the boot: numbers are used again.
+struct ProcessRow {
+  std::atomic<std::int32_t> pid;  // 0: the row is free
+  std::atomic<std::uint64_t> started;
+  std::array<std::atomic<char>, 48> run;  // zero-terminated
+  // Slots that must not be used for something else, or kNoSlot (hazard
+  // pointers: Michael, IEEE TPDS 2004). A dead process's count for nothing, so
+  // that nothing has to be taken back after it.
+  std::array<std::atomic<std::uint32_t>, kPinsPerProcess> pins;
+};
+
+// Field 22 of /proc/<pid>/stat; nothing if there is no such process.
+std::optional<std::uint64_t> StartTimeOf(std::int32_t pid);
+
+// A view of rows in shared memory. Safe for concurrent use.
+class ProcessTable {
+ public:
+  explicit ProcessTable(std::array<ProcessRow, kMostProcesses>& rows)
+      : rows_(rows) {}
+
+  // Before first use.
+  void Reset();
+  // A row for this process, of the run `run` ("": of none, who get along with
+  // everybody). kUnavailable: no row is free, or a row is of another run.
+  core::Result<std::uint16_t> Join(std::string_view run);
+  void Leave(std::uint16_t row);
+  // False for a row that is free, or whose process is gone. Asks the kernel.
+  bool IsAlive(std::uint16_t row) const;
+  // Whether the row is taken by a process that is gone.
+  bool IsDead(std::uint16_t row) const;
+  // Living processes besides the one of `row`.
+  std::size_t Others(std::uint16_t row) const;
+
+  std::atomic<std::uint32_t>& pin(std::uint16_t row, std::size_t cell) {
+    return rows_[row].pins[cell];
+  }
+  bool IsPinned(std::uint32_t slot) const;
+
+ private:
+  std::array<ProcessRow, kMostProcesses>& rows_;
+};
+
+}  // namespace stoker::cache::internal

@@ -1,0 +1,32 @@
+#pragma once
+
+// Going through a cache or its store from one end to the other.
+
+#include <cstdint>
+
+#include "cache/tier.h"
+#include "core/clock.h"
+#include "core/status.h"
+#include "storage/backend.h"
+
+namespace stoker::cache {
+
+struct VerifyCounts {
+  std::uint64_t blocks = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t damaged = 0;  // blocks; they were let go of
+};
+
+// Reads every block that is in the cache and compares it with its checksums. An
+// error is the device's.
+core::Result<VerifyCounts> VerifyBlocks(Tier& tier, core::Clock& clock);
+
+// Frees every block that nobody reads, for good: also those that a lost index
+// would be made from.
+core::Status ClearUnit(TierUnit& unit);
+
+// Reads all objects of `backend` once, in the order it lists them; returns how
+// many bytes they have.
+core::Result<std::uint64_t> Warm(storage::Backend& backend, core::Clock& clock);
+
+}  // namespace stoker::cache

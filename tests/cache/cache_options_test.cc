@@ -1,0 +1,65 @@
+#include "cache/cache_options.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <string>
+
+#include "cache/cache_backend.h"
+#include "storage/registry.h"
+
+namespace stoker::cache {
+namespace {
+
+core::Result<CacheOptions> Parse(std::string_view text) {
+  STOKER_ASSIGN(const storage::Uri uri, storage::ParseUri(text));
+  STOKER_TRY(storage::CheckUriOptions(uri, CacheBackends()));
+  return ParseCacheOptions(uri);
+}
+
+TEST(ParseCacheOptions, TakesDirectoriesAndTheRest) {
+  const auto options = Parse(
+      "cache:/a/x:/b/x?size=1GiB&slot=256KiB&small_slot=64KiB&policy=s3fifo&"
+      "verify=sample&start=cold&fill=off&buffers=8MiB&engine=threads&seed=7,"
+      "null:");
+  ASSERT_TRUE(options.ok()) << options.status().ToString();
+  EXPECT_EQ(options.value().directories,
+            (std::vector<std::string>{"/a/x", "/b/x"}));
+  EXPECT_EQ(options.value().quota_bytes, 1U << 30U);
+  EXPECT_EQ(options.value().slot_bytes, 256U << 10U);
+  EXPECT_EQ(options.value().small_slot_bytes, 64U << 10U);
+  EXPECT_EQ(options.value().policy, Policy::kS3Fifo);
+  EXPECT_EQ(options.value().verify, Verify::kSample);
+  EXPECT_EQ(options.value().start, Start::kCold);
+  EXPECT_FALSE(options.value().fill);
+  EXPECT_EQ(options.value().buffer_bytes, 8U << 20U);
+  EXPECT_EQ(options.value().engine, storage::BlockEngine::kThreads);
+  EXPECT_EQ(options.value().seed, 7U);
+}
+
+TEST(ParseCacheOptions, RefusesWhatIsNoneByName) {
+  for (const std::string_view text :
+       {"cache:?size=1GiB,null:", "cache:/a?policy=mru,null:",
+        "cache:/a?verify=some,null:", "cache:/a?start=warm,null:",
+        "cache:/a?fill=maybe,null:", "cache:/a?engine=aio,null:",
+        "cache:/a?sise=1GiB,null:"}) {
+    EXPECT_EQ(Parse(text).status().code(), core::Code::kInvalidArgument)
+        << text;
+  }
+}
+
+TEST(ParseCacheOptions, UnderstandsTheShippedSiteFile) {
+  std::ifstream text(STOKER_SOURCE_DIR "/configs/nvme_cache.yaml");
+  int uris = 0;
+  for (std::string line; std::getline(text, line);) {
+    if (const std::size_t at = line.find("uri: \""); at != std::string::npos) {
+      const std::string uri = line.substr(at + 6, line.rfind('"') - at - 6);
+      EXPECT_EQ(Parse(uri).status().ToString(), "ok");
+      ++uris;
+    }
+  }
+  EXPECT_EQ(uris, 1);
+}
+
+}  // namespace
+}  // namespace stoker::cache
