@@ -32,6 +32,8 @@ usage: stoker <family> <verb> [options]
   checkpointing verify|delete DIR
                        checkpoints that are there: compare every byte, remove
   s3 cleanup URI       take back uploads that killed writers left on a server
+  cache format|status|verify|clear DIR, cache warm URI
+                       look after the NVMe cache
   list workloads|backends|formats|loaders
                        what there is
   history show         earlier invocations of training and checkpointing
@@ -78,14 +80,17 @@ int RunCommand(const std::string& program, std::span<const std::string> words) {
   if (family == "s3") {
     return S3Command(program, words.subspan(1));
   }
+  if (family == "cache") {
+    return CacheCommand(program, words.subspan(1));
+  }
   if (family == "list") {
     return ListCommand(words.subspan(1));
   }
   if (family == "history") {
     return HistoryCommand(program, words.subspan(1));
   }
-  constexpr std::array<std::string_view, 4> kFamilies{
-      "training", "checkpointing", "list", "history"};
+  constexpr std::array<std::string_view, 6> kFamilies{
+      "training", "checkpointing", "s3", "cache", "list", "history"};
   const std::string_view nearest = core::Nearest(family, kFamilies);
   fmt::print(stderr, "stoker: error: unknown command '{}'{}; see --help\n",
              family,

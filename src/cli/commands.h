@@ -16,6 +16,8 @@ int RunCommand(const std::string& program, std::span<const std::string> words);
 int TrainingCommand(const std::string& program,
                     std::span<const std::string> words);
 int S3Command(const std::string& program, std::span<const std::string> words);
+int CacheCommand(const std::string& program,
+                 std::span<const std::string> words);
 int CheckpointingCommand(const std::string& program,
                          std::span<const std::string> words);
 int ListCommand(std::span<const std::string> words);

@@ -88,9 +88,27 @@ constexpr std::array<Verb, 1> kS3Verbs{{
      nullptr, internal::RunS3CleanupCommand},
 }};
 
+constexpr std::array<Verb, 5> kCacheVerbs{{
+    {"format", kCacheFormat,
+     "Makes a cache in DIR and takes all the space it will ever use.", nullptr,
+     internal::RunCacheFormatCommand},
+    {"status", kCacheLook, "What is in the cache of DIR, and who uses it.",
+     nullptr, internal::RunCacheStatusCommand},
+    {"verify", kCacheLook,
+     "Reads every block of the cache of DIR and compares it with its "
+     "checksums; damaged ones are let go of.",
+     nullptr, internal::RunCacheVerifyCommand},
+    {"clear", kCacheLook, "Empties the cache of DIR.", nullptr,
+     internal::RunCacheClearCommand},
+    {"warm", kCacheWarm,
+     "Reads every object of a place through a cache: cache:DIR,<place>.",
+     nullptr, internal::RunCacheWarmCommand},
+}};
+
 constexpr Family kTrainingFamily{"training", kTrainingVerbs};
 constexpr Family kCheckpointFamily{"checkpointing", kCheckpointVerbs};
 constexpr Family kS3Family{"s3", kS3Verbs};
+constexpr Family kCacheFamily{"cache", kCacheVerbs};
 
 std::string VerbHelp(const Family& family, const Verb& verb) {
   const std::string options = DescribeOptions(JobOptions(), verb.bit);
@@ -231,6 +249,11 @@ int CheckpointingCommand(const std::string& program,
 
 int S3Command(const std::string& program, std::span<const std::string> words) {
   return FamilyCommand(kS3Family, program, words);
+}
+
+int CacheCommand(const std::string& program,
+                 std::span<const std::string> words) {
+  return FamilyCommand(kCacheFamily, program, words);
 }
 
 }  // namespace stoker::cli

@@ -231,7 +231,7 @@ Status MergeSiteFile(CommandSet command, Arguments& arguments) {
 
 Status CheckWorkloadArguments(std::string_view program, const CommandId& id,
                               const Arguments& arguments) {
-  if ((id.bit & (kCheckpointVerify | kCheckpointDelete | kS3Cleanup)) != 0) {
+  if ((id.bit & (kCheckpointVerify | kCheckpointDelete | kCare)) != 0) {
     return CheckPlaceArguments(id, arguments);
   }
   if (id.verb != "configview") {

@@ -17,13 +17,15 @@ void AddOptional(const std::optional<T>& more, std::optional<T>& sum) {
   }
 }
 
-void AddRequests(const std::optional<storage::RequestCounters>& more,
-                 std::optional<storage::RequestCounters>& sum) {
+// The same of counters with names.
+template <class Counters, class Fields>
+void AddCounters(const std::optional<Counters>& more, const Fields& fields,
+                 std::optional<Counters>& sum) {
   if (!more.has_value() || !sum.has_value()) {
     sum.reset();
     return;
   }
-  for (const RequestField& field : kRequestFields) {
+  for (const auto& field : fields) {
     (*sum).*field.second += (*more).*field.second;
   }
 }
@@ -87,7 +89,8 @@ void AddRank(const HostLedger& rank, HostLedger& host) {
   host.cache_tier += rank.cache_tier;
   host.memory_tier += rank.memory_tier;
   AddOptional(rank.process_read, host.process_read);
-  AddRequests(rank.requests, host.requests);
+  AddCounters(rank.requests, kRequestFields, host.requests);
+  AddCounters(rank.cache, kCacheFields, host.cache);
 }
 
 std::string_view NameOf(Medium medium) {

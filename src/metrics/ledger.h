@@ -15,6 +15,7 @@
 #include "core/clock.h"
 #include "metrics/run_record.h"
 #include "metrics/witnesses.h"
+#include "storage/cache_counts.h"
 #include "storage/latencies.h"
 #include "storage/request_counters.h"
 
@@ -50,6 +51,27 @@ inline constexpr std::array<RequestField, 10> kRequestFields{{
     {"damaged", &storage::RequestCounters::damaged},
 }};
 
+// Every counter of CacheCounts by its name in reports.
+using CacheField =
+    std::pair<std::string_view, std::uint64_t storage::CacheCounts::*>;
+inline constexpr std::array<CacheField, 15> kCacheFields{{
+    {"hit_bytes", &storage::CacheCounts::hit_bytes},
+    {"memory_bytes", &storage::CacheCounts::memory_bytes},
+    {"store_bytes", &storage::CacheCounts::store_bytes},
+    {"fetched_bytes", &storage::CacheCounts::fetched_bytes},
+    {"filled_bytes", &storage::CacheCounts::filled_bytes},
+    {"device_read_bytes", &storage::CacheCounts::device_read_bytes},
+    {"device_written_bytes", &storage::CacheCounts::device_written_bytes},
+    {"fills", &storage::CacheCounts::fills},
+    {"evictions", &storage::CacheCounts::evictions},
+    {"bypasses", &storage::CacheCounts::bypasses},
+    {"waits", &storage::CacheCounts::waits},
+    {"hedges", &storage::CacheCounts::hedges},
+    {"takeovers", &storage::CacheCounts::takeovers},
+    {"checksum_misses", &storage::CacheCounts::checksum_misses},
+    {"device_errors", &storage::CacheCounts::device_errors},
+}};
+
 // Some of a set's files: how much of them was in the page cache.
 struct CacheSample {
   std::uint64_t files = 0;
@@ -72,7 +94,8 @@ struct HostLedger {
   // does not know.
   std::optional<std::uint64_t> process_read{};
   std::optional<storage::RequestCounters>
-      requests{};  // where a server is asked
+      requests{};                               // where a server is asked
+  std::optional<storage::CacheCounts> cache{};  // where there is one of ours
 
   // Of the whole host, whoever asked for it.
   std::optional<std::uint64_t> disk_read{};

@@ -67,6 +67,15 @@ Json RequestsJson(const std::optional<storage::RequestCounters>& requests) {
   return json;
 }
 
+Json CacheJson(const std::optional<storage::CacheCounts>& cache) {
+  if (!cache.has_value()) return {};
+  Json json = Json::MakeObject();
+  for (const metrics::CacheField& field : metrics::kCacheFields) {
+    json.Add(std::string(field.first), (*cache).*field.second);
+  }
+  return json;
+}
+
 Json WitnessesJson(const HostLedger& host) {
   Json json = Json::MakeObject();
   json.Add("process_read_bytes", OrNull(host.process_read));
@@ -80,6 +89,7 @@ Json WitnessesJson(const HostLedger& host) {
   json.Add("sample_before", SampleJson(host.before));
   json.Add("sample_after", SampleJson(host.after));
   json.Add("requests", RequestsJson(host.requests));
+  json.Add("cache", CacheJson(host.cache));
   return json;
 }
 
@@ -139,7 +149,9 @@ Json HistogramsJson(const storage::Latencies& latencies) {
 Json EpochLedgerJson(const EpochLedger& epoch) {
   Json json = Json::MakeObject();
   json.Add("epoch", epoch.epoch);
-  AddSums(SumOf(epoch), ServedOf(epoch), json);
+  const HostLedger sums = SumOf(epoch);
+  AddSums(sums, ServedOf(epoch), json);
+  json.Add("cache", CacheJson(sums.cache));
   return json;
 }
 
@@ -148,6 +160,7 @@ Json RunLedgerJson(const RunLedger& ledger) {
   const HostLedger sums = SumOf(ledger);
   AddSums(sums, ServedOf(ledger), json);
   json.Add("requests", RequestsJson(sums.requests));
+  json.Add("cache", CacheJson(sums.cache));
   json.Add("missing_witnesses", MissingWitnesses(ledger));
   json.Add("latencies", FiguresJson(metrics::FiguresOf(ledger.latencies)));
   return json;
@@ -211,6 +224,34 @@ std::string RequestsText(const storage::RequestCounters& requests) {
   return text;
 }
 
+std::string CacheText(const storage::CacheCounts& cache) {
+  const std::uint64_t delivered =
+      cache.hit_bytes + cache.memory_bytes + cache.store_bytes;
+  const auto part = [delivered](std::uint64_t bytes) {
+    return delivered == 0 ? 0.0
+                          : 100.0 * static_cast<double>(bytes) /
+                                static_cast<double>(delivered);
+  };
+  std::string text = fmt::format(
+      "{:.1f} % hits, {:.1f} % from buffers, {:.1f} % from the store; {} put "
+      "in, {} evicted",
+      part(cache.hit_bytes), part(cache.memory_bytes), part(cache.store_bytes),
+      core::FormatBytes(static_cast<double>(cache.filled_bytes)),
+      core::FormatCount(cache.evictions));
+  constexpr std::array<
+      std::pair<std::string_view, std::uint64_t storage::CacheCounts::*>, 4>
+      kTroubles{{{"checksum misses", &storage::CacheCounts::checksum_misses},
+                 {"device errors", &storage::CacheCounts::device_errors},
+                 {"takeovers", &storage::CacheCounts::takeovers},
+                 {"hedged reads", &storage::CacheCounts::hedges}}};
+  for (const auto& [name, field] : kTroubles) {
+    if (cache.*field > 0) {
+      text += fmt::format(", {} {}", core::FormatCount(cache.*field), name);
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
 Json LedgerJson(const RunLedger& ledger,
@@ -267,6 +308,20 @@ std::string LedgerLines(const RunLedger& ledger) {
   }
   if (sums.requests.has_value()) {
     text += Line("requests", RequestsText(*sums.requests));
+  }
+  if (sums.cache.has_value()) {
+    text += Line("cache", CacheText(*sums.cache));
+    std::string epochs;
+    for (const EpochLedger& epoch : ledger.epochs) {
+      const HostLedger one = SumOf(epoch);
+      epochs +=
+          fmt::format("{}{:.1f} %", epochs.empty() ? "" : ", ",
+                      one.cache.has_value() && one.delivered > 0
+                          ? 100.0 * static_cast<double>(one.cache->hit_bytes) /
+                                static_cast<double>(one.delivered)
+                          : 0.0);
+    }
+    text += Line("hits by epoch", epochs);
   }
   if (sums.drop_caches.has_value()) {
     text += Line("caches dropped",

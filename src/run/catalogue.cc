@@ -2,6 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+#include <vector>
+
+#include "cache/cache_backend.h"
 #include "emulator/loader.h"
 #include "formats/registry.h"
 #include "storage/registry.h"
@@ -12,7 +17,10 @@ std::string DescribeBackends() {
   std::string text =
       "name:<place>?<option>=<value>&..., for wrappers followed by "
       ",<inner URI>; a bare path is file://<path>\n";
-  for (const storage::BackendInfo& backend : storage::Backends()) {
+  std::vector<storage::BackendInfo> backends(storage::Backends().begin(),
+                                             storage::Backends().end());
+  std::ranges::copy(cache::CacheBackends(), std::back_inserter(backends));
+  for (const storage::BackendInfo& backend : backends) {
     text += fmt::format("  {:<7} {}\n          e.g. {}\n", backend.name,
                         backend.summary, backend.example);
     for (const storage::OptionHelp& option : backend.options) {

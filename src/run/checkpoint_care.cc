@@ -10,6 +10,7 @@
 #include "checkpoint/verify.h"
 #include "core/units.h"
 #include "run/checkpoint_phases.h"
+#include "run/internal/open_storage.h"
 #include "storage/registry.h"
 
 namespace stoker::run {
@@ -33,11 +34,12 @@ core::Result<Place> Open(const std::string& uri) {
   const std::size_t slash = path.rfind('/');
   if (slash != std::string::npos && slash > 0 &&
       checkpoint::IsStepFolder(path.substr(slash + 1))) {
-    STOKER_ASSIGN(place.backend, storage::OpenBackend(path.substr(0, slash)));
+    STOKER_ASSIGN(place.backend,
+                  internal::OpenBehindCaches(path.substr(0, slash)));
     place.folders = {path.substr(slash + 1)};
     return place;
   }
-  STOKER_ASSIGN(place.backend, storage::OpenBackend(uri));
+  STOKER_ASSIGN(place.backend, internal::OpenBehindCaches(uri));
   STOKER_ASSIGN(place.folders, checkpoint::FindStepFolders(*place.backend));
   if (place.folders.empty()) {
     return Status(

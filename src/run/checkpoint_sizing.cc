@@ -15,6 +15,7 @@
 #include "rules/checkpoint_rules.h"
 #include "run/checkpoint_plan.h"
 #include "run/internal/admission.h"
+#include "run/internal/open_storage.h"
 #include "run/internal/preflight.h"
 #include "storage/registry.h"
 
@@ -229,7 +230,7 @@ struct Free {
 };
 
 Free FreeOf(const std::string& uri) {
-  const auto backend = storage::OpenBackend(uri);
+  const auto backend = internal::OpenBehindCaches(uri);
   if (!backend.ok()) {
     return {.problem = std::string(backend.status().message())};
   }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "run/internal/open_storage.h"
 #include "storage/registry.h"
 
 namespace stoker::run {
@@ -132,7 +133,7 @@ core::Result<std::string> CheckpointUri(
 
 core::Status CheckStorage(std::string_view uri, std::int64_t processes) {
   STOKER_ASSIGN(const std::unique_ptr<storage::Backend> backend,
-                storage::OpenBackend(uri));
+                internal::OpenBehindCaches(uri));
   const storage::Capabilities can = backend->capabilities();
   if (processes > 1 && can.stores_data && !can.shared) {
     return {core::Code::kInvalidArgument,

@@ -16,6 +16,7 @@ using ::testing::HasSubstr;
 TEST(DescribeBackends, NamesEachBackendItsExampleAndItsOptions) {
   const std::string text = DescribeBackends();
 
+  EXPECT_THAT(text, HasSubstr("\n  cache "));
   for (const storage::BackendInfo& backend : storage::Backends()) {
     EXPECT_THAT(text, HasSubstr("\n  " + std::string(backend.name) + " "));
     EXPECT_THAT(text, HasSubstr("e.g. " + std::string(backend.example)));

@@ -21,5 +21,10 @@ int RunCheckpointCommand(const Job& job);
 int RunVerifyCommand(const Arguments& arguments);
 int RunDeleteCommand(const Arguments& arguments);
 int RunS3CleanupCommand(const Arguments& arguments);
+int RunCacheFormatCommand(const Arguments& arguments);
+int RunCacheStatusCommand(const Arguments& arguments);
+int RunCacheVerifyCommand(const Arguments& arguments);
+int RunCacheClearCommand(const Arguments& arguments);
+int RunCacheWarmCommand(const Arguments& arguments);
 
 }  // namespace stoker::cli::internal

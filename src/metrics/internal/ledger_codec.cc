@@ -43,6 +43,10 @@ void PackHostLedger(const HostLedger& host, PackedWriter& out) {
   for (const RequestField& field : kRequestFields) {
     out.U64(host.requests.value_or(storage::RequestCounters{}).*field.second);
   }
+  out.U64(host.cache.has_value() ? 1 : 0);
+  for (const CacheField& field : kCacheFields) {
+    out.U64(host.cache.value_or(storage::CacheCounts{}).*field.second);
+  }
 }
 
 HostLedger UnpackHostLedger(PackedReader& in) {
@@ -72,6 +76,12 @@ HostLedger UnpackHostLedger(PackedReader& in) {
     requests.*field.second = in.U64();
   }
   if (asks) host.requests = requests;
+  const bool caches = in.Bool();
+  storage::CacheCounts cache;
+  for (const CacheField& field : kCacheFields) {
+    cache.*field.second = in.U64();
+  }
+  if (caches) host.cache = cache;
   return host;
 }
 

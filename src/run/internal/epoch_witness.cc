@@ -34,14 +34,15 @@ std::optional<std::uint64_t> ReadSince(
   return after->read - std::min(before->read, after->read);
 }
 
-std::optional<storage::RequestCounters> RequestsSince(
-    const std::optional<storage::RequestCounters>& before,
-    const std::optional<storage::RequestCounters>& after) {
+template <class Counters, class Fields>
+std::optional<Counters> CountersSince(const std::optional<Counters>& before,
+                                      const std::optional<Counters>& after,
+                                      const Fields& fields) {
   if (!before.has_value() || !after.has_value()) {
     return std::nullopt;
   }
-  storage::RequestCounters since;
-  for (const metrics::RequestField& field : metrics::kRequestFields) {
+  Counters since;
+  for (const auto& field : fields) {
     since.*field.second = (*after).*field.second - (*before).*field.second;
   }
   return since;
@@ -137,6 +138,7 @@ EpochWitness::Reading EpochWitness::Look() {
     reading.cgroup = metrics::ReadCgroupTraffic();
   }
   reading.requests = backend_.Requests();
+  reading.cache = backend_.CacheActivity();
   reading.process = metrics::ReadProcessTraffic();
   return reading;
 }
@@ -189,7 +191,14 @@ Status EpochWitness::End(metrics::EpochRecord& epoch) {
   host.node = static_cast<std::uint32_t>(context_.comm->node());
   host.medium = medium_;
   host.process_read = ReadSince(before_.process, after.process);
-  host.requests = RequestsSince(before_.requests, after.requests);
+  host.requests =
+      CountersSince(before_.requests, after.requests, metrics::kRequestFields);
+  host.cache = CountersSince(before_.cache, after.cache, metrics::kCacheFields);
+  if (host.cache.has_value() && host.process_read.has_value()) {
+    // What the cache's own device gave is no witness of the store.
+    *host.process_read -=
+        std::min(*host.process_read, host.cache->device_read_bytes);
+  }
   host.disk_read = ReadSince(before_.disk, after.disk);
   host.nfs_read = ReadSince(before_.nfs, after.nfs);
   if (before_.nics.has_value() && after.nics.has_value()) {

@@ -52,6 +52,7 @@ class EpochWitness {
   struct Reading {
     std::optional<metrics::Traffic> process;
     std::optional<storage::RequestCounters> requests;
+    std::optional<storage::CacheCounts> cache;
     // Of each host's first rank.
     std::optional<metrics::Traffic> disk;
     std::optional<metrics::Traffic> nfs;

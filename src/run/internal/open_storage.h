@@ -5,6 +5,7 @@
 #include <memory>
 #include <string_view>
 
+#include "cache/cache_backend.h"
 #include "core/clock.h"
 #include "core/status.h"
 #include "run/phases.h"
@@ -22,7 +23,21 @@ inline core::Result<std::unique_ptr<storage::Backend>> OpenStorage(
             .shared_name = context.run_id,
             .host_share = static_cast<double>(comm.local_size()) /
                           static_cast<double>(comm.size()),
-            .clock = context.clock});
+            .clock = context.clock,
+            .more = cache::CacheBackends()});
+}
+
+// For a look at objects and free space outside a run: without the caches in
+// front, which add nothing to either and belong to one run at a time.
+inline core::Result<std::unique_ptr<storage::Backend>> OpenBehindCaches(
+    std::string_view uri) {
+  STOKER_ASSIGN(const storage::Uri parsed, storage::ParseUri(uri));
+  if (parsed.scheme == "cache") {
+    STOKER_TRY(storage::CheckUriOptions(parsed, cache::CacheBackends()));
+    STOKER_TRY(cache::ParseCacheOptions(parsed).status());
+    return OpenBehindCaches(parsed.inner);
+  }
+  return storage::OpenBackend(uri, {.more = cache::CacheBackends()});
 }
 
 }  // namespace stoker::run::internal

@@ -1,0 +1,148 @@
+#include "run/cache_care.h"
+
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "cache/cache_backend.h"
+#include "cache/verify.h"
+#include "core/aligned_buffer.h"
+#include "core/clock.h"
+#include "core/units.h"
+#include "run/internal/open_storage.h"
+
+namespace stoker::run {
+
+namespace {
+
+using core::Code;
+using core::Status;
+
+std::string Bytes(std::uint64_t bytes) {
+  return core::FormatBytes(static_cast<double>(bytes));
+}
+
+core::Result<std::unique_ptr<cache::Tier>> OpenOne(const std::string& directory,
+                                                   core::Clock& clock) {
+  cache::CacheOptions options;
+  options.directories = {directory};
+  return cache::OpenTier(options, "", clock);
+}
+
+}  // namespace
+
+Status FormatCache(Console& console, const std::string& directory,
+                   const cache::FormatOptions& options) {
+  STOKER_TRY(cache::Directory::Format(directory, options));
+  STOKER_ASSIGN(const std::unique_ptr<cache::Directory> made,
+                cache::Directory::Open(directory));
+  const cache::Geometry& geometry = made->geometry();
+  console.Info(
+      {.name = "cache_formatted",
+       .text = fmt::format(
+           "{}: {} slots of {} and {} of {}, {} of {} taken", directory,
+           geometry.classes[0].slots, Bytes(geometry.classes[0].slot_bytes),
+           geometry.classes[1].slots, Bytes(geometry.classes[1].slot_bytes),
+           Bytes(geometry.data_bytes()), Bytes(made->quota_bytes())),
+       .fields = {{"slots", geometry.slots()},
+                  {"data_bytes", geometry.data_bytes()},
+                  {"quota_bytes", made->quota_bytes()}}});
+  return {};
+}
+
+Status TellCacheStatus(Console& console, const std::string& directory) {
+  core::SystemClock clock;
+  STOKER_ASSIGN(const std::unique_ptr<cache::Tier> tier,
+                OpenOne(directory, clock));
+  const cache::TierUnit& unit = tier->units().front();
+  const cache::SlotCounts counts = unit.index->Count();
+  console.Info(
+      {.name = "cache_status",
+       .text = fmt::format(
+           "{}: {} of data in {} of {} slots ({}), {} free, {} being filled, "
+           "{} at rest; index {} of memory; {}; used by {} process(es)",
+           directory, Bytes(counts.valid_bytes), counts.valid,
+           unit.index->geometry().slots(),
+           Bytes(unit.index->geometry().data_bytes()), counts.free,
+           counts.filling + counts.evicting, counts.quarantined,
+           Bytes(unit.index->memory_bytes()),
+           tier->device().direct() ? "past the page cache" : "in memory",
+           unit.index->others()),
+       .fields = {{"valid_bytes", counts.valid_bytes},
+                  {"valid_slots", counts.valid},
+                  {"free_slots", counts.free},
+                  {"slots", unit.index->geometry().slots()},
+                  {"index_bytes", unit.index->memory_bytes()},
+                  {"processes", unit.index->others()}}});
+  return {};
+}
+
+Status VerifyCache(Console& console, const std::string& directory) {
+  core::SystemClock clock;
+  STOKER_ASSIGN(const std::unique_ptr<cache::Tier> tier,
+                OpenOne(directory, clock));
+  STOKER_ASSIGN(const cache::VerifyCounts counts,
+                cache::VerifyBlocks(*tier, clock));
+  console.Info(
+      {.name = "cache_verified",
+       .text = fmt::format("{}: {} blocks with {} read, {} damaged", directory,
+                           counts.blocks, Bytes(counts.bytes), counts.damaged),
+       .fields = {{"blocks", counts.blocks},
+                  {"bytes", counts.bytes},
+                  {"damaged", counts.damaged}}});
+  if (counts.damaged > 0) {
+    return {Code::kCorruption,
+            fmt::format("verify cache {}: {} of {} blocks were damaged; they "
+                        "have been let go of and will be fetched again",
+                        directory, counts.damaged, counts.blocks)};
+  }
+  return {};
+}
+
+Status ClearCache(Console& console, const std::string& directory) {
+  core::SystemClock clock;
+  STOKER_ASSIGN(const std::unique_ptr<cache::Tier> tier,
+                OpenOne(directory, clock));
+  cache::TierUnit& unit = tier->units().front();
+  if (const std::size_t others = unit.index->others(); others > 0) {
+    return {Code::kUnavailable,
+            fmt::format("clear cache {}: {} process(es) use it; remedy: wait "
+                        "for the end of the run",
+                        directory, others)};
+  }
+  STOKER_TRY(cache::ClearUnit(unit));
+  // Nothing is worth keeping: the memory is given back.
+  cache::Index::Forget(unit.directory->id());
+  console.Info(
+      {.name = "cache_cleared", .text = directory + ": empty", .fields = {}});
+  return {};
+}
+
+Status WarmCache(Console& console, const std::string& uri) {
+  STOKER_ASSIGN(const storage::Uri parsed, storage::ParseUri(uri));
+  if (parsed.scheme != "cache") {
+    return {Code::kInvalidArgument,
+            fmt::format("warm {}: it names no cache; example: "
+                        "cache:/nvme/stoker,/mnt/data/unet3d",
+                        uri)};
+  }
+  core::SystemClock clock;
+  STOKER_ASSIGN(const std::unique_ptr<storage::Backend> backend,
+                storage::OpenBackend(
+                    uri, {.clock = &clock, .more = cache::CacheBackends()}));
+  STOKER_ASSIGN(const std::uint64_t bytes, cache::Warm(*backend, clock));
+  const cache::CacheCounters& counters = *cache::CountersOf(*backend);
+  console.Info(
+      {.name = "cache_warmed",
+       .text = fmt::format(
+           "{} read: {} were in the cache, {} were put there", Bytes(bytes),
+           Bytes(counters.hit_bytes.load() + counters.memory_bytes.load()),
+           Bytes(counters.filled_bytes.load())),
+       .fields = {{"bytes", bytes},
+                  {"filled_bytes", counters.filled_bytes.load()}}});
+  return {};
+}
+
+}  // namespace stoker::run

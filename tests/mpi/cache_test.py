@@ -1,0 +1,210 @@
+"""Training through the NVMe cache, which all ranks of a host share.
+
+usage: cache_test.py STOKER [unittest arguments]
+"""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+import harness
+from harness import ENVIRONMENT, UNET3D, load_json, processes, wait_for
+
+RANKS = 4
+MIB = 1 << 20
+
+
+def indexes():
+    return set(pathlib.Path("/dev/shm").glob("stoker-cache-*"))
+
+
+def counts(ledger):
+    return ledger["cache"]
+
+
+class CacheTest(harness.StokerCase):
+    def setUp(self):
+        super().setUp()
+        self.cache = pathlib.Path(self.folder) / "cache"
+        self.datagen("unet3d", UNET3D)
+
+    def tearDown(self):
+        # Gives the memory of the index back as well.
+        self.stoker("cache", "clear", str(self.cache))
+        super().tearDown()
+
+    def stoker(self, *words):
+        return subprocess.run([harness.stoker(), *words], env=ENVIRONMENT,
+                              cwd=self.folder, text=True, timeout=120,
+                              stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def uri(self, options="size=64MiB", store=None):
+        return f"cache:{self.cache}?{options}," + (store or
+                                                   f"file://{self.data}")
+
+    def train(self, data, *words, params=(), expect=0, epochs=2):
+        return self.finish(
+            self.words("run", "-m", "unet3d", "-g", "h100", *words,
+                       ranks=RANKS, data=data,
+                       params=UNET3D + [f"train.epochs={epochs}",
+                                        "train.computation_time=0.001",
+                                        "reader.batch_size=1", *params]),
+            expect=expect)
+
+    def ledger(self):
+        return load_json(self.last_run() / "ledger.json")
+
+    def last_run(self):
+        return sorted((self.results / "training" / "unet3d" / "run")
+                      .iterdir())[-1]
+
+    def check_balance(self, ledger):
+        for epoch in [ledger["run"], *ledger["epochs"]]:
+            cache = counts(epoch)
+            self.assertEqual(
+                cache["hit_bytes"] + cache["memory_bytes"]
+                + cache["store_bytes"], epoch["delivered_bytes"])
+
+    def test_the_second_epoch_comes_from_the_cache(self):
+        self.train(self.uri())
+        ledger = self.ledger()
+        self.check_balance(ledger)
+        first, second = ledger["epochs"]
+        self.assertGreater(counts(first)["store_bytes"], 0)
+        self.assertEqual(counts(second)["store_bytes"], 0)
+        # Each file was fetched once, whichever rank asked first.
+        sizes = sum(f.stat().st_size
+                    for f in pathlib.Path(self.data).rglob("*.npz")
+                    if "train" in f.parts)
+        self.assertEqual(counts(ledger["run"])["fetched_bytes"], sizes)
+        self.assertEqual(counts(ledger["run"])["checksum_misses"], 0)
+
+    def test_the_same_is_asked_for_with_and_without(self):
+        hashes = set()
+        for data in (f"file://{self.data}", self.uri()):
+            self.train(data)
+            hashes.add(load_json(self.last_run() / "record.json")
+                       ["op_stream_hash"])
+        self.assertEqual(len(hashes), 1)
+
+    def test_a_small_cache_hits_what_it_holds(self):
+        # 28 files of 300 kB are 28 blocks of 1 MiB at most, and there are four
+        # large slots and some small ones.
+        self.train(self.uri("size=5MiB&small_slot=0"), epochs=3)
+        ledger = self.ledger()
+        self.check_balance(ledger)
+        _, second, third = ledger["epochs"]
+        self.assertGreater(counts(second)["hit_bytes"], 0)
+        self.assertEqual(counts(second)["hit_bytes"],
+                         counts(third)["hit_bytes"])
+        self.assertEqual(counts(ledger["run"])["evictions"], 0)
+
+    def test_what_killed_ranks_left_is_warm_and_right(self):
+        words = self.words("run", "-m", "unet3d", "-g", "h100", ranks=RANKS,
+                           data=self.uri(),
+                           params=UNET3D + ["train.epochs=1000",
+                                            "train.computation_time=0.02",
+                                            "reader.batch_size=1"])
+        job = subprocess.Popen(words, env=ENVIRONMENT, cwd=self.folder,
+                               stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+        self.addCleanup(job.wait)
+
+        def full():
+            told = self.stoker("cache", "status", str(self.cache)).stdout
+            found = re.search(r"in (\d+) of", told)
+            return found and int(found.group(1)) >= 20
+        wait_for("blocks", full)
+        job.kill()
+        while processes(str(self.results)):
+            for pid in processes(str(self.results)):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        self.train(self.uri(), epochs=1)
+        epoch = self.ledger()["epochs"][0]
+        self.assertGreater(counts(epoch)["hit_bytes"], 0)
+        verified = self.stoker("cache", "verify", str(self.cache))
+        self.assertEqual(verified.returncode, 0, verified.stderr)
+
+    def test_after_a_reboot_it_is_made_from_its_records(self):
+        before = indexes()
+        self.train(self.uri(), epochs=1)
+        self.assertGreater(counts(self.ledger()["run"])["filled_bytes"], 0)
+        ours = indexes() - before
+        self.assertEqual(len(ours), 1)
+        for segment in ours:
+            segment.unlink()
+        self.train(self.uri(), epochs=1)
+        self.assertEqual(counts(self.ledger()["run"])["hit_bytes"]
+                         + counts(self.ledger()["run"])["memory_bytes"],
+                         self.ledger()["run"]["delivered_bytes"])
+
+    def test_flipped_bits_cost_a_fetch_and_nothing_else(self):
+        self.train(self.uri(), epochs=1)
+        slots = self.cache / "slots.0"
+        with open(slots, "r+b") as stream:
+            for block in range(0, slots.stat().st_size, MIB):
+                stream.seek(block + 4321)
+                byte = stream.read(1)
+                stream.seek(block + 4321)
+                stream.write(bytes([byte[0] ^ 1]))
+            stream.flush()
+            os.fsync(stream.fileno())
+        self.train(self.uri(), epochs=1)  # checks the content it reads
+        cache = counts(self.ledger()["run"])
+        self.assertGreater(cache["checksum_misses"], 0)
+        self.check_balance(self.ledger())
+
+    def test_two_runs_at_once_are_refused(self):
+        words = self.words("run", "-m", "unet3d", "-g", "h100", ranks=RANKS,
+                           data=self.uri(),
+                           params=UNET3D + ["train.epochs=1000",
+                                            "train.computation_time=0.02",
+                                            "reader.batch_size=1"])
+        job = subprocess.Popen(words, env=ENVIRONMENT, cwd=self.folder,
+                               stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+        self.addCleanup(job.wait)
+        self.addCleanup(job.terminate)
+
+        def in_use():
+            told = self.stoker("cache", "status", str(self.cache)).stdout
+            return re.search(rf"used by {RANKS} process", told)
+        wait_for("the first run", in_use)
+        done = self.train(self.uri(), expect=None)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("in use by process", done.stderr)
+        cleared = self.stoker("cache", "clear", str(self.cache))
+        self.assertNotEqual(cleared.returncode, 0)
+
+    def test_the_commands_look_after_a_directory(self):
+        made = self.stoker("cache", "format", str(self.cache), "--size",
+                           "32MiB")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        again = self.stoker("cache", "format", str(self.cache), "--size",
+                            "32MiB")
+        self.assertNotEqual(again.returncode, 0)
+        used = sum(f.stat().st_blocks * 512 for f in self.cache.iterdir())
+        self.assertLessEqual(used, 32 * MIB)
+        warmed = self.stoker("cache", "warm", self.uri(options="verify=full"))
+        self.assertEqual(warmed.returncode, 0, warmed.stderr)
+        self.train(self.uri(options="policy=never"), epochs=1)
+        self.assertEqual(counts(self.ledger()["run"])["fetched_bytes"], 0)
+        self.assertEqual(
+            self.stoker("cache", "clear", str(self.cache)).returncode, 0)
+        self.assertIn("in 0 of",
+                      self.stoker("cache", "status", str(self.cache)).stdout)
+        nothing = self.stoker("cache", "status", str(self.folder) + "/none")
+        self.assertNotEqual(nothing.returncode, 0)
+        self.assertIn("cache format", nothing.stderr)
+
+
+if __name__ == "__main__":
+    harness.main()
