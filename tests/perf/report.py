@@ -14,13 +14,15 @@ import subprocess
 import sys
 import time
 
+import cache_rows
 import checkpoint_rows
 import s3_rows
 import rows
 import stoker
 
 
-ROWS = rows.ROWS + checkpoint_rows.ROWS + s3_rows.ROWS
+ROWS = rows.ROWS + checkpoint_rows.ROWS + s3_rows.ROWS + \
+    cache_rows.ROWS
 
 
 def machine():

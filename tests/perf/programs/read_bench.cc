@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "cache/cache_backend.h"
 #include "core/aligned_buffer.h"
 #include "core/random.h"
 #include "core/text.h"
@@ -110,8 +111,9 @@ core::Status Run(char** words) {
   STOKER_ASSIGN(task.depth, core::ParseBytes(words[5]));
   STOKER_ASSIGN(task.count, core::ParseBytes(words[6]));
   core::SystemClock clock;
-  STOKER_ASSIGN(const std::unique_ptr<storage::Backend> backend,
-                storage::OpenBackend(words[1]));
+  STOKER_ASSIGN(
+      const std::unique_ptr<storage::Backend> backend,
+      storage::OpenBackend(words[1], {.more = cache::CacheBackends()}));
   const auto size = storage::ObjectSize(*backend, words[2], clock);
   if (size.status().code() == core::Code::kNotFound) {
     STOKER_TRY(Make(*backend, words[2], task.size, clock));
