@@ -417,6 +417,20 @@ TEST(DirectoryMedia, WaitsForAnEpochForTenSecondsAtMost) {
   EXPECT_TRUE(directory->NextEpoch().ok());
 }
 
+TEST(DirectoryMedia, IsNotOpenedByALockThatWasRemovedMeanwhile) {
+  const auto disk = FormattedDisk();
+  bool removed = false;
+  disk->SetFault([&](std::string_view operation, const std::string& path) {
+    if (operation == "lock" && !removed) {
+      removed = true;
+      EXPECT_TRUE(disk->Remove(path).ok());
+    }
+    return 0;
+  });
+  EXPECT_EQ(TryOpen(*disk).status().code(), core::Code::kNotFound);
+  EXPECT_TRUE(removed);
+}
+
 TEST(DirectoryMedia, IsNotOpenedWhileItIsFormatted) {
   const auto disk = FormattedDisk();
   const auto lock =
