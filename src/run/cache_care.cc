@@ -20,7 +20,7 @@ namespace {
 using core::Code;
 using core::Status;
 
-std::string Bytes(std::uint64_t bytes) {
+std::string SizeText(std::uint64_t bytes) {
   return core::FormatBytes(static_cast<double>(bytes));
 }
 
@@ -43,9 +43,9 @@ Status FormatCache(Console& console, const std::string& directory,
       {.name = "cache_formatted",
        .text = fmt::format(
            "{}: {} slots of {} and {} of {}, {} of {} taken", directory,
-           geometry.classes[0].slots, Bytes(geometry.classes[0].slot_bytes),
-           geometry.classes[1].slots, Bytes(geometry.classes[1].slot_bytes),
-           Bytes(geometry.data_bytes()), Bytes(made->quota_bytes())),
+           geometry.classes[0].slots, SizeText(geometry.classes[0].slot_bytes),
+           geometry.classes[1].slots, SizeText(geometry.classes[1].slot_bytes),
+           SizeText(geometry.data_bytes()), SizeText(made->quota_bytes())),
        .fields = {{"slots", geometry.slots()},
                   {"data_bytes", geometry.data_bytes()},
                   {"quota_bytes", made->quota_bytes()}}});
@@ -63,11 +63,11 @@ Status TellCacheStatus(Console& console, const std::string& directory) {
        .text = fmt::format(
            "{}: {} of data in {} of {} slots ({}), {} free, {} being filled, "
            "{} at rest; index {} of memory; {}; used by {} process(es)",
-           directory, Bytes(counts.valid_bytes), counts.valid,
+           directory, SizeText(counts.valid_bytes), counts.valid,
            unit.index->geometry().slots(),
-           Bytes(unit.index->geometry().data_bytes()), counts.free,
+           SizeText(unit.index->geometry().data_bytes()), counts.free,
            counts.filling + counts.evicting, counts.quarantined,
-           Bytes(unit.index->memory_bytes()),
+           SizeText(unit.index->memory_bytes()),
            tier->device().direct() ? "past the page cache" : "in memory",
            unit.index->others()),
        .fields = {{"valid_bytes", counts.valid_bytes},
@@ -85,13 +85,13 @@ Status VerifyCache(Console& console, const std::string& directory) {
                 OpenOne(directory, clock));
   STOKER_ASSIGN(const cache::VerifyCounts counts,
                 cache::VerifyBlocks(*tier, clock));
-  console.Info(
-      {.name = "cache_verified",
-       .text = fmt::format("{}: {} blocks with {} read, {} damaged", directory,
-                           counts.blocks, Bytes(counts.bytes), counts.damaged),
-       .fields = {{"blocks", counts.blocks},
-                  {"bytes", counts.bytes},
-                  {"damaged", counts.damaged}}});
+  console.Info({.name = "cache_verified",
+                .text = fmt::format("{}: {} blocks with {} read, {} damaged",
+                                    directory, counts.blocks,
+                                    SizeText(counts.bytes), counts.damaged),
+                .fields = {{"blocks", counts.blocks},
+                           {"bytes", counts.bytes},
+                           {"damaged", counts.damaged}}});
   if (counts.damaged > 0) {
     return {Code::kCorruption,
             fmt::format("verify cache {}: {} of {} blocks were damaged; they "
@@ -137,9 +137,9 @@ Status WarmCache(Console& console, const std::string& uri) {
   console.Info(
       {.name = "cache_warmed",
        .text = fmt::format(
-           "{} read: {} were in the cache, {} were put there", Bytes(bytes),
-           Bytes(counters.hit_bytes.load() + counters.memory_bytes.load()),
-           Bytes(counters.filled_bytes.load())),
+           "{} read: {} were in the cache, {} were put there", SizeText(bytes),
+           SizeText(counters.hit_bytes.load() + counters.memory_bytes.load()),
+           SizeText(counters.filled_bytes.load())),
        .fields = {{"bytes", bytes},
                   {"filled_bytes", counters.filled_bytes.load()}}});
   return {};
