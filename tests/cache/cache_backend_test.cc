@@ -354,6 +354,17 @@ TEST_F(CacheBackendTest, ADeviceThatCannotWriteKeepsNothingAndLosesNoRead) {
   EXPECT_EQ(index().Count().free, 4U);
 }
 
+// The answer may be taken before the fetcher has woken its receiver.
+TEST_F(CacheBackendTest, AQueueMayEndAsSoonAsItHasItsAnswer) {
+  Open(400);
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    const std::string name = "object" + std::to_string(i);
+    Put(name, 100, 1);
+    Read(name, 0, 100, Content(name, 100, 1));
+    queue_.reset();
+  }
+}
+
 TEST_F(CacheBackendTest, AMissingObjectIsTheStoresError) {
   Open(2);
   const auto read = storage::ReadObject(*backend_, "nothing", clock_);

@@ -1,6 +1,8 @@
 // Processes that share a cache on files, and are killed, stopped and too many.
 
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
 
 #include <atomic>
@@ -39,7 +41,8 @@ int hook_signal = 0;
 void Hook(std::string_view name) {
   if (name == hook_name) {
     hook_name = {};
-    ::kill(::getpid(), hook_signal);
+    // To this thread: it does not return before it is stopped.
+    ::pthread_kill(::pthread_self(), hook_signal);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "cache/block_key.h"
@@ -83,6 +84,9 @@ CacheQueue::~CacheQueue() {
       if (!Progress(1, core::kNever).ok()) {
         break;
       }
+    }
+    while (!mailbox_->all_woken()) {
+      std::this_thread::yield();
     }
   }
   for (std::size_t u = 0; u < cells_.size(); ++u) {

@@ -581,10 +581,11 @@ void Fetcher::Reply(std::uint32_t node, FetchReply reply) {
     const std::scoped_lock lock(mutex_);
     Push(free_, node);
   }
-  box->Put(std::move(reply));
   if (std::ranges::find(to_wake_, box) == to_wake_.end()) {
+    box->PromiseWake();
     to_wake_.push_back(box);
   }
+  box->Put(std::move(reply));
 }
 
 }  // namespace stoker::cache::internal

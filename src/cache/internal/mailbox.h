@@ -2,6 +2,7 @@
 
 // What a queue of the cache and the fetcher say to each other.
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -42,7 +43,17 @@ class Mailbox {
     const std::scoped_lock lock(mutex_);
     replies_.push_back(std::move(reply));
   }
-  void Wake() { wake_(); }
+  // Announces a Wake: the owner waits for it before it ends, as an answer may
+  // be taken before its wake has come. Before the Put it belongs to.
+  void PromiseWake() { wakes_due_.fetch_add(1, std::memory_order_relaxed); }
+  // Once for each promise.
+  void Wake() {
+    wake_();
+    wakes_due_.fetch_sub(1, std::memory_order_release);
+  }
+  bool all_woken() const {
+    return wakes_due_.load(std::memory_order_acquire) == 0;
+  }
   // Exchanges what has arrived for `empty`, which must be that.
   void Take(std::vector<FetchReply>& empty) {
     const std::scoped_lock lock(mutex_);
@@ -53,6 +64,7 @@ class Mailbox {
   std::mutex mutex_;  // guards replies_
   std::vector<FetchReply> replies_;
   std::function<void()> wake_;
+  std::atomic<std::uint32_t> wakes_due_ = 0;
 };
 
 // A part of a block, or the size and version of an object.
