@@ -22,6 +22,11 @@ namespace {
 // reader may alternate between two sizes.
 constexpr std::uint64_t kFeedsPerTimed = 5;
 
+// Requests are submitted in groups of at least so many bytes. What the page
+// cache holds is copied in the call that submits: of a larger group the first
+// bytes would have left the processor's cache before they are looked at.
+constexpr std::uint64_t kGroupBytes = std::uint64_t{256} << 10U;
+
 // How long storage may take once nobody wants its answers any more.
 constexpr core::Nanos kPatience = std::chrono::seconds(1);
 
@@ -47,6 +52,8 @@ core::Result<std::unique_ptr<Pump>> Pump::Make(std::size_t lanes,
                                                           /*resident=*/true));
   pump->queue_->RegisterMemory(pump->buffers_.bytes());
   pump->timed_ = limits.real_data;
+  pump->buffer_each_ = each;
+  pump->free_buffers_.reserve(lanes);
   pump->lanes_.resize(lanes);
   pump->asked_.reserve(lanes);
   pump->done_.resize(lanes);
@@ -54,7 +61,8 @@ core::Result<std::unique_ptr<Pump>> Pump::Make(std::size_t lanes,
   for (std::size_t i = 0; i < lanes; ++i) {
     Lane& lane = pump->lanes_[i];
     lane.program = data.format->NewReader(ReaderOptionsOf(options, limits));
-    lane.buffer = pump->buffers_.bytes().subspan(i * each, each);
+    pump->free_buffers_.push_back(
+        pump->buffers_.bytes().subspan(i * each, each));
     // Room to round out at both ends.
     const std::uint64_t room =
         limits.offset_align > 1 ? 2 * limits.offset_align : 0;
@@ -208,6 +216,8 @@ core::Result<bool> Pump::FeedOn(std::size_t index, Schedule& schedule,
 }
 
 void Pump::Ask(Lane& lane, const ReaderProgram::Next& next) {
+  ReturnBuffer(lane);
+  lane.length = 0;
   lane.op = {.object = lane.object,
              .tag = static_cast<std::uint64_t>(&lane - lanes_.data())};
   if (next.kind == ReaderProgram::Next::Kind::kSize) {
@@ -217,12 +227,11 @@ void Pump::Ask(Lane& lane, const ReaderProgram::Next& next) {
     const std::uint64_t align = queue_->limits().offset_align;
     lane.skip = next.offset & (align - 1);
     lane.wanted = next.length;
-    const std::uint64_t length =
+    lane.length =
         next.length == 0 ? 0
                          : (lane.skip + next.length + align - 1) & ~(align - 1);
-    STOKER_CHECK(length <= lane.buffer.size());
+    STOKER_CHECK(lane.length <= buffer_each_);
     lane.op.offset = next.offset - lane.skip;
-    lane.op.buffer = lane.buffer.first(static_cast<std::size_t>(length));
   }
   lane.state = LaneState::kAsking;
   asked_.push_back(lane.op);
@@ -256,23 +265,59 @@ bool Pump::TakeSample(std::size_t index, Schedule& schedule,
 }
 
 core::Status Pump::SubmitAsked() {
+  more_to_submit_ = false;
   if (asked_.empty()) {
     return {};
   }
-  STOKER_ASSIGN(const std::size_t taken, queue_->Submit(asked_));
+  const std::size_t count = SubmitCount();
+  for (storage::ReadOp& op : std::span(asked_).first(count)) {
+    Lane& lane = lanes_[op.tag];
+    LendBuffer(lane);
+    op.buffer = lane.op.buffer;
+  }
+  STOKER_ASSIGN(const std::size_t taken,
+                queue_->Submit(std::span(asked_).first(count)));
   for (std::size_t i = 0; i < taken; ++i) {
     Lane& lane = lanes_[asked_[i].tag];
     lane.state = LaneState::kReading;
     lane.submitted = now_;
   }
+  more_to_submit_ = taken == count && count < asked_.size();
   asked_.erase(asked_.begin(),
                asked_.begin() + static_cast<std::ptrdiff_t>(taken));
   return {};
 }
 
+std::size_t Pump::SubmitCount() const {
+  if (!timed_) {
+    return asked_.size();
+  }
+  std::size_t count = 0;
+  std::uint64_t bytes = 0;
+  while (count < asked_.size() && bytes < kGroupBytes) {
+    bytes += lanes_[asked_[count++].tag].length;
+  }
+  return count;
+}
+
+void Pump::LendBuffer(Lane& lane) {
+  if (lane.length > 0 && lane.buffer.empty()) {
+    lane.buffer = free_buffers_.back();
+    free_buffers_.pop_back();
+    lane.op.buffer = lane.buffer.first(lane.length);
+  }
+}
+
+void Pump::ReturnBuffer(Lane& lane) {
+  if (!lane.buffer.empty()) {
+    free_buffers_.push_back(std::exchange(lane.buffer, {}));
+  }
+}
+
 core::Status Pump::Collect(Schedule& schedule, core::TimePoint deadline) {
   STOKER_ASSIGN(const std::size_t count,
-                queue_->Reap(done_, 1, std::min(deadline, next_pause_end_)));
+                queue_->Reap(done_, more_to_submit_ ? 0 : 1,
+                             std::min(deadline, next_pause_end_)));
   if (count > 0) {
     now_ = done_[0].finished;
   }
@@ -280,8 +325,9 @@ core::Status Pump::Collect(Schedule& schedule, core::TimePoint deadline) {
     STOKER_TRY(HandleDone(schedule, done_[i]));
   }
   // A lane that hangs must not hide behind lanes that go on.
-  return count == 0 || now_ >= next_overdue_check_ ? CheckOverdue()
-                                                   : core::Status();
+  return (count == 0 && !more_to_submit_) || now_ >= next_overdue_check_
+             ? CheckOverdue()
+             : core::Status();
 }
 
 core::Status Pump::HandleDone(Schedule& schedule,
@@ -333,6 +379,7 @@ core::Status Pump::CheckOverdue() {
 }
 
 void Pump::EndVisit(Lane& lane) {
+  ReturnBuffer(lane);
   data_.backend->Release(lane.object);
   lane.state = LaneState::kIdle;
   lane.unclaimed = 0;

@@ -125,6 +125,8 @@ class Pump {
     LaneState state = LaneState::kIdle;
     std::unique_ptr<formats::ReaderProgram> program;  // of data files
     formats::ReaderProgram* active = nullptr;         // of this visit
+    // Of the last request, from when it is submitted until the program asks
+    // again; empty else.
     std::span<std::byte> buffer;
     std::string name;
     storage::ObjectId object{};
@@ -138,6 +140,7 @@ class Pump {
     // queue's alignment.
     std::uint64_t skip = 0;
     std::uint64_t wanted = 0;
+    std::size_t length = 0;  // of `op`
     core::TimePoint submitted{};
     core::TimePoint until{};
   };
@@ -159,7 +162,12 @@ class Pump {
   // True: go on feeding kResume.
   bool TakeSample(std::size_t lane, Schedule& schedule,
                   const formats::ReaderProgram::Next& next);
+  // Some of what is asked for; the rest when Collect has looked at what came
+  // of it.
   core::Status SubmitAsked();
+  std::size_t SubmitCount() const;
+  void LendBuffer(Lane& lane);
+  void ReturnBuffer(Lane& lane);
   core::Status HandleDone(Schedule& schedule, const storage::ReadDone& done);
   void NoteDone(const storage::ReadDone& done);
   core::Status CheckOverdue();
@@ -169,9 +177,13 @@ class Pump {
   LoaderOptions options_;
   core::Clock& clock_;
   core::AlignedBuffer buffers_;
+  std::uint64_t buffer_each_ = 0;
+  // The last one returned, whose bytes are in the nearest cache, goes first.
+  std::vector<std::span<std::byte>> free_buffers_;
   std::vector<Lane> lanes_;
   std::vector<SidecarProgram> sidecars_;  // of each lane; empty: not read
   std::vector<storage::ReadOp> asked_;    // not yet taken by the queue
+  bool more_to_submit_ = false;           // which the queue has room for
   std::vector<storage::ReadDone> done_;
   metrics::LoaderCounters counters_;
   storage::ReadCounters reads_before_;
