@@ -227,9 +227,9 @@ void Pump::Ask(Lane& lane, const ReaderProgram::Next& next) {
     const std::uint64_t align = queue_->limits().offset_align;
     lane.skip = next.offset & (align - 1);
     lane.wanted = next.length;
-    lane.length =
-        next.length == 0 ? 0
-                         : (lane.skip + next.length + align - 1) & ~(align - 1);
+    lane.length = next.length == 0
+                      ? 0
+                      : (lane.skip + next.length + align - 1) & ~(align - 1);
     STOKER_CHECK(lane.length <= buffer_each_);
     lane.op.offset = next.offset - lane.skip;
   }
