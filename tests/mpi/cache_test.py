@@ -54,6 +54,20 @@ class CacheTest(harness.StokerCase):
                                         "reader.batch_size=1", *params]),
             expect=expect)
 
+    # A run that goes on until it is ended.
+    def start_endless(self):
+        words = self.words("run", "-m", "unet3d", "-g", "h100", ranks=RANKS,
+                           data=self.uri(),
+                           params=UNET3D + ["train.epochs=1000",
+                                            "train.computation_time=0.02",
+                                            "reader.batch_size=1"])
+        job = subprocess.Popen(words, env=ENVIRONMENT, cwd=self.folder,
+                               stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+        self.addCleanup(job.wait)
+        return job
+
     def ledger(self):
         return load_json(self.last_run() / "ledger.json")
 
@@ -105,16 +119,7 @@ class CacheTest(harness.StokerCase):
         self.assertEqual(counts(ledger["run"])["evictions"], 0)
 
     def test_what_killed_ranks_left_is_warm_and_right(self):
-        words = self.words("run", "-m", "unet3d", "-g", "h100", ranks=RANKS,
-                           data=self.uri(),
-                           params=UNET3D + ["train.epochs=1000",
-                                            "train.computation_time=0.02",
-                                            "reader.batch_size=1"])
-        job = subprocess.Popen(words, env=ENVIRONMENT, cwd=self.folder,
-                               stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)
-        self.addCleanup(job.wait)
+        job = self.start_endless()
 
         def full():
             told = self.stoker("cache", "status", str(self.cache)).stdout
@@ -164,16 +169,7 @@ class CacheTest(harness.StokerCase):
         self.check_balance(self.ledger())
 
     def test_two_runs_at_once_are_refused(self):
-        words = self.words("run", "-m", "unet3d", "-g", "h100", ranks=RANKS,
-                           data=self.uri(),
-                           params=UNET3D + ["train.epochs=1000",
-                                            "train.computation_time=0.02",
-                                            "reader.batch_size=1"])
-        job = subprocess.Popen(words, env=ENVIRONMENT, cwd=self.folder,
-                               stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)
-        self.addCleanup(job.wait)
+        job = self.start_endless()
         self.addCleanup(job.terminate)
 
         def in_use():
