@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <utility>
 
@@ -63,7 +64,8 @@ class CacheBackend final : public storage::WrapperBackend {
       : WrapperBackend(std::move(inner)),
         clock_(std::move(clock)),
         tier_(std::move(tier)),
-        options_(options) {}
+        options_(options),
+        keeps_(options.fill != Fill::kOff) {}
 
   std::string_view scheme() const override { return "cache"; }
   std::string uri() const override {
@@ -135,8 +137,17 @@ class CacheBackend final : public storage::WrapperBackend {
     return counts;
   }
 
+  void NoteEpoch(std::uint32_t epoch, std::uint32_t epochs) override {
+    if (options_.fill == Fill::kOn) {
+      keeps_ = epochs < 2 || epoch < epochs;
+    }
+    inner().NoteEpoch(epoch, epochs);
+  }
+
   const CacheCounters& counters() const { return counters_; }
   Tier& tier() { return *tier_; }
+  storage::Backend& store() { return inner(); }
+  const CacheOptions& options() const { return options_; }
 
  private:
   Index& FirstIndex() { return *tier_->units().front().index; }
@@ -152,7 +163,7 @@ class CacheBackend final : public storage::WrapperBackend {
                                 *tier_, inner(), health_, counters_,
                                 {.buffers = buffers,
                                  .depth = std::max<std::size_t>(32, buffers),
-                                 .fill = options_.fill},
+                                 .keeps = &keeps_},
                                 clock));
     return {};
   }
@@ -160,6 +171,7 @@ class CacheBackend final : public storage::WrapperBackend {
   std::unique_ptr<core::Clock> clock_;
   std::unique_ptr<Tier> tier_;
   CacheOptions options_;
+  std::atomic<bool> keeps_;
   internal::Health health_;
   CacheCounters counters_;
   storage::ObjectTable<CacheObject> objects_;
@@ -198,6 +210,16 @@ const CacheCounters* CountersOf(const storage::Backend& backend) {
 Tier* TierOf(storage::Backend& backend) {
   auto* const cache = dynamic_cast<CacheBackend*>(&backend);
   return cache == nullptr ? nullptr : &cache->tier();
+}
+
+storage::Backend* StoreOf(storage::Backend& backend) {
+  auto* const cache = dynamic_cast<CacheBackend*>(&backend);
+  return cache == nullptr ? nullptr : &cache->store();
+}
+
+const CacheOptions* OptionsOf(const storage::Backend& backend) {
+  const auto* const cache = dynamic_cast<const CacheBackend*>(&backend);
+  return cache == nullptr ? nullptr : &cache->options();
 }
 
 }  // namespace stoker::cache

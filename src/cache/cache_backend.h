@@ -15,7 +15,7 @@
 
 namespace stoker::cache {
 
-inline constexpr std::array<storage::OptionHelp, 11> kCacheOptions{
+inline constexpr std::array<storage::OptionHelp, 13> kCacheOptions{
     {{"size", "bytes, 100GiB",
       "of all files of a directory together; needed where there is no cache "
       "yet, otherwise it must be that of the cache"},
@@ -27,8 +27,18 @@ inline constexpr std::array<storage::OptionHelp, 11> kCacheOptions{
       "which block gives way when the cache is full; never: none"},
      {"verify", "none|sample|full",
       "reads of the device that are compared with their checksums; full"},
-     {"start", "as-found|cold", "cold: emptied when a run begins; as-found"},
-     {"fill", "on|off", "whether blocks are put into the cache; on"},
+     {"start", "as-found|cold|warm",
+      "cold: emptied when a run begins; warm: training reads its files once "
+      "before the first epoch; as-found"},
+     {"fill", "on|off|always",
+      "whether blocks are put into the cache; on: but not in the last of "
+      "several epochs, as nobody reads them again; on"},
+     {"dwpd", "1, 0.3, ...",
+      "what the device is rated for, in writes of all of it a day: for the "
+      "days to its wearing out; 1"},
+     {"budget", "on|off",
+      "on: no more is written than dwpd allows, of a day's worth at once; "
+      "off"},
      {"buffers", "bytes, 64MiB",
       "memory of a process for blocks on their way; 64MiB"},
      {"engine", "uring|threads|auto", "how the device is asked; auto"},
@@ -59,5 +69,8 @@ std::unique_ptr<storage::Backend> MakeCacheBackend(
 // What this process did with the cache, if `backend` is one; else null.
 const CacheCounters* CountersOf(const storage::Backend& backend);
 Tier* TierOf(storage::Backend& backend);
+// What is behind it and what its URI said, if `backend` is a cache; else null.
+storage::Backend* StoreOf(storage::Backend& backend);
+const CacheOptions* OptionsOf(const storage::Backend& backend);
 
 }  // namespace stoker::cache

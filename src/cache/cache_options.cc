@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "core/text.h"
 #include "storage/uri_options.h"
 
 namespace stoker::cache {
@@ -17,6 +18,34 @@ core::Result<bool> OnOff(const storage::Uri& uri, std::string_view key,
     return storage::BadOption(uri, key, "expected on or off");
   }
   return text == "on";
+}
+
+core::Result<Fill> FillOption(const storage::Uri& uri) {
+  const std::string_view text = storage::TextOption(uri, "fill", "on");
+  if (text == "off") {
+    return Fill::kOff;
+  }
+  if (text == "on") {
+    return Fill::kOn;
+  }
+  if (text == "always") {
+    return Fill::kAlways;
+  }
+  return storage::BadOption(uri, "fill", "expected on, off or always");
+}
+
+core::Result<double> WritesPerDayOption(const storage::Uri& uri,
+                                        double fallback) {
+  const std::string_view text = storage::TextOption(uri, "dwpd", "");
+  if (text.empty()) {
+    return fallback;
+  }
+  const core::Result<double> value = core::ParseDouble(text);
+  if (!value.ok() || !(value.value() > 0 && value.value() <= 1000)) {
+    return storage::BadOption(uri, "dwpd",
+                              "expected a number above 0, at most 1000");
+  }
+  return value;
 }
 
 core::Result<Verify> VerifyOption(const storage::Uri& uri) {
@@ -41,7 +70,10 @@ core::Result<Start> StartOption(const storage::Uri& uri) {
   if (text == "as-found") {
     return Start::kAsFound;
   }
-  return storage::BadOption(uri, "start", "expected as-found or cold");
+  if (text == "warm") {
+    return Start::kWarm;
+  }
+  return storage::BadOption(uri, "start", "expected as-found, cold or warm");
 }
 
 core::Result<storage::BlockEngine> EngineOption(const storage::Uri& uri) {
@@ -99,7 +131,10 @@ core::Result<CacheOptions> ParseCacheOptions(const storage::Uri& uri) {
                 FindPolicy(storage::TextOption(uri, "policy", "never")));
   STOKER_ASSIGN(options.verify, VerifyOption(uri));
   STOKER_ASSIGN(options.start, StartOption(uri));
-  STOKER_ASSIGN(options.fill, OnOff(uri, "fill", true));
+  STOKER_ASSIGN(options.fill, FillOption(uri));
+  STOKER_ASSIGN(options.drive_writes_per_day,
+                WritesPerDayOption(uri, options.drive_writes_per_day));
+  STOKER_ASSIGN(options.write_budget, OnOff(uri, "budget", false));
   STOKER_ASSIGN(options.buffer_bytes,
                 storage::BytesOption(uri, "buffers", options.buffer_bytes));
   STOKER_ASSIGN(options.seed, storage::CountOption(uri, "seed", options.seed));

@@ -21,6 +21,14 @@ enum class Verify : std::uint8_t { kNone, kSample, kFull };
 enum class Start : std::uint8_t {
   kAsFound,
   kCold,  // emptied first
+  kWarm,  // everything is read once before
+};
+
+// Which blocks are put into the cache.
+enum class Fill : std::uint8_t {
+  kOff,     // none
+  kOn,      // not those of the last of several epochs: nobody reads them again
+  kAlways,  // those as well
 };
 
 struct CacheOptions {
@@ -35,7 +43,11 @@ struct CacheOptions {
   Start start = Start::kAsFound;
   std::uint64_t seed = 0;
   std::uint64_t buffer_bytes = 64ULL << 20U;  // of a process
-  bool fill = true;
+  Fill fill = Fill::kOn;
+  // What the device is rated for, in writes of the whole file system it holds
+  // a day.
+  double drive_writes_per_day = 1;
+  bool write_budget = false;  // whether no more than that is written
   storage::BlockEngine engine = storage::BlockEngine::kAuto;
 };
 

@@ -246,19 +246,23 @@ std::uint32_t Index::Evict(std::size_t number, std::uint32_t next_use) {
   return slot;
 }
 
-std::uint32_t Index::Allocate(std::uint32_t length, std::uint32_t next_use) {
-  const Geometry& geometry = options_.geometry;
-  const bool small =
-      geometry.classes[1].slots > 0 && length <= geometry.classes[1].slot_bytes;
-  for (const std::size_t number : {std::size_t{1}, std::size_t{0}}) {
-    if (number == 1 && !small) {
-      continue;
-    }
-    if (const std::uint32_t slot = TakeFree(number); slot != kNoSlot) {
+std::uint32_t Index::TakeFreeFor(std::uint32_t length) {
+  if (IsSmall(length)) {
+    if (const std::uint32_t slot = TakeFree(1); slot != kNoSlot) {
       return slot;
     }
   }
-  return Evict(small ? 1 : 0, next_use);
+  return TakeFree(0);
+}
+
+std::uint32_t Index::Allocate(std::uint32_t length, std::uint32_t next_use) {
+  const std::uint32_t slot = TakeFreeFor(length);
+  return slot != kNoSlot ? slot : Evict(IsSmall(length) ? 1 : 0, next_use);
+}
+
+bool Index::IsSmall(std::uint32_t length) const {
+  const SlotClass& small = options_.geometry.classes[1];
+  return small.slots > 0 && length <= small.slot_bytes;
 }
 
 // A slot that is ours (kEvicting) and not linked becomes free.
@@ -294,7 +298,18 @@ Claim Index::ClaimSlot(const Fingerprint& key, std::uint32_t length,
   if (Peek(key) != Look::kMiss) {
     return {.outcome = ClaimOutcome::kTaken};
   }
-  const std::uint32_t slot = Allocate(length, next_use);
+  return ClaimWith(Allocate(length, next_use), key, length, next_use);
+}
+
+Claim Index::ClaimFreeSlot(const Fingerprint& key, std::uint32_t length) {
+  if (Peek(key) != Look::kMiss) {
+    return {.outcome = ClaimOutcome::kTaken};
+  }
+  return ClaimWith(TakeFreeFor(length), key, length, kNeverAgain);
+}
+
+Claim Index::ClaimWith(std::uint32_t slot, const Fingerprint& key,
+                       std::uint32_t length, std::uint32_t next_use) {
   if (slot == kNoSlot) {
     return {.outcome = ClaimOutcome::kNoRoom};
   }

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +38,8 @@ struct IndexOptions {
   std::string run{};
   // Whether the first process that attaches finds nothing in it.
   bool start_empty = false;
+  // What may be written to the device, of a day's worth at once.
+  double write_bytes_per_day = std::numeric_limits<double>::infinity();
 };
 
 // A block that stays where it is until it is let go of.
@@ -141,6 +144,8 @@ class Index {
   // not renewed its lease in time, is taken over.
   Claim ClaimSlot(const Fingerprint& key, std::uint32_t length,
                   std::uint32_t next_use = kNeverAgain);
+  // As ClaimSlot, but kNoRoom where a block would have to give way.
+  Claim ClaimFreeSlot(const Fingerprint& key, std::uint32_t length);
   // Extends the lease of a claim; false if it was taken over.
   bool Renew(const Claim& claim);
   // The block is on the device: from now on everybody finds it. False: it was
@@ -165,6 +170,11 @@ class Index {
   // Calls `visit` per valid slot. Others may change it meanwhile.
   void ForEachValid(
       const std::function<void(std::uint32_t, const SlotRecord&)>& visit) const;
+
+  // Whether the host's budget of writes has room for so many bytes, and what
+  // takes them from it (internal/write_budget.h). After a reboot it is whole.
+  bool AllowsWrite(std::uint64_t bytes) const;
+  void SpendWrite(std::uint64_t bytes);
 
   // Grows whenever an object behind the cache may have changed.
   std::uint64_t mutations() const;
@@ -200,6 +210,11 @@ class Index {
   void Unlink(std::uint32_t slot);
   // A slot held exclusively (kEvicting, ours), or kNoSlot.
   std::uint32_t Allocate(std::uint32_t length, std::uint32_t next_use);
+  bool IsSmall(std::uint32_t length) const;
+  std::uint32_t TakeFreeFor(std::uint32_t length);
+  // A claim of `key` with `slot`, held exclusively, or kNoSlot.
+  Claim ClaimWith(std::uint32_t slot, const Fingerprint& key,
+                  std::uint32_t length, std::uint32_t next_use);
   std::uint32_t TakeFree(std::size_t number);
   std::uint32_t Evict(std::size_t number, std::uint32_t next_use);
   void GiveBack(std::uint32_t slot);

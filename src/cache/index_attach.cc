@@ -21,7 +21,7 @@ using internal::WordOf;
 namespace {
 
 // "Stokrch" and the version of the layout below.
-constexpr std::uint64_t kIndexFormat = 0x53746F6B72636801;
+constexpr std::uint64_t kIndexFormat = 0x53746F6B72636802;
 
 }  // namespace
 
@@ -164,6 +164,7 @@ void Index::Initialise() {
   std::copy_n(boot.data(), std::min(boot.size(), header.boot.size() - 1),
               header.boot.data());
   header.mutations.store(0);
+  header.budget_whole_at.store(0);
   header.swept_ms.store(NowMs());
   internal::ProcessTable(header.processes).Reset();
   for (pthread_mutex_t& stripe : header.stripes) {

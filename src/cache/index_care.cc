@@ -4,6 +4,7 @@
 #include "cache/index.h"
 #include "cache/internal/index_header.h"
 #include "cache/internal/slot_words.h"
+#include "cache/internal/write_budget.h"
 
 namespace stoker::cache {
 
@@ -155,6 +156,23 @@ void Index::ForEachValid(
     if (word.state == SlotState::kValid && WordOf(seen) == word) {
       visit(slot, record);
     }
+  }
+}
+
+bool Index::AllowsWrite(std::uint64_t bytes) const {
+  if (options_.write_bytes_per_day == internal::kNoBudget) {
+    return true;  // whatever an earlier run has overdrawn
+  }
+  return internal::WriteBudget(header_->budget_whole_at,
+                               options_.write_bytes_per_day)
+      .Allows(bytes, clock_.Now());
+}
+
+void Index::SpendWrite(std::uint64_t bytes) {
+  if (options_.write_bytes_per_day != internal::kNoBudget) {
+    internal::WriteBudget(header_->budget_whole_at,
+                          options_.write_bytes_per_day)
+        .Spend(bytes, clock_.Now());
   }
 }
 

@@ -4,8 +4,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
+#include "cache/internal/write_budget.h"
+#include "cache/theory_endurance.h"
 #include "core/check.h"
 
 namespace stoker::cache {
@@ -59,6 +63,19 @@ core::Result<std::unique_ptr<Directory>> OpenDirectory(
   return opened;
 }
 
+// What the device below may be written to a day.
+core::Result<double> RatedBytesPerDay(const std::string& path,
+                                      const CacheOptions& options) {
+  std::error_code failed;
+  const std::filesystem::space_info space =
+      std::filesystem::space(path, failed);
+  if (failed) {
+    return core::Status::FromErrno(failed.value(), "look at " + path);
+  }
+  return DailyBudgetBytes(options.drive_writes_per_day,
+                          static_cast<double>(space.capacity));
+}
+
 core::Result<std::uint32_t> RestoreRecords(Directory& directory,
                                            const Index::Restore& restore,
                                            bool cold) {
@@ -74,8 +91,10 @@ core::Result<std::uint32_t> RestoreRecords(Directory& directory,
 }  // namespace
 
 Tier::Tier(std::unique_ptr<storage::BlockDevice> device,
-           std::vector<TierUnit> units)
-    : device_(std::move(device)), units_(std::move(units)) {
+           std::vector<TierUnit> units, double rated_bytes_per_day)
+    : device_(std::move(device)),
+      units_(std::move(units)),
+      rated_bytes_per_day_(rated_bytes_per_day) {
   STOKER_CHECK(!units_.empty());
   for (const TierUnit& unit : units_) {
     slots_ += unit.index->geometry().slots();
@@ -103,6 +122,7 @@ core::Result<std::unique_ptr<Tier>> OpenTier(const CacheOptions& options,
                                              core::Clock& clock) {
   std::vector<TierUnit> units;
   std::vector<std::string> files;
+  double rated_bytes_per_day = 0;
   for (const std::string& path : options.directories) {
     TierUnit unit;
     STOKER_ASSIGN(unit.directory, OpenDirectory(path, options, clock));
@@ -117,13 +137,17 @@ core::Result<std::unique_ptr<Tier>> OpenTier(const CacheOptions& options,
                       path, options.directories.front()));
     }
     const bool cold = options.start == Start::kCold;
+    STOKER_ASSIGN(const double rated, RatedBytesPerDay(path, options));
+    rated_bytes_per_day += rated;
     core::Result<std::unique_ptr<Index>> index = Index::Attach(
         {.id = directory.id(),
          .geometry = directory.geometry(),
          .policy = options.policy,
          .seed = options.seed,
          .run = run,
-         .start_empty = cold},
+         .start_empty = cold,
+         .write_bytes_per_day =
+             options.write_budget ? rated : internal::kNoBudget},
         [&](const Index::Restore& restore) {
           return RestoreRecords(directory, restore, cold);
         },
@@ -141,7 +165,8 @@ core::Result<std::unique_ptr<Tier>> OpenTier(const CacheOptions& options,
   const std::uint64_t file_bytes = units.front().directory->slot_file_bytes();
   STOKER_ASSIGN(std::unique_ptr<storage::BlockDevice> device,
                 storage::OpenBlockFiles(files, file_bytes, options.engine));
-  return std::make_unique<Tier>(std::move(device), std::move(units));
+  return std::make_unique<Tier>(std::move(device), std::move(units),
+                                rated_bytes_per_day);
 }
 
 }  // namespace stoker::cache

@@ -26,14 +26,16 @@ struct TierUnit {
 // Safe for concurrent use after it was made.
 class Tier {
  public:
-  // All units have slots of the same sizes.
+  // All units have slots of the same sizes. `rated_bytes_per_day`: what their
+  // devices may be written to, 0 where nobody knows.
   Tier(std::unique_ptr<storage::BlockDevice> device,
-       std::vector<TierUnit> units);
+       std::vector<TierUnit> units, double rated_bytes_per_day = 0);
 
   // A block is always in the same unit: chosen by its key, as often as the unit
   // has slots.
   TierUnit& UnitOf(const Fingerprint& key);
   storage::BlockDevice& device() { return *device_; }
+  double rated_bytes_per_day() const { return rated_bytes_per_day_; }
   std::vector<TierUnit>& units() { return units_; }
   const std::vector<TierUnit>& units() const { return units_; }
   // Bytes of a block but the last of an object.
@@ -48,6 +50,7 @@ class Tier {
   std::unique_ptr<storage::BlockDevice> device_;
   std::vector<TierUnit> units_;
   std::uint64_t slots_ = 0;  // of all units
+  double rated_bytes_per_day_ = 0;
 };
 
 // The directories of `options`, formatted where there is nothing and a size is

@@ -7,6 +7,7 @@
 
 #include "cache/block_key.h"
 #include "core/aligned_buffer.h"
+#include "core/check.h"
 #include "core/pages.h"
 
 namespace stoker::cache {
@@ -171,6 +172,25 @@ core::Result<std::uint64_t> Warm(storage::Backend& backend,
     return status.ok();
   }));
   STOKER_TRY(status);
+  return warmer.bytes();
+}
+
+core::Result<std::uint64_t> WarmShare(storage::Backend& backend,
+                                      const ObjectSet& objects,
+                                      std::uint64_t first, std::uint64_t step,
+                                      core::Clock& clock) {
+  STOKER_CHECK(step > 0);
+  STOKER_ASSIGN(const std::unique_ptr<storage::ReadQueue> queue,
+                backend.NewReadQueue({.depth = kWarmOps}, clock));
+  STOKER_ASSIGN(const core::AlignedBuffer memory,
+                core::AlignedBuffer::Make(kWarmOps * kWarmBytes, false));
+  Warmer warmer(backend, *queue, memory.bytes());
+  for (std::uint64_t i = first; i < objects.count; i += step) {
+    const std::string name = objects.name_of(i);
+    STOKER_ASSIGN(const std::uint64_t size,
+                  storage::ObjectSize(backend, name, clock));
+    STOKER_TRY(warmer.Read({.name = name, .size = size}));
+  }
   return warmer.bytes();
 }
 

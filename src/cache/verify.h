@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "cache/object_set.h"
 #include "cache/tier.h"
 #include "core/clock.h"
 #include "core/status.h"
@@ -28,5 +29,12 @@ core::Status ClearUnit(TierUnit& unit);
 // Reads all objects of `backend` once, in the order it lists them; returns how
 // many bytes they have.
 core::Result<std::uint64_t> Warm(storage::Backend& backend, core::Clock& clock);
+
+// Reads every `step`-th of the objects (> 0), from number `first` on; returns
+// how many bytes they have.
+core::Result<std::uint64_t> WarmShare(storage::Backend& backend,
+                                      const ObjectSet& objects,
+                                      std::uint64_t first, std::uint64_t step,
+                                      core::Clock& clock);
 
 }  // namespace stoker::cache

@@ -157,6 +157,10 @@ class Backend {
   virtual std::optional<CacheCounts> CacheActivity() const {
     return std::nullopt;
   }
+  // Pass `epoch`, from 1, of `epochs` over the same objects begins; the job
+  // does not read them again after the last. For back ends that keep what they
+  // read. Nothing is in flight.
+  virtual void NoteEpoch(std::uint32_t /*epoch*/, std::uint32_t /*epochs*/) {}
   // Free space for new objects; UINT64_MAX where unlimited.
   virtual core::Result<std::uint64_t> FreeBytes() = 0;
   // How many more objects there can be (inodes of a file system); UINT64_MAX

@@ -77,6 +77,9 @@ class WrapperBackend : public Backend {
   std::optional<CacheCounts> CacheActivity() const override {
     return inner_->CacheActivity();
   }
+  void NoteEpoch(std::uint32_t epoch, std::uint32_t epochs) override {
+    inner_->NoteEpoch(epoch, epochs);
+  }
   core::Result<std::uint64_t> FreeBytes() override {
     return inner_->FreeBytes();
   }

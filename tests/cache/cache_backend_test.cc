@@ -106,6 +106,7 @@ class CacheBackendTest : public ::testing::Test {
  protected:
   void Open(std::uint32_t slots, CacheOptions options = {},
             Policy policy = Policy::kNever) {
+    queue_.reset();
     auto device = std::make_unique<TouchyDevice>(slots * kSlot);
     device_ = device.get();
     options.directories = {"memory"};
@@ -113,7 +114,6 @@ class CacheBackendTest : public ::testing::Test {
     backend_ = MakeCacheBackend(
         MemoryTier(Options(slots, policy, kSlot), clock_, std::move(device)),
         options, storage::OpenBackend("mem:").value());
-    queue_.reset();
   }
   void Put(std::string_view name, std::uint64_t bytes, std::uint64_t version) {
     ASSERT_TRUE(storage::WriteObject(*backend_, name,
@@ -352,6 +352,57 @@ TEST_F(CacheBackendTest, ADeviceThatCannotWriteKeepsNothingAndLosesNoRead) {
   queue_.reset();
   EXPECT_EQ(index().Count().valid, 0U);
   EXPECT_EQ(index().Count().free, 4U);
+}
+
+// Three blocks a day; what is not kept is read from the store each time.
+TEST_F(CacheBackendTest, NoMoreIsWrittenThanTheBudgetAllows) {
+  IndexOptions index_options = Options(20, Policy::kNever, kSlot);
+  index_options.write_bytes_per_day = 3 * kSlot;
+  CacheOptions options;
+  options.directories = {"memory"};
+  options.buffer_bytes = 2 * kSlot;
+  backend_ = MakeCacheBackend(MemoryTier(index_options, clock_), options,
+                              storage::OpenBackend("mem:").value());
+  for (int pass = 0; pass < 2; ++pass) {
+    for (int i = 0; i < 10; ++i) {
+      const std::string name = "object" + std::to_string(i);
+      if (pass == 0) {
+        Put(name, kSlot, 1);
+      }
+      Read(name, 0, kSlot, Content(name, kSlot, 1));
+      if (i < 3) {
+        WaitForFills(static_cast<std::uint64_t>(i) + 1);
+      }
+    }
+  }
+  EXPECT_EQ(index().Count().valid, 3U);
+  EXPECT_EQ(counters().device_written_bytes.load(), 3 * kSlot);
+  EXPECT_GE(counters().over_budget.load(), 7U);
+}
+
+TEST_F(CacheBackendTest, TheLastOfSeveralEpochsKeepsNothing) {
+  struct Case {
+    Fill fill;
+    std::uint32_t epoch;
+    std::uint32_t epochs;
+    bool kept;
+  };
+  for (const Case& one :
+       {Case{Fill::kOn, 1, 2, true}, Case{Fill::kOn, 2, 2, false},
+        Case{Fill::kOn, 1, 1, true}, Case{Fill::kAlways, 2, 2, true},
+        Case{Fill::kOff, 1, 2, false}}) {
+    CacheOptions options;
+    options.fill = one.fill;
+    Open(8, options);
+    Put("object", 1000, 1);
+    backend_->NoteEpoch(one.epoch, one.epochs);
+    Read("object", 0, 1000, Content("object", 1000, 1));
+    if (one.kept) {
+      WaitForFills(1);
+    }
+    EXPECT_EQ(counters().bypasses.load(), one.kept ? 0U : 1U)
+        << one.epoch << " of " << one.epochs;
+  }
 }
 
 // The answer may be taken before the fetcher has woken its receiver.

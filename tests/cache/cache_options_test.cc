@@ -20,7 +20,8 @@ core::Result<CacheOptions> Parse(std::string_view text) {
 TEST(ParseCacheOptions, TakesDirectoriesAndTheRest) {
   const auto options = Parse(
       "cache:/a/x:/b/x?size=1GiB&slot=256KiB&small_slot=64KiB&policy=s3fifo&"
-      "verify=sample&start=cold&fill=off&buffers=8MiB&engine=threads&seed=7,"
+      "verify=sample&start=cold&fill=off&buffers=8MiB&engine=threads&seed=7&"
+      "dwpd=0.3&budget=on,"
       "null:");
   ASSERT_TRUE(options.ok()) << options.status().ToString();
   EXPECT_EQ(options.value().directories,
@@ -31,18 +32,21 @@ TEST(ParseCacheOptions, TakesDirectoriesAndTheRest) {
   EXPECT_EQ(options.value().policy, Policy::kS3Fifo);
   EXPECT_EQ(options.value().verify, Verify::kSample);
   EXPECT_EQ(options.value().start, Start::kCold);
-  EXPECT_FALSE(options.value().fill);
+  EXPECT_EQ(options.value().fill, Fill::kOff);
   EXPECT_EQ(options.value().buffer_bytes, 8U << 20U);
   EXPECT_EQ(options.value().engine, storage::BlockEngine::kThreads);
   EXPECT_EQ(options.value().seed, 7U);
+  EXPECT_EQ(options.value().drive_writes_per_day, 0.3);
+  EXPECT_TRUE(options.value().write_budget);
 }
 
 TEST(ParseCacheOptions, RefusesWhatIsNoneByName) {
   for (const std::string_view text :
        {"cache:?size=1GiB,null:", "cache:/a?policy=mru,null:",
-        "cache:/a?verify=some,null:", "cache:/a?start=warm,null:",
-        "cache:/a?fill=maybe,null:", "cache:/a?engine=aio,null:",
-        "cache:/a?sise=1GiB,null:"}) {
+        "cache:/a?verify=some,null:", "cache:/a?start=hot,null:",
+        "cache:/a?fill=maybe,null:", "cache:/a?dwpd=0,null:",
+        "cache:/a?dwpd=x,null:", "cache:/a?budget=1,null:",
+        "cache:/a?engine=aio,null:", "cache:/a?sise=1GiB,null:"}) {
     EXPECT_EQ(Parse(text).status().code(), core::Code::kInvalidArgument)
         << text;
   }

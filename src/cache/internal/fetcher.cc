@@ -29,7 +29,6 @@ std::uint64_t TagOf(std::uint64_t kind, std::uint64_t number) {
 constexpr core::Nanos kGlance = std::chrono::milliseconds(1);
 // Well within a lease.
 constexpr core::Nanos kRenewal = std::chrono::milliseconds(100);
-constexpr core::Nanos kShortestHedge = std::chrono::milliseconds(50);
 
 }  // namespace
 
@@ -227,13 +226,9 @@ bool Fetcher::StartBlock(std::uint32_t node) {
   if (!StoreHasRoom() || FreeFill() == kNone) {
     return false;
   }
-  Index& index = *tier_.UnitOf(request.key).index;
-  Claim claim;
-  if (options_.fill && health_.IsGood(clock_.Now())) {
-    claim = index.ClaimSlot(request.key, request.block_bytes);
-  }
+  const Claim claim = ClaimToKeep(request.key, request.block_bytes);
   if (claim.outcome == ClaimOutcome::kTaken) {
-    if (index.Peek(request.key) != Look::kFilling) {
+    if (tier_.UnitOf(request.key).index->Peek(request.key) != Look::kFilling) {
       Reply(node, {.look_again = true});
       return true;
     }
@@ -254,14 +249,31 @@ bool Fetcher::StartBlock(std::uint32_t node) {
   return StartFill(node, nullptr);
 }
 
+// A slot for the block, if it is to be kept.
+Claim Fetcher::ClaimToKeep(const Fingerprint& key, std::uint32_t bytes) {
+  if (!options_.keeps->load(std::memory_order_relaxed) ||
+      !health_.IsGood(clock_.Now())) {
+    return {};
+  }
+  Index& index = *tier_.UnitOf(key).index;
+  if (!index.AllowsWrite(bytes)) {
+    counters_.over_budget.fetch_add(1, std::memory_order_relaxed);
+    return {};
+  }
+  const Claim claim = index.ClaimSlot(key, bytes);
+  if (claim.outcome == ClaimOutcome::kMine) {
+    index.SpendWrite(bytes);
+  }
+  return claim;
+}
+
 // The cache has lost a block that is still in a buffer.
 void Fetcher::KeepAgain(Fill& fill) {
-  Index& index = *tier_.UnitOf(fill.key).index;
   if (fill.state != State::kHeld || !fill.claimed ||
-      !health_.IsGood(clock_.Now()) || index.Peek(fill.key) != Look::kMiss) {
+      tier_.UnitOf(fill.key).index->Peek(fill.key) != Look::kMiss) {
     return;
   }
-  const Claim claim = index.ClaimSlot(fill.key, fill.bytes);
+  const Claim claim = ClaimToKeep(fill.key, fill.bytes);
   if (claim.outcome == ClaimOutcome::kMine) {
     fill.claim = claim;
     WriteToDevice(fill);
@@ -475,54 +487,6 @@ void Fetcher::OnWritten(const storage::BlockDone& done) {
   if (unit.directory != nullptr &&
       !unit.directory->WriteRecord(fill.claim.slot, fill.record).ok()) {
     counters_.device_errors.fetch_add(1, std::memory_order_relaxed);
-  }
-}
-
-void Fetcher::PollWaits() {
-  List waiting = std::exchange(waits_, {});
-  while (!waiting.empty()) {
-    const std::uint32_t node = Pop(waiting);
-    const FetchRequest& request = nodes_[node].request;
-    Index& index = *tier_.UnitOf(request.key).index;
-    if (index.Peek(request.key) != Look::kFilling) {
-      Reply(node, {.look_again = true});
-      continue;
-    }
-    const bool late = clock_.Now() - nodes_[node].since > HedgeLimit();
-    if (late && StoreHasRoom() &&
-        (CanPassThrough(request) || FreeFill() != kNone)) {
-      counters_.hedges.fetch_add(1, std::memory_order_relaxed);
-      if (CanPassThrough(request)) {
-        StartThrough(node);
-      } else {
-        StartFill(node, nullptr);
-      }
-      continue;
-    }
-    Push(waits_, node);
-  }
-}
-
-// A fetch that takes longer than nearly all did is unlikely to come soon.
-core::Nanos Fetcher::HedgeLimit() {
-  if (fetch_times_.count() >= hedge_basis_ + 64 || hedge_limit_.count() == 0) {
-    hedge_basis_ = fetch_times_.count();
-    hedge_limit_ =
-        std::max({kShortestHedge, core::Nanos(fetch_times_.Quantile(0.99)),
-                  core::Nanos(5 * fetch_times_.Quantile(0.5))});
-  }
-  return hedge_limit_;
-}
-
-void Fetcher::RenewLeases() {
-  if (reading_ + writing_ == 0) {
-    return;
-  }
-  for (const Fill& fill : fills_) {
-    if (fill.claimed &&
-        (fill.state == State::kReading || fill.state == State::kWriting)) {
-      tier_.UnitOf(fill.key).index->Renew(fill.claim);
-    }
   }
 }
 

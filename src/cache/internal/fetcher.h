@@ -26,8 +26,8 @@ namespace stoker::cache::internal {
 struct FetcherOptions {
   std::size_t buffers = 32;  // of a block each
   std::size_t depth = 32;    // reads of the store at once, at most
-  // Whether blocks are put into the cache.
-  bool fill = true;
+  // Whether blocks are put into the cache; may change at any time.
+  const std::atomic<bool>* keeps = nullptr;
 };
 
 // One thread of its own does all that has to do with the store: it claims,
@@ -96,6 +96,7 @@ class Fetcher {
   bool Start(std::uint32_t node);
   bool StartBlock(std::uint32_t node);
   void KeepAgain(Fill& fill);
+  Claim ClaimToKeep(const Fingerprint& key, std::uint32_t bytes);
   bool StartFill(std::uint32_t node, const Claim* claim);
   void StartThrough(std::uint32_t node);
   void SubmitToStore();

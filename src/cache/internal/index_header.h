@@ -25,6 +25,7 @@ struct Index::Header {
   std::array<char, 48> boot;
   std::atomic<std::uint64_t> mutations;
   std::atomic<std::uint32_t> swept_ms;  // when somebody began to sweep last
+  std::atomic<std::int64_t> budget_whole_at;  // WriteBudget's
   struct Class {
     pthread_mutex_t lock;  // guards `eviction` and the policy's fields
     EvictionState eviction;
