@@ -48,6 +48,11 @@ int RunCacheVerifyCommand(const Arguments& arguments) {
   return End(arguments, run::VerifyCache(console, PlaceOf(arguments)));
 }
 
+int RunCacheMeasureCommand(const Arguments& arguments) {
+  run::Console console = ConsoleOf(arguments);
+  return End(arguments, run::MeasureCache(console, PlaceOf(arguments)));
+}
+
 int RunCacheClearCommand(const Arguments& arguments) {
   run::Console console = ConsoleOf(arguments);
   return End(arguments, run::ClearCache(console, PlaceOf(arguments)));

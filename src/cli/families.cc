@@ -88,7 +88,7 @@ constexpr std::array<Verb, 1> kS3Verbs{{
      nullptr, internal::RunS3CleanupCommand},
 }};
 
-constexpr std::array<Verb, 5> kCacheVerbs{{
+constexpr std::array<Verb, 6> kCacheVerbs{{
     {"format", kCacheFormat,
      "Makes a cache in DIR and takes all the space it will ever use.", nullptr,
      internal::RunCacheFormatCommand},
@@ -98,6 +98,10 @@ constexpr std::array<Verb, 5> kCacheVerbs{{
      "Reads every block of the cache of DIR and compares it with its "
      "checksums; damaged ones are let go of.",
      nullptr, internal::RunCacheVerifyCommand},
+    {"measure", kCacheLook,
+     "How fast the device of the cache of DIR is: writes to free slots, and "
+     "reads them, for a second.",
+     nullptr, internal::RunCacheMeasureCommand},
     {"clear", kCacheLook, "Empties the cache of DIR.", nullptr,
      internal::RunCacheClearCommand},
     {"warm", kCacheWarm,

@@ -146,6 +146,9 @@ constexpr std::array kOptions = {
            "GiB/s of the storage, to tell how long a checkpoint takes"},
     Option{"no-check", "", ValueKind::kFlag, "", "", kRun, 0,
            "do not verify the checksums the file formats carry"},
+    Option{"no-cache-prediction", "", ValueKind::kFlag, "", "", kRun, 0,
+           "with a cache: in the storage: do not measure store and cache for "
+           "a third of a second each before the run, and predict nothing"},
     Option{"drop-caches", "", ValueKind::kFlag, "", "", kRun, 0,
            "before each epoch the kernel of every host drops its page cache "
            "(root); longer than --io-timeout ends the run"},

@@ -27,7 +27,7 @@ inline constexpr CommandSet kCheckpointVerify = 1U << 7;
 inline constexpr CommandSet kCheckpointDelete = 1U << 8;
 inline constexpr CommandSet kS3Cleanup = 1U << 9;
 inline constexpr CommandSet kCacheFormat = 1U << 10;
-inline constexpr CommandSet kCacheLook = 1U << 11;  // status, verify, clear
+inline constexpr CommandSet kCacheLook = 1U << 11;  // status, verify, ...
 inline constexpr CommandSet kCacheWarm = 1U << 12;
 inline constexpr CommandSet kCache = kCacheFormat | kCacheLook | kCacheWarm;
 // Those that take a place and no workload, checkpointing's apart.

@@ -72,18 +72,19 @@ core::Result<run::Event> DatagenPlan(const Job& job) {
 Status Train(const Job& job, const run::RankContext& context,
              const RankPass& pass) {
   STOKER_ASSIGN(const core::Nanos io_timeout, IoTimeout(job));
-  return run::RunTraining(context,
-                          {.config = &job.config,
-                           .model = job.model,
-                           .accelerator = job.accelerator,
-                           .data_uri = job.uri,
-                           .folder = pass.folder,
-                           .io_timeout = io_timeout,
-                           .check = !job.arguments.Flag("no-check"),
-                           .drop_caches = job.arguments.Flag("drop-caches"),
-                           .warm_up = pass.warm_up,
-                           .tool = std::string(core::kVersion),
-                           .command_line = job.command_line()});
+  return run::RunTraining(
+      context, {.config = &job.config,
+                .model = job.model,
+                .accelerator = job.accelerator,
+                .data_uri = job.uri,
+                .folder = pass.folder,
+                .io_timeout = io_timeout,
+                .check = !job.arguments.Flag("no-check"),
+                .drop_caches = job.arguments.Flag("drop-caches"),
+                .warm_up = pass.warm_up,
+                .predict = !job.arguments.Flag("no-cache-prediction"),
+                .tool = std::string(core::kVersion),
+                .command_line = job.command_line()});
 }
 
 Status CheckTraining(const Job& job) {

@@ -10,6 +10,7 @@
 #include "comm/communicator.h"
 #include "core/histogram.h"
 #include "core/status.h"
+#include "metrics/cache_outlook.h"
 #include "metrics/epoch_summary.h"
 #include "metrics/ledger.h"
 #include "metrics/recorder.h"
@@ -38,13 +39,14 @@ struct RunRecord {
   core::Histogram longest_loads;
   // Where the bytes came from; set by the caller, nothing where nobody watched.
   std::optional<RunLedger> ledger;
+  std::optional<CacheOutlook> cache;  // with one of ours; set by the caller
 };
 
 // Collective. At rank 0: state kComplete, facts, all hosts and ranks; the
-// caller adds times, op_stream_hash, longest_loads and ledger. Elsewhere: facts
-// only. `host` is used from each host's first rank, its count of ranks is
-// filled in here. Fails as the communicator does; kCorruption if a rank's
-// message does not read (ranks that run different programs).
+// caller adds times, op_stream_hash, longest_loads, ledger and cache.
+// Elsewhere: facts only. `host` is used from each host's first rank, its count
+// of ranks is filled in here. Fails as the communicator does; kCorruption if a
+// rank's message does not read (ranks that run different programs).
 core::Result<RunRecord> Collect(comm::Communicator& comm, const RunFacts& facts,
                                 const RankFacts& rank, const HostFacts& host,
                                 const RankRecorder& recorder);

@@ -54,7 +54,7 @@ inline constexpr std::array<RequestField, 10> kRequestFields{{
 // Every counter of CacheCounts by its name in reports.
 using CacheField =
     std::pair<std::string_view, std::uint64_t storage::CacheCounts::*>;
-inline constexpr std::array<CacheField, 15> kCacheFields{{
+inline constexpr std::array<CacheField, 16> kCacheFields{{
     {"hit_bytes", &storage::CacheCounts::hit_bytes},
     {"memory_bytes", &storage::CacheCounts::memory_bytes},
     {"store_bytes", &storage::CacheCounts::store_bytes},
@@ -65,6 +65,7 @@ inline constexpr std::array<CacheField, 15> kCacheFields{{
     {"fills", &storage::CacheCounts::fills},
     {"evictions", &storage::CacheCounts::evictions},
     {"bypasses", &storage::CacheCounts::bypasses},
+    {"over_budget", &storage::CacheCounts::over_budget},
     {"waits", &storage::CacheCounts::waits},
     {"hedges", &storage::CacheCounts::hedges},
     {"takeovers", &storage::CacheCounts::takeovers},

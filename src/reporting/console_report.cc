@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/units.h"
+#include "reporting/cache_report.h"
 #include "reporting/internal/console_text.h"
 #include "reporting/ledger_report.h"
 
@@ -177,6 +178,7 @@ std::string ConsoleReport(const RunRecord& record, const RunSummary& summary,
   text += SaveLine(record, summary);
   text += TimeLines(summary);
   if (record.ledger) text += LedgerLines(*record.ledger);
+  if (record.cache) text += OutcomeLines(*record.cache, summary);
   text += OccasionalLines(record, summary);
   text += Line("bound by", BoundText(summary));
   text += Line("verdict", VerdictText(record, summary));

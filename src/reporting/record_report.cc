@@ -5,6 +5,7 @@
 #include <string>
 
 #include "metrics/summary.h"
+#include "reporting/cache_report.h"
 #include "reporting/internal/checkpoint_json.h"
 #include "reporting/internal/file_output.h"
 #include "reporting/internal/host_json.h"
@@ -191,6 +192,7 @@ Json RecordJson(const metrics::RunRecord& record) {
   json.Add("op_stream_hash", record.op_stream_hash);
   json.Add("longest_load_ns", HistogramJson(record.longest_loads));
   json.Add("ledger", record.ledger ? LedgerDigestJson(*record.ledger) : Json());
+  json.Add("cache", CacheOutlookJson(record.cache));
   json.Add("hosts", RecordHostsJson(record.hosts));
   json.Add("ranks", std::move(ranks));
   json.Add("files", CompanionsJson(record));

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "cache/cache_backend.h"
+#include "cache/probe.h"
 #include "cache/verify.h"
 #include "core/aligned_buffer.h"
 #include "core/clock.h"
@@ -98,6 +100,30 @@ Status VerifyCache(Console& console, const std::string& directory) {
                         "have been let go of and will be fetched again",
                         directory, counts.damaged, counts.blocks)};
   }
+  return {};
+}
+
+Status MeasureCache(Console& console, const std::string& directory) {
+  core::SystemClock clock;
+  STOKER_ASSIGN(const std::unique_ptr<cache::Tier> tier,
+                OpenOne(directory, clock));
+  STOKER_ASSIGN(
+      const cache::DeviceProbe probe,
+      cache::ProbeDevice(
+          *tier, {.depth = 32, .span = std::chrono::milliseconds(500)}, clock));
+  const auto rate = [](const cache::Probe& one) {
+    return one.bytes == 0 ? std::string("nothing to measure with")
+                          : core::FormatBytes(one.bytes_per_s()) + "/s";
+  };
+  const bool memory = !tier->device().direct();
+  console.Info(
+      {.name = "cache_measured",
+       .text = fmt::format("{}: reading {}, writing {}{}", directory,
+                           rate(probe.read), rate(probe.write),
+                           memory ? "; in memory, which is no device" : ""),
+       .fields = {{"read_bytes_per_s", probe.read.bytes_per_s()},
+                  {"write_bytes_per_s", probe.write.bytes_per_s()},
+                  {"in_memory", memory}}});
   return {};
 }
 

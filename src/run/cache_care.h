@@ -21,6 +21,9 @@ core::Status TellCacheStatus(Console& console, const std::string& directory);
 // let go of.
 core::Status VerifyCache(Console& console, const std::string& directory);
 
+// `cache measure DIR`: as cache::ProbeDevice, with 32 requests at once.
+core::Status MeasureCache(Console& console, const std::string& directory);
+
 // `cache clear DIR`. kUnavailable while others use it.
 core::Status ClearCache(Console& console, const std::string& directory);
 

@@ -13,6 +13,7 @@
 #include "core/cancel.h"
 #include "core/clock.h"
 #include "core/status.h"
+#include "metrics/summary.h"
 #include "run/console.h"
 #include "run/plan.h"
 
@@ -72,8 +73,13 @@ struct TrainRequest {
   // io_timeout at most.
   bool drop_caches = false;
   bool warm_up = false;  // a run that is not to be counted, for the record
+  // With a cache of ours in front: what is to be expected is worked out before
+  // the run, from rates that are measured then.
+  bool predict = true;
   std::string tool;
   std::string command_line;
+  // Told the figures of a run that ended well, at rank 0. May be empty.
+  std::function<void(const metrics::RunSummary&)> on_summary{};
 };
 
 // Collective. Writes all files of the result folder but the metadata.

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <random>
 #include <span>
 #include <string>
@@ -21,6 +22,7 @@
 #include "reporting/record_report.h"
 #include "reporting/result_folder.h"
 #include "reporting/steps_csv.h"
+#include "run/internal/cache_outlook.h"
 #include "run/internal/epoch_witness.h"
 #include "run/internal/live_view.h"
 #include "run/internal/open_storage.h"
@@ -67,6 +69,9 @@ class Training final : private emulator::LoopObserver {
     // All look before any takes its memory.
     STOKER_TRY(comm::Agree(*context_.comm, CheckRoom()));
     STOKER_TRY(comm::Agree(*context_.comm, Prepare()));
+    STOKER_TRY(internal::WarmUp(context_, plan_, dataset_, *backend_));
+    STOKER_ASSIGN(outlook_, internal::LookAhead(context_, request_, plan_,
+                                                dataset_, *backend_));
     STOKER_TRY(MakeLiveView());
     Announce();
     Status status = Loop();
@@ -271,6 +276,9 @@ class Training final : private emulator::LoopObserver {
 
   void Announce() {
     context_.console->Info(internal::StartEvent(facts_, PoolBytes()));
+    if (outlook_.has_value() && request_.predict && leads()) {
+      context_.console->Info(internal::ExpectationEvent(*outlook_));
+    }
     context_.console->RestartProgress();
   }
 
@@ -337,6 +345,7 @@ class Training final : private emulator::LoopObserver {
 
   Status OnEpochStart(std::uint32_t epoch) override {
     recorder_->BeginEpoch();
+    backend_->NoteEpoch(epoch, plan_.epochs);
     STOKER_TRY(witness_->Begin());
     if (leads()) {
       live_->BeginEpoch(epoch, context_.clock->Now());
@@ -436,6 +445,11 @@ class Training final : private emulator::LoopObserver {
     record.started = anchor_.wall;
     record.ended = Wall();
     const metrics::RunSummary summary = metrics::Summarise(record);
+    if (outlook_.has_value()) {
+      internal::LookBack(summary, *record.ledger, facts_.num_hosts, *backend_,
+                         *outlook_);
+      record.cache = outlook_;
+    }
     STOKER_TRY(reporting::WriteSummary(PathOf(reporting::kSummaryFile), record,
                                        summary));
     STOKER_TRY(reporting::WriteLedger(PathOf(reporting::kLedgerFile),
@@ -446,6 +460,9 @@ class Training final : private emulator::LoopObserver {
     STOKER_TRY(reporting::WriteRecord(PathOf(reporting::kRecordFile), record));
     context_.console->Info(
         internal::SummaryEvent(record, summary, request_.folder));
+    if (request_.on_summary) {
+      request_.on_summary(summary);
+    }
     return {};
   }
 
@@ -467,6 +484,7 @@ class Training final : private emulator::LoopObserver {
   metrics::HostFacts host_;
   std::unique_ptr<metrics::RankRecorder> recorder_;
   std::unique_ptr<internal::EpochWitness> witness_;
+  std::optional<metrics::CacheOutlook> outlook_;  // with a cache of ours
   // Rank 0 only.
   std::unique_ptr<reporting::StepsCsv> steps_csv_;
   std::unique_ptr<reporting::DlioLog> log_;

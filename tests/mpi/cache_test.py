@@ -96,6 +96,35 @@ class CacheTest(harness.StokerCase):
         self.assertEqual(counts(ledger["run"])["fetched_bytes"], sizes)
         self.assertEqual(counts(ledger["run"])["checksum_misses"], 0)
 
+    def test_what_is_expected_of_the_cache_is_told_before_and_after(self):
+        def outlook(done):
+            self.assertIn("cache holds", done.stdout)
+            self.assertIn("expected AU", done.stdout)
+            return load_json(self.last_run() / "record.json")["cache"]
+        slow = f"model:?bandwidth=20MB,file://{self.data}"
+        params = ["train.computation_time=0.02"]
+        cold = outlook(self.train(self.uri(store=slow), params=params))
+        self.assertEqual(cold["found"], 0)
+        self.assertEqual(cold["fits"], 1)
+        self.assertEqual(cold["later_hits"], 1)
+        self.assertTrue(cold["simulated"])
+        # What four ranks got of 20 MB/s, whatever else the machine did.
+        self.assertLess(abs(cold["store_bytes_per_s"] / 20e6 - 1), 0.2)
+        self.assertLess(cold["first_au"], cold["later_au"])
+        warm = outlook(self.train(self.uri(store=slow), params=params))
+        self.assertEqual(warm["found"], 1)
+        self.assertEqual(warm["first_hits"], 1)
+        quiet = self.train(self.uri(store=slow), "--no-cache-prediction",
+                           params=params)
+        self.assertNotIn("expected AU", quiet.stdout)
+
+    def test_a_warm_start_leaves_nothing_to_fetch(self):
+        self.train(self.uri("size=64MiB&start=warm"))
+        for epoch in self.ledger()["epochs"]:
+            self.assertEqual(counts(epoch)["fetched_bytes"], 0)
+        self.assertEqual(load_json(self.last_run() / "record.json")
+                         ["cache"]["found"], 1)
+
     def test_the_same_is_asked_for_with_and_without(self):
         hashes = set()
         for data in (f"file://{self.data}", self.uri()):

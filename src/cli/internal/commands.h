@@ -24,6 +24,7 @@ int RunS3CleanupCommand(const Arguments& arguments);
 int RunCacheFormatCommand(const Arguments& arguments);
 int RunCacheStatusCommand(const Arguments& arguments);
 int RunCacheVerifyCommand(const Arguments& arguments);
+int RunCacheMeasureCommand(const Arguments& arguments);
 int RunCacheClearCommand(const Arguments& arguments);
 int RunCacheWarmCommand(const Arguments& arguments);
 

@@ -148,6 +148,8 @@ std::uint64_t CgroupMemoryLimit() {
   return limit;
 }
 
+}  // namespace
+
 std::uint64_t AvailableMemory() {
   std::ifstream meminfo("/proc/meminfo");
   for (std::string line; std::getline(meminfo, line);) {
@@ -159,6 +161,8 @@ std::uint64_t AvailableMemory() {
   }
   return UINT64_MAX;
 }
+
+namespace {
 
 // `use`: what the bytes are for; `less`: what would make them fewer.
 Status CheckMemory(std::uint64_t bytes_per_rank, int ranks_on_host,

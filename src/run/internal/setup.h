@@ -41,6 +41,9 @@ emulator::LoaderData LoaderDataOf(storage::Backend& backend,
 core::Status CheckBeforeRun(const RankContext& context,
                             const TrainRequest& request, const RunPlan& plan);
 
+// Of this host, within the limit of the container; UINT64_MAX if nobody says.
+std::uint64_t AvailableMemory();
+
 // Whether this host has memory for what its ranks are about to take, and files
 // enough may be open. kInvalidArgument with figures and remedy.
 core::Status CheckHost(std::uint64_t pool_bytes_per_rank, int ranks_on_host,

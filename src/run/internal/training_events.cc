@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "core/units.h"
+#include "reporting/cache_report.h"
 #include "reporting/console_report.h"
 #include "reporting/json_report.h"
 
@@ -55,6 +56,15 @@ Event StartEvent(const metrics::RunFacts& facts, std::uint64_t pool_bytes) {
     event.fields.emplace_back("checkpoint_stored_bytes",
                               facts.checkpoints->stored_bytes);
   }
+  return event;
+}
+
+Event ExpectationEvent(const metrics::CacheOutlook& outlook) {
+  Event event{.name = "cache_expectation",
+              .text = reporting::ExpectationLines(outlook)};
+  while (event.text.ends_with('\n')) event.text.pop_back();
+  event.fields =
+      std::get<Json::Object>(reporting::CacheOutlookJson(outlook).value());
   return event;
 }
 

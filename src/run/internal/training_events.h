@@ -18,6 +18,9 @@ namespace stoker::run::internal {
 // `pool_bytes`: memory each rank took for reading.
 Event StartEvent(const metrics::RunFacts& facts, std::uint64_t pool_bytes);
 
+// What the cache is expected to do; "cache_expectation".
+Event ExpectationEvent(const metrics::CacheOutlook& outlook);
+
 // Rank 0's part of a checkpoint.
 Event SaveEvent(const metrics::RunFacts& facts, std::uint32_t epoch,
                 const metrics::CheckpointOp& save);

@@ -7,23 +7,19 @@
 // FOLDER: of the results, made if need be. Exit code 0, and the result is that
 // of `stoker training run`: summary.json in FOLDER.
 
-#include <unistd.h>
-
 #include <chrono>
 #include <filesystem>
 #include <iostream>
-#include <mutex>
 #include <span>
 #include <string>
 #include <system_error>
 #include <vector>
 
-#include "comm/communicator.h"
 #include "config/load.h"
 #include "core/cancel.h"
-#include "core/clock.h"
 #include "core/text.h"
 #include "run/phases.h"
+#include "run/simulate.h"
 
 namespace stoker {
 namespace {
@@ -49,29 +45,9 @@ core::Status Predict(std::span<const std::string> words) {
   request.folder = words[3];
   request.io_timeout = std::chrono::hours(1);
 
-  core::VirtualClock clock;
   const core::CancelFlag cancel;
-  std::mutex mutex;
-  core::Status failed;
-  comm::RunThreads(static_cast<int>(ranks), clock, &cancel,
-                   [&](comm::Communicator& comm) {
-                     run::Console console({.speaks = false});
-                     // The threads share the store's limits as ranks of a host
-                     // do.
-                     const core::Status status = run::RunTraining(
-                         {.comm = &comm,
-                          .clock = &clock,
-                          .cancel = &cancel,
-                          .console = &console,
-                          .run_id = "predict-" + std::to_string(::getpid())},
-                         request);
-                     if (!status.ok()) {
-                       comm.Abort(status);
-                       const std::scoped_lock lock(mutex);
-                       failed = status;
-                     }
-                   });
-  return failed;
+  return run::SimulateTraining(request, static_cast<int>(ranks), cancel)
+      .status();
 }
 
 }  // namespace

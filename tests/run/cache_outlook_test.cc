@@ -1,0 +1,131 @@
+#include "run/internal/cache_outlook.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace stoker::run::internal {
+namespace {
+
+using cache::OrderClass;
+using cache::Policy;
+using metrics::CacheOutlook;
+
+// Ten accelerators that ask for 100 MB/s each, of a store that gives half.
+OutlookJob Half(Policy policy, OrderClass order) {
+  OutlookJob job;
+  job.policy = policy;
+  job.pattern.order = order;
+  job.job.accelerators = 10;
+  job.job.demand_bytes_per_s = 1e8;
+  job.job.object_bytes = 1e6;
+  job.job.store.bytes_per_s = 5e8;
+  job.job.cache.read_bytes_per_s = 2e9;
+  job.job.cache.write_bytes_per_s = 1e9;
+  return job;
+}
+
+TEST(Predict, AColdCacheThatHoldsAllIsTheStoreFirstAndThenTheDevice) {
+  CacheOutlook outlook{.fits = 1};
+  Predict(Half(Policy::kNever, OrderClass::kCyclic), outlook);
+  EXPECT_EQ(outlook.first_hits, 0.0);
+  EXPECT_EQ(outlook.later_hits, 1.0);
+  ASSERT_TRUE(outlook.first_au.has_value());
+  EXPECT_NEAR(*outlook.first_au, 0.5, 1e-9);
+  EXPECT_EQ(outlook.later_au, 1.0);
+  // 2e9 / (0.9 * 1e8) = 22.2
+  EXPECT_EQ(outlook.most_accelerators, 22.0);
+  EXPECT_FALSE(outlook.simulated);
+}
+
+TEST(Predict, WhatFitsInPartLeavesTheRestToTheStore) {
+  CacheOutlook outlook{.fits = 0.25};
+  Predict(Half(Policy::kNever, OrderClass::kPermutation), outlook);
+  EXPECT_EQ(outlook.later_hits, 0.25);
+  // 5e8 / 0.75 of the 1e9 asked for.
+  EXPECT_NEAR(*outlook.later_au, 2.0 / 3, 1e-9);
+}
+
+TEST(Predict, AWarmStartIsAsLaterEpochsAre) {
+  CacheOutlook outlook{.fits = 1, .found = 1};
+  Predict(Half(Policy::kNever, OrderClass::kCyclic), outlook);
+  EXPECT_EQ(outlook.first_hits, 1.0);
+  EXPECT_EQ(outlook.first_au, outlook.later_au);
+}
+
+TEST(Predict, AHalfWarmStartHasNoUtilisationToTell) {
+  CacheOutlook outlook{.fits = 1, .found = 0.5};
+  Predict(Half(Policy::kNever, OrderClass::kCyclic), outlook);
+  EXPECT_FALSE(outlook.first_au.has_value());
+  EXPECT_TRUE(outlook.later_au.has_value());
+}
+
+// LRU in the same order each time throws out what comes next; every miss is
+// written, and the store's half is less than the device could take.
+TEST(Predict, LruInCyclicOrderHitsNothing) {
+  CacheOutlook outlook{.fits = 0.9};
+  Predict(Half(Policy::kLru, OrderClass::kCyclic), outlook);
+  EXPECT_EQ(outlook.later_hits, 0.0);
+  EXPECT_NEAR(*outlook.later_au, 0.5, 1e-9);
+}
+
+// f + (1-f) ln(1-f) = 0.1534 at f = 0.5; the table of the theory.
+TEST(Predict, LruInARandomOrderHitsLittle) {
+  CacheOutlook outlook{.fits = 0.5};
+  Predict(Half(Policy::kLru, OrderClass::kPermutation), outlook);
+  EXPECT_NEAR(*outlook.later_hits, 0.1534, 1e-4);
+  EXPECT_NEAR(*outlook.later_au, 0.59062, 1e-4);
+}
+
+TEST(Predict, PoliciesWithoutAFormulaGetNoPredictionOfLaterEpochs) {
+  CacheOutlook outlook{.fits = 0.5};
+  Predict(Half(Policy::kS3Fifo, OrderClass::kPermutation), outlook);
+  EXPECT_FALSE(outlook.later_hits.has_value());
+  EXPECT_FALSE(outlook.later_au.has_value());
+  EXPECT_FALSE(outlook.most_accelerators.has_value());
+  EXPECT_TRUE(outlook.first_au.has_value());
+}
+
+TEST(Predict, AsksTheSimulationForTheRatesOfBothKindsOfEpochs) {
+  OutlookJob job = Half(Policy::kNever, OrderClass::kCyclic);
+  std::vector<double> asked;
+  job.simulate = [&](double bytes_per_s) {
+    asked.push_back(bytes_per_s);
+    return std::optional(0.25 * static_cast<double>(asked.size()));
+  };
+  CacheOutlook outlook{.fits = 0.5};
+  Predict(job, outlook);
+  EXPECT_TRUE(outlook.simulated);
+  EXPECT_EQ(outlook.first_au, 0.25);
+  EXPECT_EQ(outlook.later_au, 0.5);
+  ASSERT_EQ(asked.size(), 2U);
+  EXPECT_NEAR(asked[0], 5e8, 1);
+  EXPECT_NEAR(asked[1], 1e9, 1);
+}
+
+TEST(OrderOf, IsThatOfTheDescriptionOfTheLoaders) {
+  using emulator::PipelineShape;
+  emulator::LoaderOptions none;
+  emulator::LoaderOptions files;
+  files.shuffle_files = true;
+  emulator::LoaderOptions samples;
+  samples.shuffle_samples = true;
+  emulator::LoaderOptions repeated = files;
+  repeated.seed_change_epoch = false;
+  EXPECT_EQ(OrderOf(PipelineShape::kTorch, files), OrderClass::kCyclic);
+  EXPECT_EQ(OrderOf(PipelineShape::kTfRecord, samples), OrderClass::kCyclic);
+  EXPECT_EQ(OrderOf(PipelineShape::kTfGenerator, none), OrderClass::kCyclic);
+  EXPECT_EQ(OrderOf(PipelineShape::kTfGenerator, samples),
+            OrderClass::kPermutation);
+  EXPECT_EQ(OrderOf(PipelineShape::kTfGenerator, files),
+            OrderClass::kGlobalReshuffle);
+  // Its list is shuffled in place: the same draws, another order.
+  EXPECT_EQ(OrderOf(PipelineShape::kTfGenerator, repeated),
+            OrderClass::kGlobalReshuffle);
+  EXPECT_EQ(OrderOf(PipelineShape::kShuffled, repeated), OrderClass::kCyclic);
+  EXPECT_EQ(OrderOf(PipelineShape::kShuffled, none),
+            OrderClass::kGlobalReshuffle);
+}
+
+}  // namespace
+}  // namespace stoker::run::internal
