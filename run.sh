@@ -1,13 +1,14 @@
 #!/bin/bash
 # Builds Stoker and measures how well this machine's storage feeds emulated
 # accelerators: 3D-Unet, ResNet50 and CosmoFlow, two H100 each, on real files;
-# then saves and restores a small Llama-3 checkpoint on four ranks, two of each.
+# then saves and restores a small Llama-3 checkpoint on four ranks, two of each,
+# and puts the NVMe cache in front of a simulated store that is too slow.
 #
 # Usage: ./run.sh
 #
 # Installs missing Debian packages (needs root only then). Datasets go to
-# ./data (3.7 GiB, and 2 GiB of checkpoints that go at the end), results to
-# ./results. A second call reuses build and data.
+# ./data (3.7 GiB, and 2 GiB of checkpoints and a cache of 2.5 GiB that go at
+# the end), results to ./results. A second call reuses build and data.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -51,6 +52,7 @@ memory_gib="$(awk '/^MemTotal:/ { gib = int($2 / 1048576 + 0.5)
 
 table=()
 checkpoint_table=()
+cache_table=()
 
 # measure MODEL FILES SCALE PARAM...: generates the dataset (if it is not there
 # yet) and trains on it.
@@ -97,6 +99,47 @@ checkpoints() {
   checkpoint_table+=("llama3-tiny=$folder")
 }
 
+# ResNet50 again, on a store of half its demand, without and with the cache. The
+# step grows by a whole factor until the cache's device could feed two and a half
+# times what is asked for.
+cached() {
+  local cache=data/cache uri=file://$PWD/data/resnet50 measured scale step slow
+  # Two accelerators: 400 samples of 114,660.07 B each in 0.224 s.
+  local demand=409500250
+  echo
+  echo "== cache: format"
+  "$stoker" cache format "$cache" --size 2560MiB --force
+  measured="$("$stoker" cache measure "$cache" --log-format json |
+    sed -n 's/.*"read_bytes_per_s": *\([0-9.e+]*\).*/\1/p')"
+  read -r scale step slow < <(awk -v c="${measured:-0}" -v d="$demand" 'BEGIN {
+    k = 1; while (c > 0 && d / k > 0.4 * c) ++k
+    printf "%d %.3f %d\n", k, 0.224 * k, d / k / 2 }')
+  echo "device: $measured B/s reading; compute time times $scale; store: $slow B/s"
+  slow="model:?latency=1ms&bandwidth=$slow"
+  local place name log folder
+  for name in "simulated store" "cache before it"; do
+    place="$slow,$uri"
+    [[ "$name" == cache* ]] && place="cache:$PWD/$cache,$slow,$uri"
+    echo
+    echo "== $name: training"
+    log="build/run_${name%% *}.log"
+    "$stoker" training run --model resnet50 --accelerator-type h100 \
+      --num-accelerators "$accelerators" \
+      --client-host-memory-in-gb "$memory_gib" --data-dir "$place" \
+      --results-dir results "${launch[@]}" \
+      --params dataset.num_files_train=14 train.epochs=2 \
+      "train.computation_time=$step" | tee "$log"
+    folder="$(sed -n 's/^results: //p' "$log" | tail -n 1)"
+    if [[ -z "$folder" ]]; then
+      echo "run.sh: '$name' named no result folder" >&2
+      return 1
+    fi
+    cache_table+=("$name=$scale=$folder")
+  done
+  "$stoker" cache clear "$cache"
+  rm -r "$cache"
+}
+
 tools/install_packages.sh build
 echo "== Build"
 build
@@ -112,6 +155,7 @@ run_params=()
 measure resnet50 14 1
 measure cosmoflow 120 1
 checkpoints
+cached
 
 echo
 echo "== Result: $accelerators emulated H100, $epochs epochs each"
@@ -119,6 +163,9 @@ echo "== Result: $accelerators emulated H100, $epochs epochs each"
 echo
 echo "== Result: checkpoints on four ranks, two saved and restored"
 /usr/bin/python3 tools/run_table.py --checkpoints "${checkpoint_table[@]}"
+echo
+echo "== Result: resnet50 on a simulated store of half its demand, two epochs"
+/usr/bin/python3 tools/run_table.py --cache "${cache_table[@]}"
 cat <<'END'
 
 Datasets this small fit into the page cache: the figures are those of a warm

@@ -3,12 +3,15 @@
 
 Usage: run_table.py NAME=SCALE=FOLDER...
        run_table.py --checkpoints NAME=FOLDER...
+       run_table.py --cache NAME=SCALE=FOLDER...
 
 NAME is what the row is called, SCALE the factor the workload's record size and
 compute time were multiplied by (1 is the workload as published), FOLDER the
 result folder of the run. Rates of training count payload bytes and counted
 steps only, those of checkpoints are the strict ones (size over latest end minus
-earliest start); a figure the run could not give is "-".
+earliest start); a figure the run could not give is "-". With --cache SCALE is
+the factor of the compute time alone, and the figures are those of epochs 1 and
+2: AU, what was predicted of it before the run, and hits.
 """
 
 import json
@@ -17,6 +20,8 @@ import sys
 
 COLUMNS = ("workload", "AU %", "verdict", "GiB/s", "samples/s", "client CPU %",
            "bound by", "scale")
+CACHE_COLUMNS = ("storage", "AU % cold", "AU % warm", "predicted", "hits %",
+                 "as predicted", "cache in", "scale")
 CHECKPOINT_COLUMNS = ("model", "GiB", "save s", "save GiB/s", "restore s",
                       "restore GiB/s", "from page cache")
 
@@ -42,6 +47,25 @@ def row_of(name, scale, folder):
             number(metric["client_cpu_percentage"], 1),
             metric["bound"],
             scale)
+
+
+def percent(share, digits=1):
+    return "-" if share is None else f"{100 * share:.{digits}f}"
+
+
+def cache_row_of(name, scale, folder):
+    metric = read_json(folder, "summary.json")["metric"]
+    reached = metric["train_au_percentage"]
+    cold, warm = (number(value, 1) for value in reached[:2])
+    outlook = read_json(folder, "record.json")["cache"]
+    if outlook is None:
+        return (name, cold, warm, "-", "-", "-", "-", scale)
+    later = "last_au" if outlook["last_differs"] else "later_au"
+    return (name, cold, warm,
+            f"{percent(outlook['first_au'])}, {percent(outlook[later])}",
+            ", ".join(percent(share) for share in outlook["reached_hits"][:2]),
+            "no" if outlook["off_epochs"] else "yes",
+            "memory" if outlook["in_memory"] else "device", scale)
 
 
 def checkpoint_row_of(name, folder):
@@ -70,14 +94,18 @@ def render(columns, rows):
     return "\n".join(lines)
 
 
+KINDS = {"": ("NAME=SCALE=FOLDER", COLUMNS, row_of),
+         "--checkpoints": ("NAME=FOLDER", CHECKPOINT_COLUMNS,
+                           checkpoint_row_of),
+         "--cache": ("NAME=SCALE=FOLDER", CACHE_COLUMNS, cache_row_of)}
+
+
 def main(arguments):
-    checkpoints = bool(arguments) and arguments[0] == "--checkpoints"
-    form = "NAME=FOLDER" if checkpoints else "NAME=SCALE=FOLDER"
-    columns = CHECKPOINT_COLUMNS if checkpoints else COLUMNS
-    make_row = checkpoint_row_of if checkpoints else row_of
+    kind = arguments[0] if arguments and arguments[0] in KINDS else ""
+    form, columns, make_row = KINDS[kind]
     rows = []
     folders = []
-    for argument in arguments[1 if checkpoints else 0:]:
+    for argument in arguments[1 if kind else 0:]:
         parts = argument.split("=", form.count("="))
         if len(parts) != form.count("=") + 1:
             print(f"run_table.py: '{argument}' is not {form}", file=sys.stderr)

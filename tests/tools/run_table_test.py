@@ -51,6 +51,29 @@ class RunTableTest(support.TreeTest):
              "wait", "1"], lines[3].split())
         self.assertIn("  " + first, lines)
 
+    def write_cached(self, folder, outlook):
+        self.write(f"{folder}/summary.json", json.dumps(
+            {"metric": {**METRIC, "train_au_percentage": [50.04, 99.96]}}))
+        self.write(f"{folder}/record.json", json.dumps({"cache": outlook}))
+        return f"{self.root}/{folder}"
+
+    def test_rows_of_a_cache_show_what_was_predicted_beside_it(self):
+        outlook = {"first_au": 0.512, "later_au": None, "off_epochs": [2],
+                   "last_differs": False, "reached_hits": [0.0, 1.0],
+                   "in_memory": False}
+        without = self.write_cached("a", None)
+        cached = self.write_cached("b", outlook)
+
+        status, out, _ = self.run_main("--cache", f"store=2={without}",
+                                       f"cache=2={cached}")
+
+        self.assertEqual(0, status)
+        lines = out.splitlines()
+        self.assertEqual(["store", "50.0", "100.0", "-", "-", "-", "-", "2"],
+                         lines[2].split())
+        self.assertEqual(["cache", "50.0", "100.0", "51.2,", "-", "0.0,",
+                          "100.0", "no", "device", "2"], lines[3].split())
+
     def test_columns_line_up(self):
         folder = self.write_run("a")
 
