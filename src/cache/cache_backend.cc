@@ -1,18 +1,29 @@
 #include "cache/cache_backend.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <functional>
+#include <map>
 #include <mutex>
+#include <random>
+#include <string>
 #include <utility>
 
 #include "cache/block_key.h"
 #include "cache/internal/cache_queue.h"
+#include "cache/internal/catalogue.h"
 #include "cache/internal/fetcher.h"
 #include "cache/internal/health.h"
+#include "cache/internal/kill_point.h"
+#include "cache/internal/staged_object.h"
+#include "cache/internal/uploader.h"
+#include "cache/internal/write_streams.h"
 #include "core/fnv.h"
-#include "storage/forwarding_stream.h"
+#include "core/random.h"
 #include "storage/object_table.h"
 #include "storage/uri_options.h"
 #include "storage/wrapper_backend.h"
@@ -22,6 +33,10 @@ namespace stoker::cache {
 namespace {
 
 using internal::CacheObject;
+using internal::KillPoint;
+
+// How long a writer waits for the store to take what waits for it.
+constexpr core::Nanos kRoomPatience = std::chrono::seconds(60);
 
 constexpr std::array<storage::BackendInfo, 1> kCacheBackends{
     {{.name = "cache",
@@ -31,29 +46,6 @@ constexpr std::array<storage::BackendInfo, 1> kCacheBackends{
       .default_inner = "",
       .options = kCacheOptions,
       .open = OpenCacheBackend}}};
-
-// Tells all who use the cache that an object has changed, once it has.
-class NotingStream final : public storage::ForwardingStream {
- public:
-  NotingStream(std::unique_ptr<storage::WriteStream> inner,
-               const storage::WriteOptions& options, core::Clock& clock,
-               Index& index)
-      : ForwardingStream(std::move(inner), options, clock), index_(index) {}
-
- private:
-  core::Status DoSend(std::uint64_t offset,
-                      std::span<const std::byte> part) override {
-    return SendInner(offset, part.size());
-  }
-  core::Status DoCommit(std::uint64_t size,
-                        storage::WriteTimes& times) override {
-    const core::Status status = CommitInner(size, times);
-    index_.NoteMutation();
-    return status;
-  }
-
-  Index& index_;
-};
 
 class CacheBackend final : public storage::WrapperBackend {
  public:
@@ -65,7 +57,8 @@ class CacheBackend final : public storage::WrapperBackend {
         clock_(std::move(clock)),
         tier_(std::move(tier)),
         options_(options),
-        keeps_(options.fill != Fill::kOff) {}
+        keeps_(options.fill != Fill::kOff),
+        store_name_(StoreName(this->inner().uri())) {}
 
   std::string_view scheme() const override { return "cache"; }
   std::string uri() const override {
@@ -92,40 +85,70 @@ class CacheBackend final : public storage::WrapperBackend {
       const storage::QueueOptions& options, core::Clock& clock) override {
     STOKER_TRY(storage::CheckDepth(options));
     STOKER_TRY(StartFetcher(clock));
+    STOKER_TRY(StartCatalogue(clock));
     return internal::CacheQueue::Make(
         {.tier = tier_.get(),
          .fetcher = fetcher_.get(),
          .health = &health_,
          .counters = &counters_,
-         .store = StoreName(inner().uri()),
+         .catalogue = catalogue_.get(),
+         .store = store_name_,
          .verify = options_.verify,
          .stores_data = inner().capabilities().stores_data},
         objects_, options, clock);
   }
   core::Result<std::unique_ptr<storage::WriteStream>> Create(
       std::string_view name, const storage::WriteOptions& options,
-      core::Clock& clock) override {
-    STOKER_ASSIGN(std::unique_ptr<storage::WriteStream> stream,
-                  inner().Create(name, options, clock));
-    return std::unique_ptr<storage::WriteStream>(std::make_unique<NotingStream>(
-        std::move(stream), options, clock, FirstIndex()));
-  }
+      core::Clock& clock) override;
+  core::Status List(
+      std::string_view prefix,
+      const std::function<bool(const storage::ObjectInfo&)>& visit) override;
   core::Status Link(std::string_view existing, std::string_view name) override {
+    if (IsDirty(existing) || IsDirty(name)) {
+      return {core::Code::kUnavailable,
+              "link: the store does not have it yet; remedy: stoker cache "
+              "drain"};
+    }
     const core::Status status = inner().Link(existing, name);
     FirstIndex().NoteMutation();
     return status;
   }
   core::Status Remove(std::string_view name) override {
+    internal::Catalogue* const catalogue = KnownCatalogue();
+    const bool had = catalogue != nullptr && catalogue->Remove(name);
     const core::Status status = inner().Remove(name);
     FirstIndex().NoteMutation();
-    return status;
+    return had && status.code() == core::Code::kNotFound ? core::Status()
+                                                         : status;
   }
   core::Result<std::uint64_t> RemoveAll(
-      std::span<const std::string> names) override {
-    core::Result<std::uint64_t> removed = inner().RemoveAll(names);
-    FirstIndex().NoteMutation();
-    return removed;
+      std::span<const std::string> names) override;
+  core::Result<std::optional<std::uint64_t>> CachedBytes(
+      std::string_view name) override {
+    if (IsDirty(name)) {
+      return std::optional<std::uint64_t>();
+    }
+    return inner().CachedBytes(name);
   }
+  core::Status Forget(std::string_view name) override {
+    return IsDirty(name) ? core::Status() : inner().Forget(name);
+  }
+  core::Result<std::optional<std::uint64_t>> UnwrittenBytes(
+      std::string_view name) override {
+    if (IsDirty(name)) {
+      return std::optional<std::uint64_t>();
+    }
+    return inner().UnwrittenBytes(name);
+  }
+  core::Result<std::optional<storage::ObjectIdentity>> Identity(
+      std::string_view name) override {
+    if (IsDirty(name)) {
+      return std::optional<storage::ObjectIdentity>();
+    }
+    return inner().Identity(name);
+  }
+  core::Result<storage::Drained> Drain(core::Nanos patience,
+                                       core::Clock& clock) override;
 
   std::optional<storage::CacheCounts> CacheActivity() const override {
     storage::CacheCounts counts = Snapshot(counters_);
@@ -152,6 +175,42 @@ class CacheBackend final : public storage::WrapperBackend {
  private:
   Index& FirstIndex() { return *tier_->units().front().index; }
 
+  bool IsDirty(std::string_view name) {
+    internal::Catalogue* const catalogue = KnownCatalogue();
+    if (catalogue == nullptr) {
+      return false;
+    }
+    const std::optional<internal::Commit> commit = catalogue->Find(name);
+    return commit.has_value() && commit->dirty;
+  }
+  // The store has it, if it was written.
+  core::Status SettleFor(std::string_view name, core::Clock& clock);
+  core::Result<std::unique_ptr<internal::StagedObject>> Stage(
+      internal::Commit& commit, std::uint64_t bytes, bool wait,
+      core::Clock& clock);
+  void KeepClean(internal::Commit& commit, internal::StagedObject& object,
+                 std::uint64_t size, core::Clock& clock);
+  core::Status StartUploader(core::Clock& clock);
+
+  internal::Catalogue* KnownCatalogue() {
+    const std::scoped_lock lock(starting_);
+    return catalogue_.get();
+  }
+
+ public:
+  // What dead processes left is decided on.
+  core::Status StartCatalogue(core::Clock& clock) {
+    const std::scoped_lock lock(starting_);
+    if (catalogue_ != nullptr) {
+      return {};
+    }
+    STOKER_ASSIGN(catalogue_,
+                  internal::Catalogue::Make(*tier_, store_name_, clock));
+    catalogue_->Adopt();
+    return {};
+  }
+
+ private:
   core::Status StartFetcher(core::Clock& clock) {
     const std::scoped_lock lock(starting_);
     if (fetcher_ != nullptr) {
@@ -174,10 +233,227 @@ class CacheBackend final : public storage::WrapperBackend {
   std::atomic<bool> keeps_;
   internal::Health health_;
   CacheCounters counters_;
+  const std::string store_name_;
   storage::ObjectTable<CacheObject> objects_;
-  std::mutex starting_;  // guards the making of fetcher_
+  std::mutex starting_;  // guards the making of what follows
   std::unique_ptr<internal::Fetcher> fetcher_;
+  std::unique_ptr<internal::Catalogue> catalogue_;
+  std::unique_ptr<internal::Uploader> uploader_;
 };
+
+// --- writing -----------------------------------------------------------------
+
+core::Status CacheBackend::StartUploader(core::Clock& clock) {
+  STOKER_TRY(StartCatalogue(clock));
+  const std::scoped_lock lock(starting_);
+  if (uploader_ == nullptr) {
+    STOKER_ASSIGN(uploader_,
+                  internal::Uploader::Make(*tier_, inner(), *catalogue_,
+                                           counters_, clock));
+  }
+  return {};
+}
+
+// Room on the device for an object of `bytes`; null where there is none, or,
+// with `wait`, will not be.
+core::Result<std::unique_ptr<internal::StagedObject>> CacheBackend::Stage(
+    internal::Commit& commit, std::uint64_t bytes, bool wait,
+    core::Clock& clock) {
+  static std::atomic<std::uint64_t> writings{0};
+  std::unique_ptr<internal::StagedObject> none;
+  if (bytes == 0 || !health_.IsGood(clock.Now())) {
+    return none;
+  }
+  STOKER_TRY(StartCatalogue(clock));
+  // Of no other writing, here or anywhere, before or after a reboot.
+  std::random_device device;
+  commit.version = core::StreamKey(std::uint64_t{device()} << 32U | device(),
+                                   writings.fetch_add(1),
+                                   static_cast<std::uint64_t>(::getpid()));
+  if (!catalogue_->Fits(commit)) {
+    return none;
+  }
+  Index& first = FirstIndex();
+  const auto units = static_cast<std::uint32_t>(tier_->units().size());
+  const std::uint64_t block = tier_->block_bytes();
+  // One more for the commit.
+  const std::uint64_t blocks = (bytes + block - 1) / block + 1;
+  const std::uint64_t promised = (blocks + units - 1) / units;
+  const auto most = static_cast<std::uint32_t>(options_.dirty_share *
+                                               first.geometry().slots());
+  if (promised > most) {
+    return none;
+  }
+  const core::TimePoint deadline = clock.Now() + kRoomPatience;
+  while (!first.ReserveDirty(static_cast<std::uint32_t>(promised), most)) {
+    if (!wait) {
+      return none;
+    }
+    if (clock.Now() >= deadline) {
+      return core::Status(
+          core::Code::kTimedOut,
+          fmt::format("write {} to the cache: its {:.0f} % for what waits for "
+                      "the store were full for {:.0f} s; remedy: a faster "
+                      "store, a larger cache, or dirty=",
+                      commit.name, 100 * options_.dirty_share,
+                      core::Seconds(kRoomPatience)));
+    }
+    uploader_->Wake();
+    clock.SleepUntil(clock.Now() + std::chrono::milliseconds(5));
+  }
+  return internal::StagedObject::Make(
+      *tier_,
+      ObjectKey(std::string(store_name_).append("/").append(commit.name),
+                commit.version),
+      static_cast<std::uint32_t>(blocks - 1),
+      static_cast<std::uint32_t>(promised), counters_, clock);
+}
+
+core::Result<std::unique_ptr<storage::WriteStream>> CacheBackend::Create(
+    std::string_view name, const storage::WriteOptions& options,
+    core::Clock& clock) {
+  internal::Commit commit;
+  commit.name = name;
+  commit.after = options.after;
+  if (options_.write == Write::kBack && !options.in_place) {
+    STOKER_TRY(StartUploader(clock));
+    STOKER_ASSIGN(std::unique_ptr<internal::StagedObject> staged,
+                  Stage(commit, options.expected_size, true, clock));
+    if (staged != nullptr) {
+      return internal::MakeBackStream(
+          std::move(staged), tier_->block_bytes(), options, clock,
+          [this, commit, &clock, durable = options.durable](
+              internal::StagedObject* object, std::uint64_t size,
+              storage::WriteTimes& times) mutable {
+            commit.size = size;
+            STOKER_TRY(catalogue_->Add(commit, object->blocks(), durable));
+            object->Keep();
+            times.synced = clock.Now();
+            KillPoint("D5");
+            counters_.staged_bytes.fetch_add(size, std::memory_order_relaxed);
+            FirstIndex().NoteMutation();
+            uploader_->Wake();
+            return options_.ack == Ack::kBacking
+                       ? uploader_->WaitFor(commit, kRoomPatience)
+                       : core::Status();
+          });
+    }
+    // It does not fit: the store gets it at once, after all before it.
+    STOKER_TRY(uploader_->Drain(kRoomPatience));
+  }
+  STOKER_TRY(SettleFor(name, clock));
+  std::unique_ptr<internal::StagedObject> staged;
+  if (options_.write == Write::kThrough && !options.in_place) {
+    core::Result<std::unique_ptr<internal::StagedObject>> room =
+        Stage(commit, options.expected_size, false, clock);
+    staged = room.ok() ? std::move(room).value() : nullptr;
+  }
+  STOKER_ASSIGN(std::unique_ptr<storage::WriteStream> stream,
+                inner().Create(name, options, clock));
+  return internal::MakeThroughStream(
+      std::move(stream), std::move(staged), options, clock,
+      [this, commit, &clock](internal::StagedObject* object, std::uint64_t size,
+                             storage::WriteTimes& /*times*/) mutable {
+        if (object != nullptr) {
+          KeepClean(commit, *object, size, clock);
+        } else if (internal::Catalogue* const known = KnownCatalogue()) {
+          known->Remove(commit.name);
+        }
+        FirstIndex().NoteMutation();
+        return core::Status();
+      });
+}
+
+// What the store has now is also here. Without it nothing is lost.
+void CacheBackend::KeepClean(internal::Commit& commit,
+                             internal::StagedObject& object, std::uint64_t size,
+                             core::Clock& clock) {
+  const core::Result<storage::ReadDone> there =
+      internal::AskObject(inner(), commit.name, clock);
+  if (!there.ok() || !there.value().status.ok() ||
+      there.value().bytes != size) {
+    return;
+  }
+  commit.size = size;
+  commit.dirty = false;
+  commit.store_version = there.value().version;
+  if (catalogue_->Add(commit, object.blocks(), false).ok()) {
+    object.Keep();
+    counters_.staged_bytes.fetch_add(size, std::memory_order_relaxed);
+  }
+}
+
+core::Status CacheBackend::SettleFor(std::string_view name,
+                                     core::Clock& clock) {
+  internal::Catalogue* const catalogue = KnownCatalogue();
+  if (catalogue == nullptr) {
+    return {};
+  }
+  const std::optional<internal::Commit> commit = catalogue->Find(name);
+  if (!commit.has_value() || !commit->dirty) {
+    return {};
+  }
+  STOKER_TRY(StartUploader(clock));
+  return uploader_->WaitFor(*commit, kRoomPatience);
+}
+
+core::Result<std::uint64_t> CacheBackend::RemoveAll(
+    std::span<const std::string> names) {
+  internal::Catalogue* const catalogue = KnownCatalogue();
+  std::uint64_t only_here = 0;
+  if (catalogue != nullptr && catalogue->any()) {
+    for (const std::string& name : names) {
+      const bool dirty = IsDirty(name);
+      only_here += catalogue->Remove(name) && dirty ? 1 : 0;
+    }
+  }
+  core::Result<std::uint64_t> removed = inner().RemoveAll(names);
+  FirstIndex().NoteMutation();
+  STOKER_TRY(removed.status());
+  // Some may be there as well, of an earlier writing.
+  return std::min<std::uint64_t>(names.size(), removed.value() + only_here);
+}
+
+core::Status CacheBackend::List(
+    std::string_view prefix,
+    const std::function<bool(const storage::ObjectInfo&)>& visit) {
+  std::map<std::string, std::uint64_t> dirty;
+  if (internal::Catalogue* const catalogue = KnownCatalogue()) {
+    for (const internal::Commit& commit : catalogue->Dirty()) {
+      if (commit.store == store_name_ && commit.name.starts_with(prefix)) {
+        dirty[commit.name] = commit.size;
+      }
+    }
+  }
+  bool more = true;
+  const core::Status status =
+      inner().List(prefix, [&](const storage::ObjectInfo& info) {
+        more = dirty.contains(std::string(info.name)) || visit(info);
+        return more;
+      });
+  if (!status.ok() &&
+      (status.code() != core::Code::kNotFound || dirty.empty())) {
+    return status;
+  }
+  for (auto at = dirty.begin(); more && at != dirty.end(); ++at) {
+    more = visit({.name = at->first, .size = at->second});
+  }
+  return {};
+}
+
+core::Result<storage::Drained> CacheBackend::Drain(core::Nanos patience,
+                                                   core::Clock& clock) {
+  STOKER_TRY(StartCatalogue(clock));
+  if (uploader_ == nullptr && catalogue_->ReadyForUpload().empty()) {
+    return inner().Drain(patience, clock);
+  }
+  STOKER_TRY(StartUploader(clock));
+  STOKER_TRY(uploader_->Drain(patience));
+  const storage::Drained mine = uploader_->drained();
+  STOKER_ASSIGN(const storage::Drained behind, inner().Drain(patience, clock));
+  return storage::Drained{.objects = mine.objects + behind.objects,
+                          .bytes = mine.bytes + behind.bytes};
+}
 
 }  // namespace
 
@@ -196,8 +472,11 @@ core::Result<std::unique_ptr<storage::Backend>> OpenCacheBackend(
   auto clock = std::make_unique<core::SystemClock>();
   STOKER_ASSIGN(std::unique_ptr<Tier> tier,
                 OpenTier(options, settings.shared_name, *clock));
-  return std::unique_ptr<storage::Backend>(std::make_unique<CacheBackend>(
-      std::move(clock), std::move(tier), options, std::move(inner)));
+  core::Clock& own_clock = *clock;
+  auto cache = std::make_unique<CacheBackend>(std::move(clock), std::move(tier),
+                                              options, std::move(inner));
+  STOKER_TRY(cache->StartCatalogue(own_clock));
+  return std::unique_ptr<storage::Backend>(std::move(cache));
 }
 
 std::span<const storage::BackendInfo> CacheBackends() { return kCacheBackends; }

@@ -15,7 +15,7 @@
 
 namespace stoker::cache {
 
-inline constexpr std::array<storage::OptionHelp, 13> kCacheOptions{
+inline constexpr std::array<storage::OptionHelp, 16> kCacheOptions{
     {{"size", "bytes, 100GiB",
       "of all files of a directory together; needed where there is no cache "
       "yet, otherwise it must be that of the cache"},
@@ -39,6 +39,15 @@ inline constexpr std::array<storage::OptionHelp, 13> kCacheOptions{
      {"budget", "on|off",
       "on: no more is written than dwpd allows, of a day's worth at once; "
       "off"},
+     {"write", "around|through|back",
+      "what is written (checkpoints): around the cache, to both, or to the "
+      "cache, which brings it to the store afterwards; around"},
+     {"ack", "local|backing",
+      "with write=back, when a write counts as done: once the cache's device "
+      "has it, or the store; local"},
+     {"dirty", "0.5, ...",
+      "share of the slots that may wait for the store; writers wait beyond it; "
+      "0.5"},
      {"buffers", "bytes, 64MiB",
       "memory of a process for blocks on their way; 64MiB"},
      {"engine", "uring|threads|auto", "how the device is asked; auto"},

@@ -21,9 +21,11 @@ struct CacheCounters {
   std::atomic<std::uint64_t> device_written_bytes = 0;
   std::atomic<std::uint64_t> fills = 0;     // blocks put into the cache
   std::atomic<std::uint64_t> bypasses = 0;  // parts read without keeping them
-  std::atomic<std::uint64_t> over_budget = 0;  // of these, for it
-  std::atomic<std::uint64_t> waits = 0;        // for another process's fetch
-  std::atomic<std::uint64_t> hedges = 0;       // read twice, for it took long
+  std::atomic<std::uint64_t> over_budget = 0;     // of these, for it
+  std::atomic<std::uint64_t> staged_bytes = 0;    // acknowledged from here
+  std::atomic<std::uint64_t> uploaded_bytes = 0;  // brought to the store later
+  std::atomic<std::uint64_t> waits = 0;           // for another process's fetch
+  std::atomic<std::uint64_t> hedges = 0;  // read twice, for it took long
   std::atomic<std::uint64_t> checksum_misses = 0;
   std::atomic<std::uint64_t> device_errors = 0;
 };
@@ -41,6 +43,8 @@ inline storage::CacheCounts Snapshot(const CacheCounters& counters) {
           .evictions = 0,
           .bypasses = counters.bypasses,
           .over_budget = counters.over_budget,
+          .staged_bytes = counters.staged_bytes,
+          .uploaded_bytes = counters.uploaded_bytes,
           .waits = counters.waits,
           .hedges = counters.hedges,
           .takeovers = 0,

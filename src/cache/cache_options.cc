@@ -76,6 +76,31 @@ core::Result<Start> StartOption(const storage::Uri& uri) {
   return storage::BadOption(uri, "start", "expected as-found, cold or warm");
 }
 
+core::Result<Write> WriteOption(const storage::Uri& uri) {
+  const std::string_view text = storage::TextOption(uri, "write", "around");
+  if (text == "around") {
+    return Write::kAround;
+  }
+  if (text == "through") {
+    return Write::kThrough;
+  }
+  if (text == "back") {
+    return Write::kBack;
+  }
+  return storage::BadOption(uri, "write", "expected around, through or back");
+}
+
+core::Result<Ack> AckOption(const storage::Uri& uri) {
+  const std::string_view text = storage::TextOption(uri, "ack", "local");
+  if (text == "local") {
+    return Ack::kLocal;
+  }
+  if (text == "backing") {
+    return Ack::kBacking;
+  }
+  return storage::BadOption(uri, "ack", "expected local or backing");
+}
+
 core::Result<storage::BlockEngine> EngineOption(const storage::Uri& uri) {
   const std::string_view text = storage::TextOption(uri, "engine", "auto");
   if (text == "auto") {
@@ -135,6 +160,10 @@ core::Result<CacheOptions> ParseCacheOptions(const storage::Uri& uri) {
   STOKER_ASSIGN(options.drive_writes_per_day,
                 WritesPerDayOption(uri, options.drive_writes_per_day));
   STOKER_ASSIGN(options.write_budget, OnOff(uri, "budget", false));
+  STOKER_ASSIGN(options.write, WriteOption(uri));
+  STOKER_ASSIGN(options.ack, AckOption(uri));
+  STOKER_ASSIGN(options.dirty_share,
+                storage::FractionOption(uri, "dirty", options.dirty_share));
   STOKER_ASSIGN(options.buffer_bytes,
                 storage::BytesOption(uri, "buffers", options.buffer_bytes));
   STOKER_ASSIGN(options.seed, storage::CountOption(uri, "seed", options.seed));

@@ -31,6 +31,19 @@ enum class Fill : std::uint8_t {
   kAlways,  // those as well
 };
 
+// What becomes of objects that are written through the cache.
+enum class Write : std::uint8_t {
+  kAround,   // the store gets them, the cache does not
+  kThrough,  // both get them
+  kBack,     // the cache gets them, and brings them to the store
+};
+
+// When an object that is written back is acknowledged.
+enum class Ack : std::uint8_t {
+  kLocal,    // once the cache's device has it
+  kBacking,  // once the store has it
+};
+
 struct CacheOptions {
   std::vector<std::string> directories;  // on one device each
   // Of a directory that holds no cache yet; 0: then it is an error.
@@ -48,6 +61,9 @@ struct CacheOptions {
   // a day.
   double drive_writes_per_day = 1;
   bool write_budget = false;  // whether no more than that is written
+  Write write = Write::kAround;
+  Ack ack = Ack::kLocal;
+  double dirty_share = 0.5;  // of the slots, that may wait for the store
   storage::BlockEngine engine = storage::BlockEngine::kAuto;
 };
 

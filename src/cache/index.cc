@@ -138,7 +138,7 @@ Look Index::Pin(const Fingerprint& key, PinCell cell, PinnedSlot& pinned,
     for (std::size_t g = 0; g < kGranulesPerSlot; ++g) {
       pinned.crc[g] = found.crc[g].load(std::memory_order_relaxed);
     }
-    if (HasOrder()) {
+    if (HasOrder() && now.state == SlotState::kValid) {
       const Place place = PlaceOf(slot);
       const std::size_t c = place.number;
       const std::uint32_t local = place.local;
@@ -367,26 +367,25 @@ bool Index::Publish(const Claim& claim, const SlotRecord& record) {
   const SlotWord filling = {.state = SlotState::kFilling,
                             .owner = row_,
                             .generation = claim.generation};
-  const SlotWord valid = {.state = SlotState::kValid,
+  const bool dirty = record.state == SlotState::kDirty;
+  const SlotWord valid = {.state = record.state,
+                          .owner = dirty ? row_ : std::uint16_t{0},
                           .generation = claim.generation};
   if (WordOf(claimed) == filling) {
-    claimed.length.store(record.length, std::memory_order_relaxed);
-    for (std::size_t g = 0; g < kGranulesPerSlot; ++g) {
-      claimed.crc[g].store(record.crc[g], std::memory_order_relaxed);
-    }
+    SetRecord(claim.slot, record);
   }
   const Place place = PlaceOf(claim.slot);
   const auto publish = [&] {
     if (!Swap(claimed, filling, valid)) {
       return false;
     }
-    if (HasOrder()) {
+    if (HasOrder() && !dirty) {
       evictions_[place.number]->OnInsert(place.local, claim.next_use);
     }
     return true;
   };
   const bool published =
-      HasOrder() ? WithClass(place.number, publish) : publish();
+      HasOrder() && !dirty ? WithClass(place.number, publish) : publish();
   if (!published) {
     lost_.fetch_add(1, std::memory_order_relaxed);
     Abandon(claim);
@@ -427,15 +426,20 @@ void Index::Drop(const PinnedSlot& pinned, PinCell cell) {
 // A valid slot becomes free, or rests where others read it. Nothing if it is no
 // longer that.
 void Index::Evacuate(std::uint32_t slot, std::uint32_t generation) {
+  Leave(slot, {.state = SlotState::kValid, .generation = generation});
+}
+
+// The same of a slot whose word is this one.
+void Index::Leave(std::uint32_t slot, const SlotWord& word) {
   SlotEntry& left = entry(slot);
-  const SlotWord valid = {.state = SlotState::kValid, .generation = generation};
-  const SlotWord ours = {
-      .state = SlotState::kEvicting, .owner = row_, .generation = generation};
-  if (!Swap(left, valid, ours)) {
+  const SlotWord ours = {.state = SlotState::kEvicting,
+                         .owner = row_,
+                         .generation = word.generation};
+  if (!Swap(left, word, ours)) {
     return;
   }
   const Place place = PlaceOf(slot);
-  if (HasOrder()) {
+  if (HasOrder() && word.state == SlotState::kValid) {
     WithClass(place.number,
               [&] { evictions_[place.number]->OnRemove(place.local); });
   }
@@ -445,7 +449,7 @@ void Index::Evacuate(std::uint32_t slot, std::uint32_t generation) {
     Swap(left, ours,
          {.state = SlotState::kQuarantined,
           .owner = internal::kNobody,
-          .generation = generation + 1});
+          .generation = word.generation + 1});
     return;
   }
   GiveBack(slot);

@@ -74,6 +74,22 @@ struct Claim {
   std::uint32_t next_use = kNeverAgain;
 };
 
+// A use of a slot.
+struct DirtySlot {
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+};
+
+// The commit of an object has a key with this upper half, and the last two of
+// the checksums in its record are its sequence number.
+inline constexpr std::uint64_t kCommitKeyHigh = 0x636F6D6D69740001;
+inline bool IsCommitKey(const Fingerprint& key) {
+  return key.high == kCommitKeyHigh;
+}
+inline std::uint64_t CommitSequence(const SlotRecord& record) {
+  return std::uint64_t{record.crc[2]} << 32U | record.crc[3];
+}
+
 // Slots by state; together they are all there are.
 struct SlotCounts {
   std::uint32_t free = 0;
@@ -176,6 +192,51 @@ class Index {
   bool AllowsWrite(std::uint64_t bytes) const;
   void SpendWrite(std::uint64_t bytes);
 
+  // --- Objects that the store behind does not have yet (index_dirty.cc) ------
+  // Their blocks are published with a record that says kDirty; nothing evicts
+  // them. `DirtySlot` names a use of a slot.
+
+  // As ClaimSlot, for a block that must be kept: where no slot is free, and the
+  // policy has none to give, any valid block gives way.
+  Claim ClaimDirtySlot(const Fingerprint& key, std::uint32_t length);
+  // As Publish, for the commit of an object (internal/catalogue.h), claimed
+  // under a key of its own: from now on it is what its key stands for, and the
+  // one that was is gone.
+  bool PublishCommit(const Claim& claim, const SlotRecord& record);
+  // A dirty slot that its writer may still take back, or whose writer died, is
+  // to stay. False: it is another's, or used for something else.
+  bool Settle(const DirtySlot& dirty);
+  // The caller is the one who brings it to the store, for as long as it renews
+  // that, by calling again; false: another is. Of slots that are to stay.
+  bool TakeForUpload(const DirtySlot& dirty, core::Nanos lease);
+  void LeaveUpload(const DirtySlot& dirty);  // to whoever is next
+  // The store has it: from now on a block like others. False as Settle.
+  bool MakeClean(const DirtySlot& dirty);
+  // Free, or at rest where others read it; dirty or clean.
+  void Discard(const DirtySlot& slot);
+  // Whether a dirty slot's writer died before it was to stay; whether it is to
+  // stay, and nobody brings it to the store.
+  bool IsOrphan(const DirtySlot& dirty) const;
+  bool IsSettled(const DirtySlot& dirty) const;
+  // The block, if it is there, dirty or not. It is not pinned: what is read of
+  // it afterwards is proved by its checksums, or by it still being dirty.
+  struct FoundBlock {
+    DirtySlot slot{};
+    SlotRecord record{};
+  };
+  std::optional<FoundBlock> FindBlock(const Fingerprint& key) const;
+  void ForEachDirty(const std::function<void(const DirtySlot&,
+                                             const SlotRecord&)>& visit) const;
+  // Promises the caller's process so many slots for dirty blocks, of `most`
+  // that are dirty or promised on this host together; false: not now. Costs a
+  // look at every slot. Taken back as they are used, or at once.
+  bool ReserveDirty(std::uint32_t slots, std::uint32_t most);
+  void TakeBackReserved(std::uint32_t slots);
+  // Larger than any given or restored before; of commits.
+  std::uint64_t NextSequence();
+  // Whether there may be commits; cheap.
+  bool has_commits() const;
+
   // Grows whenever an object behind the cache may have changed.
   std::uint64_t mutations() const;
   void NoteMutation();
@@ -217,6 +278,11 @@ class Index {
                   std::uint32_t length, std::uint32_t next_use);
   std::uint32_t TakeFree(std::size_t number);
   std::uint32_t Evict(std::size_t number, std::uint32_t next_use);
+  std::uint32_t EvictAny(std::size_t number);
+  void Leave(std::uint32_t slot, const SlotWord& word);
+  void SetRecord(std::uint32_t slot, const SlotRecord& record);
+  SlotRecord RecordOf(std::uint32_t slot) const;
+  void NoteSequence(std::uint64_t sequence);
   void GiveBack(std::uint32_t slot);
   bool IsGivenUp(const SlotWord& word, std::uint32_t lease_ms) const;
   void Quarantine(std::uint32_t slot, SlotWord word);

@@ -15,13 +15,14 @@
 namespace stoker::cache {
 
 using internal::kNobody;
+using internal::kOrphan;
 using internal::Swap;
 using internal::WordOf;
 
 namespace {
 
 // "Stokrch" and the version of the layout below.
-constexpr std::uint64_t kIndexFormat = 0x53746F6B72636802;
+constexpr std::uint64_t kIndexFormat = 0x53746F6B72636803;
 
 }  // namespace
 
@@ -165,6 +166,8 @@ void Index::Initialise() {
               header.boot.data());
   header.mutations.store(0);
   header.budget_whole_at.store(0);
+  header.sequence.store(0);
+  header.has_commits.store(0);
   header.swept_ms.store(NowMs());
   internal::ProcessTable(header.processes).Reset();
   for (pthread_mutex_t& stripe : header.stripes) {
@@ -201,15 +204,21 @@ void Index::RestoreSlot(std::uint32_t slot, const SlotRecord& record) {
   }
   // Of two that say they hold a block, the one used later is right; the other
   // was given up and not yet overwritten.
+  const bool dirty = record.state == SlotState::kDirty;
+  const bool is_commit = IsCommitKey(record.key);
+  if (is_commit) {
+    NoteSequence(CommitSequence(record));
+  }
   const std::uint32_t other = Find(record.key);
   if (other != kNoSlot) {
     const SlotWord word = WordOf(entry(other));
-    if (word.generation >= record.generation) {
+    if (is_commit ? CommitSequence(RecordOf(other)) >= CommitSequence(record)
+                  : word.generation >= record.generation) {
       return;
     }
     Unlink(other);
     const Place left = PlaceOf(other);
-    if (HasOrder()) {
+    if (HasOrder() && word.state == SlotState::kValid) {
       evictions_[left.number]->OnRemove(left.local);
     }
     header_->classes[left.number].free.fetch_add(1);
@@ -223,13 +232,15 @@ void Index::RestoreSlot(std::uint32_t slot, const SlotRecord& record) {
     restored.crc[g].store(record.crc[g], std::memory_order_relaxed);
   }
   const Place place = PlaceOf(slot);
-  if (HasOrder()) {
+  if (HasOrder() && !dirty) {
     evictions_[place.number]->OnInsert(place.local, kNeverAgain);
   }
   header_->classes[place.number].free.fetch_sub(1);
-  restored.word.store(
-      SlotWord{.state = SlotState::kValid, .generation = record.generation}
-          .Pack());
+  // Whether it is to stay is told by the commit it belongs to.
+  restored.word.store(SlotWord{.state = record.state,
+                               .owner = dirty ? kOrphan : std::uint16_t{0},
+                               .generation = record.generation}
+                          .Pack());
   Link(slot, record.key);
 }
 

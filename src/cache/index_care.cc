@@ -63,6 +63,12 @@ std::size_t Index::Sweep() {
           Unlink(slot);
         }
       });
+    } else if (orphan && word.state == SlotState::kDirty) {
+      // Before the row is another's.
+      Swap(swept, word,
+           {.state = SlotState::kDirty,
+            .owner = internal::kOrphan,
+            .generation = word.generation});
     } else if (word.state == SlotState::kQuarantined) {
       const bool gone = word.owner >= dead.size() || dead[word.owner];
       const auto rested =

@@ -80,9 +80,13 @@ core::Result<std::uint32_t> RestoreRecords(Directory& directory,
                                            const Index::Restore& restore,
                                            bool cold) {
   STOKER_ASSIGN(const std::uint32_t epoch, directory.NextEpoch());
-  if (!cold) {
-    STOKER_TRY(directory.ReadRecords(restore).status());
-  }
+  const auto kept = [&](std::uint32_t slot, const SlotRecord& record) {
+    // What the store does not have is not let go of.
+    if (!cold || record.state == SlotState::kDirty) {
+      restore(slot, record);
+    }
+  };
+  STOKER_TRY(directory.ReadRecords(kept).status());
   // A slot is used less than 2^16 times between two losses of the index, or
   // else a checksum begins as one did that far back.
   return epoch << 16U | 1U;

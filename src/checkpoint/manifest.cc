@@ -192,8 +192,14 @@ core::Status WriteManifest(storage::Backend& backend, std::string_view folder,
                            const Manifest& manifest, bool durable,
                            core::Clock& clock, std::string_view name) {
   const std::string object = ObjectName(folder, name);
+  storage::WriteOptions options{.durable = durable};
+  if (name == kManifestName) {
+    for (const ManifestFile& file : manifest.files) {
+      options.after.push_back(ObjectName(folder, file.name));
+    }
+  }
   return storage::WriteObject(backend, object, ManifestText(manifest), clock,
-                              {.durable = durable})
+                              options)
       .WithContext("write " + object);
 }
 

@@ -122,8 +122,10 @@ core::Result<std::string> ReadObject(Backend& backend, std::string_view name,
 core::Status WriteObject(Backend& backend, std::string_view name,
                          std::string_view content, core::Clock& clock,
                          const WriteOptions& options) {
+  WriteOptions known = options;
+  known.expected_size = content.size();
   STOKER_ASSIGN(const std::unique_ptr<WriteStream> stream,
-                backend.Create(name, options, clock));
+                backend.Create(name, known, clock));
   STOKER_TRY(
       stream->Write(std::as_bytes(std::span(content.data(), content.size()))));
   return stream->Commit().status();

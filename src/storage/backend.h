@@ -69,6 +69,12 @@ struct Unfinished {
 };
 enum class Sweep : std::uint8_t { kCount, kRemove };
 
+// Objects that were acknowledged and then brought to the store they belong to.
+struct Drained {
+  std::uint64_t objects = 0;
+  std::uint64_t bytes = 0;
+};
+
 // Safe for concurrent use; the queues and streams it makes are not. Object
 // names are relative to the place the back end was opened on.
 class Backend {
@@ -161,6 +167,14 @@ class Backend {
   // does not read them again after the last. For back ends that keep what they
   // read. Nothing is in flight.
   virtual void NoteEpoch(std::uint32_t /*epoch*/, std::uint32_t /*epochs*/) {}
+  // Returns once all that was written here is where it is to stay: a back end
+  // that acknowledges earlier (a cache that writes back) brings it there. What
+  // this process did of that since it was opened. `patience`: without progress;
+  // then the cause, and what is left is kept.
+  virtual core::Result<Drained> Drain(core::Nanos /*patience*/,
+                                      core::Clock& /*clock*/) {
+    return Drained{};
+  }
   // Free space for new objects; UINT64_MAX where unlimited.
   virtual core::Result<std::uint64_t> FreeBytes() = 0;
   // How many more objects there can be (inodes of a file system); UINT64_MAX

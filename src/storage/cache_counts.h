@@ -16,13 +16,15 @@ struct CacheCounts {
   std::uint64_t filled_bytes = 0;   // put into the cache
   std::uint64_t device_read_bytes = 0;
   std::uint64_t device_written_bytes = 0;
-  std::uint64_t fills = 0;        // blocks put into the cache
-  std::uint64_t evictions = 0;    // blocks that gave way
-  std::uint64_t bypasses = 0;     // reads of blocks that were not kept
-  std::uint64_t over_budget = 0;  // of these, as no more may be written today
-  std::uint64_t waits = 0;        // for another process's fetch
-  std::uint64_t hedges = 0;       // read twice, for it took long
-  std::uint64_t takeovers = 0;    // fetches whose owner died or hung
+  std::uint64_t fills = 0;         // blocks put into the cache
+  std::uint64_t evictions = 0;     // blocks that gave way
+  std::uint64_t bypasses = 0;      // reads of blocks that were not kept
+  std::uint64_t over_budget = 0;   // of these, as no more may be written today
+  std::uint64_t staged_bytes = 0;  // written, acknowledged by the cache
+  std::uint64_t uploaded_bytes = 0;  // brought to the store later
+  std::uint64_t waits = 0;           // for another process's fetch
+  std::uint64_t hedges = 0;          // read twice, for it took long
+  std::uint64_t takeovers = 0;       // fetches whose owner died or hung
   std::uint64_t checksum_misses = 0;
   std::uint64_t device_errors = 0;
 };

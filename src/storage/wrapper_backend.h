@@ -80,6 +80,10 @@ class WrapperBackend : public Backend {
   void NoteEpoch(std::uint32_t epoch, std::uint32_t epochs) override {
     inner_->NoteEpoch(epoch, epochs);
   }
+  core::Result<Drained> Drain(core::Nanos patience,
+                              core::Clock& clock) override {
+    return inner_->Drain(patience, clock);
+  }
   core::Result<std::uint64_t> FreeBytes() override {
     return inner_->FreeBytes();
   }

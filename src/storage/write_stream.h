@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "core/clock.h"
 #include "core/status.h"
@@ -25,6 +27,10 @@ struct WriteOptions {
   std::size_t in_flight = 0;
   // Whether the first part is kept back for Patch. false: Patch is refused.
   bool patch = true;
+  // Names of objects without which this one must not be seen in the store: a
+  // checkpoint's manifest is nothing without its files. For back ends that put
+  // off what they were given.
+  std::vector<std::string> after{};
 };
 
 // first: the first part was sent. last: the last one had been taken over by the

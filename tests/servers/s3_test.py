@@ -140,6 +140,15 @@ class CheckpointTest(S3Case):
                     expect=None)
 
     def test_a_killed_save_is_no_checkpoint_and_its_uploads_are_cleaned(self):
+        # What was under way may be complete by the time the kill comes.
+        for _ in range(5):
+            taken_back = self.kill_a_save()
+            if " 0 unfinished" not in taken_back:
+                break
+        self.assertNotIn(" 0 unfinished", taken_back)
+        self.assertIn("taken back", taken_back)
+
+    def kill_a_save(self):
         # Files of 30 MiB and more, so that they are uploaded in parts.
         command = self.command()
         command[command.index("llama3-mini")] = "llama3-tiny"
@@ -163,9 +172,8 @@ class CheckpointTest(S3Case):
         self.assertNotIn("step1: whole", done.stdout)
         time.sleep(1.1)
         done = self.finish(cleanup)
-        self.assertIn("taken back", done.stdout)
-        self.assertNotIn(" 0 unfinished", done.stdout)
         self.assertIn(" 0 unfinished", self.finish(cleanup).stdout)
+        return done.stdout
 
 
 class SecurityTest(S3Case):

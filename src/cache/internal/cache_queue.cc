@@ -197,8 +197,14 @@ bool CacheQueue::AdvanceOp(std::uint32_t number) {
   Op& op = ops_[number];
   if (!op.knows_object && !op.asking) {
     const CacheObject& object = objects_.Get(op.asked.object);
-    const std::optional<ObjectFacts> facts =
-        memo_.Find(object.hash, Mutations());
+    const std::uint64_t now = Mutations();
+    std::optional<ObjectFacts> facts = memo_.Find(object.hash, now);
+    if (!facts.has_value()) {
+      facts = FactsOfDirty(op.asked.object);
+      if (facts.has_value()) {
+        memo_.Put(object.hash, now, *facts);
+      }
+    }
     if (facts.has_value()) {
       Learn(number, *facts);
     } else {
@@ -261,6 +267,7 @@ void CacheQueue::Learn(std::uint32_t number, const ObjectFacts& facts) {
   op.object_bytes = shared_.stores_data ? facts.size : kEndless;
   op.facts_bytes = facts.size;
   op.version = facts.version;
+  op.dirty = facts.dirty;
   name_.assign(shared_.store)
       .append("/")
       .append(objects_.Get(op.asked.object).name);
@@ -279,8 +286,9 @@ void CacheQueue::OnFacts(const FetchReply& reply) {
   }
   const auto asked = static_cast<std::uint32_t>(reply.tag & ~kFactsTag);
   const storage::ObjectId object = ops_[asked].asked.object;
-  const ObjectFacts facts{.size = reply.bytes, .version = reply.version};
+  ObjectFacts facts{.size = reply.bytes, .version = reply.version};
   if (reply.status.ok()) {
+    MapVersion(object, facts);
     memo_.Put(objects_.Get(object).hash, asked_at_, facts);
   }
   for (const std::uint32_t number : active_) {
@@ -310,7 +318,7 @@ std::uint64_t CacheQueue::BeginRange(const Range& range) {
     return 0;
   }
   const std::uint32_t number = free_pieces_.back();
-  if (shared_.health->IsGood(clock().Now()) &&
+  if ((op.dirty || shared_.health->IsGood(clock().Now())) &&
       (range.out.size() == range.block_bytes ||
        !shared_.fetcher->Holds(range.key))) {
     PinnedSlot pinned;
@@ -323,12 +331,53 @@ std::uint64_t CacheQueue::BeginRange(const Range& range) {
       index.Drop(pinned, Cell(unit, number));
     }
   }
+  if (IsLost(op)) {
+    return range.out.size();
+  }
   free_pieces_.pop_back();
   pieces_[number] = {};
   pieces_[number].range = range;
   ++op.pieces;
   SendToFetcher(number);
   return range.out.size();
+}
+
+// What the store says of it is of no use while it does not have it.
+std::optional<ObjectFacts> CacheQueue::FactsOfDirty(storage::ObjectId object) {
+  const std::optional<Commit> commit =
+      shared_.catalogue->Find(objects_.Get(object).name);
+  if (!commit.has_value() || !commit->dirty) {
+    return std::nullopt;
+  }
+  return ObjectFacts{
+      .size = commit->size, .version = commit->version, .dirty = true};
+}
+
+// The blocks of an object that was written here have keys of their own.
+void CacheQueue::MapVersion(storage::ObjectId object, ObjectFacts& facts) {
+  const std::optional<Commit> commit =
+      shared_.catalogue->Find(objects_.Get(object).name);
+  if (commit.has_value() && !commit->dirty && commit->size == facts.size &&
+      commit->store_version == facts.version) {
+    facts.version = commit->version;
+  }
+}
+
+// Whether what is missing in the cache is nowhere: then the op fails.
+bool CacheQueue::IsLost(Op& op) {
+  if (!op.dirty) {
+    return false;
+  }
+  const std::string& name = objects_.Get(op.asked.object).name;
+  const std::optional<Commit> commit = shared_.catalogue->Find(name);
+  op.dirty = commit.has_value() && commit->dirty;
+  if (op.dirty && op.status.ok()) {
+    op.status = {core::Code::kCorruption,
+                 name +
+                     ": a part of it is damaged or missing on the cache's "
+                     "device, and the store does not have it yet"};
+  }
+  return op.dirty;
 }
 
 std::uint64_t CacheQueue::CopyFrom(std::uint32_t held, const Range& range) {
@@ -480,7 +529,11 @@ void CacheQueue::OnRead(const storage::BlockDone& done) {
       buffers_.at(piece.buffer) = {};
     }
     piece.buffer = GranuleBuffers::kNone;
-    SendToFetcher(number);
+    if (IsLost(ops_[piece.range.op])) {
+      EndPiece(number);
+    } else {
+      SendToFetcher(number);
+    }
     return;
   }
   index.Unpin(Cell(piece.unit, number));

@@ -5,11 +5,13 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cache/cache_counters.h"
 #include "cache/cache_options.h"
+#include "cache/internal/catalogue.h"
 #include "cache/internal/fetcher.h"
 #include "cache/internal/granule_buffers.h"
 #include "cache/internal/health.h"
@@ -34,6 +36,7 @@ struct CacheShared {
   Fetcher* fetcher = nullptr;
   Health* health = nullptr;
   CacheCounters* counters = nullptr;
+  Catalogue* catalogue = nullptr;
   std::string store;  // StoreName of what is behind
   Verify verify = Verify::kFull;
   // False: the store answers at once with whatever was there (null), and no
@@ -76,6 +79,7 @@ class CacheQueue final : public storage::ReadQueue {
     std::uint32_t pieces = 0;  // under way
     bool knows_object = false;
     bool asking = false;  // what it needs to know of the object
+    bool dirty = false;   // the store does not have the object
     std::uint64_t from_cache = 0;
     std::uint64_t from_memory = 0;
     std::uint64_t from_store = 0;
@@ -115,6 +119,9 @@ class CacheQueue final : public storage::ReadQueue {
   // False: nothing more can be begun for now.
   bool AdvanceOp(std::uint32_t number);
   void Learn(std::uint32_t number, const ObjectFacts& facts);
+  std::optional<ObjectFacts> FactsOfDirty(storage::ObjectId object);
+  void MapVersion(storage::ObjectId object, ObjectFacts& facts);
+  bool IsLost(Op& op);
   void Ask(std::uint32_t number);
   std::uint64_t BeginRange(const Range& range);
   std::uint64_t ReadDevice(const Range& range, std::size_t unit_number,

@@ -11,6 +11,7 @@ namespace stoker::cache::internal {
 struct ObjectFacts {
   std::uint64_t size = 0;  // bytes
   std::uint64_t version = 0;
+  bool dirty = false;  // the store does not have it yet
 };
 
 // Remembers some 32,768 objects in 1 MiB: of two with one place the later. What

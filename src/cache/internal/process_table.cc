@@ -27,6 +27,7 @@ void Clear(ProcessRow& row) {
   for (std::atomic<std::uint32_t>& pin : row.pins) {
     pin.store(kNoSlot, std::memory_order_relaxed);
   }
+  row.reserved.store(0, std::memory_order_relaxed);
   row.run[0].store('\0', std::memory_order_relaxed);
   row.started.store(0, std::memory_order_relaxed);
   row.pid.store(0, std::memory_order_release);
@@ -140,6 +141,14 @@ std::size_t ProcessTable::Others(std::uint16_t row) const {
     others += i != row && IsAlive(i) ? 1 : 0;
   }
   return others;
+}
+
+std::uint64_t ProcessTable::Reserved() const {
+  std::uint64_t reserved = 0;
+  for (const ProcessRow& row : rows_) {
+    reserved += row.reserved.load(std::memory_order_relaxed);
+  }
+  return reserved;
 }
 
 bool ProcessTable::IsPinned(std::uint32_t slot) const {

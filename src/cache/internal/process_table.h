@@ -24,6 +24,7 @@ struct ProcessRow {
   std::atomic<std::int32_t> pid;  // 0: the row is free
   std::atomic<std::uint64_t> started;
   std::array<std::atomic<char>, 48> run;  // zero-terminated
+  std::atomic<std::uint32_t> reserved;    // slots promised for dirty blocks
   // Slots that must not be used for something else, or kNoSlot (hazard
   // pointers: Michael, IEEE TPDS 2004). A dead process's count for nothing, so
   // that nothing has to be taken back after it.
@@ -55,6 +56,10 @@ class ProcessTable {
   std::atomic<std::uint32_t>& pin(std::uint16_t row, std::size_t cell) {
     return rows_[row].pins[cell];
   }
+  std::atomic<std::uint32_t>& reserved(std::uint16_t row) {
+    return rows_[row].reserved;
+  }
+  std::uint64_t Reserved() const;  // of all
   bool IsPinned(std::uint32_t slot) const;
 
  private:

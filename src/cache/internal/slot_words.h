@@ -10,6 +10,8 @@ namespace stoker::cache::internal {
 
 // "No process": of slots whose owner is gone.
 inline constexpr std::uint16_t kNobody = UINT16_MAX;
+// Of dirty slots whose owner died before it said that they are to stay.
+inline constexpr std::uint16_t kOrphan = UINT16_MAX - 1;
 
 inline Fingerprint KeyOf(const SlotEntry& entry) {
   return {.high = entry.key_high.load(std::memory_order_relaxed),

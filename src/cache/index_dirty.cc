@@ -1,0 +1,281 @@
+// Blocks of objects that the store behind does not have yet.
+
+#include <cstdint>
+
+#include "cache/index.h"
+#include "cache/internal/index_header.h"
+#include "cache/internal/slot_words.h"
+
+namespace stoker::cache {
+
+using internal::KeyOf;
+using internal::kNobody;
+using internal::kOrphan;
+using internal::Swap;
+using internal::WordOf;
+
+void Index::SetRecord(std::uint32_t slot, const SlotRecord& record) {
+  SlotEntry& set = entry(slot);
+  set.length.store(record.length, std::memory_order_relaxed);
+  for (std::size_t g = 0; g < kGranulesPerSlot; ++g) {
+    set.crc[g].store(record.crc[g], std::memory_order_relaxed);
+  }
+}
+
+SlotRecord Index::RecordOf(std::uint32_t slot) const {
+  const SlotEntry& asked = entry(slot);
+  const SlotWord word = WordOf(asked);
+  SlotRecord record{.state = word.state,
+                    .key = KeyOf(asked),
+                    .generation = word.generation,
+                    .length = asked.length.load(std::memory_order_relaxed)};
+  for (std::size_t g = 0; g < kGranulesPerSlot; ++g) {
+    record.crc[g] = asked.crc[g].load(std::memory_order_relaxed);
+  }
+  return record;
+}
+
+// --- room --------------------------------------------------------------------
+
+Claim Index::ClaimDirtySlot(const Fingerprint& key, std::uint32_t length) {
+  if (Peek(key) != Look::kMiss) {
+    return {.outcome = ClaimOutcome::kTaken};
+  }
+  std::uint32_t slot = Allocate(length, 0);
+  if (slot == kNoSlot) {
+    slot = EvictAny(IsSmall(length) ? 1 : 0);
+  }
+  if (slot == kNoSlot && IsSmall(length)) {
+    slot = EvictAny(0);
+  }
+  return ClaimWith(slot, key, length, kNeverAgain);
+}
+
+// A valid slot that nobody reads, or kNoSlot.
+std::uint32_t Index::EvictAny(std::size_t number) {
+  Header::Class& slots = header_->classes[number];
+  const std::uint32_t count = options_.geometry.classes[number].slots;
+  if (count == 0) {
+    return kNoSlot;
+  }
+  const std::uint32_t first = FirstOf(number);
+  const internal::ProcessTable table(header_->processes);
+  const std::uint32_t start =
+      slots.hint.load(std::memory_order_relaxed) - first;
+  for (std::uint32_t step = 0; step < count; ++step) {
+    const std::uint32_t slot = first + (start + step) % count;
+    SlotEntry& candidate = entry(slot);
+    const SlotWord word = WordOf(candidate);
+    const SlotWord ours = {.state = SlotState::kEvicting,
+                           .owner = row_,
+                           .generation = word.generation};
+    if (word.state != SlotState::kValid || !Swap(candidate, word, ours)) {
+      continue;
+    }
+    if (table.IsPinned(slot)) {
+      Swap(candidate, ours, word);
+      continue;
+    }
+    slots.hint.store(first + (start + step + 1) % count,
+                     std::memory_order_relaxed);
+    evicted_.fetch_add(1, std::memory_order_relaxed);
+    if (HasOrder()) {
+      WithClass(number, [&] { evictions_[number]->OnRemove(slot - first); });
+    }
+    WithStripe(BucketOf(KeyOf(candidate)), [&] { Unlink(slot); });
+    return slot;
+  }
+  return kNoSlot;
+}
+
+bool Index::ReserveDirty(std::uint32_t slots, std::uint32_t most) {
+  return WithClass(0, [&] {
+    internal::ProcessTable table(header_->processes);
+    std::uint64_t taken = table.Reserved();
+    for (std::uint32_t slot = 0; slot < options_.geometry.slots(); ++slot) {
+      taken += WordOf(entry(slot)).state == SlotState::kDirty ? 1 : 0;
+    }
+    if (taken + slots > most) {
+      return false;
+    }
+    table.reserved(row_).fetch_add(slots);
+    return true;
+  });
+}
+
+void Index::TakeBackReserved(std::uint32_t slots) {
+  internal::ProcessTable(header_->processes).reserved(row_).fetch_sub(slots);
+}
+
+// --- commits -----------------------------------------------------------------
+
+std::uint64_t Index::NextSequence() {
+  return header_->sequence.fetch_add(1) + 1;
+}
+
+void Index::NoteSequence(std::uint64_t sequence) {
+  header_->has_commits.store(1);
+  std::uint64_t last = header_->sequence.load();
+  while (last < sequence &&
+         !header_->sequence.compare_exchange_weak(last, sequence)) {
+  }
+}
+
+bool Index::has_commits() const { return header_->has_commits.load() != 0; }
+
+bool Index::PublishCommit(const Claim& claim, const SlotRecord& record) {
+  SlotEntry& claimed = entry(claim.slot);
+  const SlotWord filling = {.state = SlotState::kFilling,
+                            .owner = row_,
+                            .generation = claim.generation};
+  if (WordOf(claimed) != filling) {
+    Abandon(claim);
+    return false;
+  }
+  header_->has_commits.store(1);
+  // Nobody knows the key it was claimed under.
+  WithStripe(BucketOf(KeyOf(claimed)), [&] { Unlink(claim.slot); });
+  SetRecord(claim.slot, record);
+  claimed.key_high.store(record.key.high);
+  claimed.key_low.store(record.key.low);
+  const bool dirty = record.state == SlotState::kDirty;
+  std::uint32_t replaced = kNoSlot;
+  SlotWord before;
+  WithStripe(BucketOf(record.key), [&] {
+    replaced = Find(record.key);
+    if (replaced != kNoSlot) {
+      before = WordOf(entry(replaced));
+      Unlink(replaced);
+    }
+    claimed.word.store(SlotWord{.state = record.state,
+                                .owner = dirty ? row_ : std::uint16_t{0},
+                                .generation = claim.generation}
+                           .Pack());
+    Link(claim.slot, record.key);
+  });
+  if (!dirty && HasOrder()) {
+    const Place place = PlaceOf(claim.slot);
+    WithClass(place.number, [&] {
+      evictions_[place.number]->OnInsert(place.local, kNeverAgain);
+    });
+  }
+  if (replaced != kNoSlot) {
+    Leave(replaced, before);
+  }
+  return true;
+}
+
+// --- from one state to the next ----------------------------------------------
+
+bool Index::Settle(const DirtySlot& dirty) {
+  const SlotWord word = WordOf(entry(dirty.slot));
+  return word.state == SlotState::kDirty &&
+         word.generation == dirty.generation &&
+         (word.owner == kNobody ||
+          ((word.owner == row_ || word.owner == kOrphan) &&
+           Swap(entry(dirty.slot), word,
+                {.state = SlotState::kDirty,
+                 .owner = kNobody,
+                 .generation = word.generation})));
+}
+
+bool Index::TakeForUpload(const DirtySlot& dirty, core::Nanos lease) {
+  SlotEntry& taken = entry(dirty.slot);
+  const SlotWord word = WordOf(taken);
+  if (word.state != SlotState::kDirty || word.generation != dirty.generation ||
+      word.owner == kOrphan ||
+      (word.owner != row_ && word.owner != kNobody &&
+       !IsGivenUp(word, taken.lease_ms.load()))) {
+    return false;
+  }
+  const SlotWord ours = {
+      .state = SlotState::kDirty, .owner = row_, .generation = word.generation};
+  if (word != ours && !Swap(taken, word, ours)) {
+    return false;
+  }
+  taken.lease_ms.store(NowMs() + static_cast<std::uint32_t>(
+                                     lease / std::chrono::milliseconds(1)));
+  return true;
+}
+
+void Index::LeaveUpload(const DirtySlot& dirty) {
+  Swap(entry(dirty.slot),
+       {.state = SlotState::kDirty,
+        .owner = row_,
+        .generation = dirty.generation},
+       {.state = SlotState::kDirty,
+        .owner = kNobody,
+        .generation = dirty.generation});
+}
+
+bool Index::MakeClean(const DirtySlot& dirty) {
+  SlotEntry& cleaned = entry(dirty.slot);
+  const SlotWord word = WordOf(cleaned);
+  if (word.state != SlotState::kDirty || word.generation != dirty.generation) {
+    return false;
+  }
+  const SlotWord valid = {.state = SlotState::kValid,
+                          .generation = word.generation};
+  const Place place = PlaceOf(dirty.slot);
+  const auto clean = [&] {
+    if (!Swap(cleaned, word, valid)) {
+      return false;
+    }
+    if (HasOrder()) {
+      evictions_[place.number]->OnInsert(place.local, kNeverAgain);
+    }
+    return true;
+  };
+  return HasOrder() ? WithClass(place.number, clean) : clean();
+}
+
+void Index::Discard(const DirtySlot& slot) {
+  const SlotWord word = WordOf(entry(slot.slot));
+  if ((word.state == SlotState::kDirty || word.state == SlotState::kValid) &&
+      word.generation == slot.generation) {
+    Leave(slot.slot, word);
+  }
+}
+
+bool Index::IsOrphan(const DirtySlot& dirty) const {
+  return WordOf(entry(dirty.slot)) == SlotWord{.state = SlotState::kDirty,
+                                               .owner = kOrphan,
+                                               .generation = dirty.generation};
+}
+
+bool Index::IsSettled(const DirtySlot& dirty) const {
+  return WordOf(entry(dirty.slot)) == SlotWord{.state = SlotState::kDirty,
+                                               .owner = kNobody,
+                                               .generation = dirty.generation};
+}
+
+std::optional<Index::FoundBlock> Index::FindBlock(
+    const Fingerprint& key) const {
+  const std::uint32_t slot = Find(key);
+  if (slot == kNoSlot) {
+    return std::nullopt;
+  }
+  const SlotRecord record = RecordOf(slot);
+  if (record.key != key || (record.state != SlotState::kDirty &&
+                            record.state != SlotState::kValid)) {
+    return std::nullopt;
+  }
+  return FoundBlock{.slot = {.slot = slot, .generation = record.generation},
+                    .record = record};
+}
+
+void Index::ForEachDirty(
+    const std::function<void(const DirtySlot&, const SlotRecord&)>& visit)
+    const {
+  for (std::uint32_t slot = 0; slot < options_.geometry.slots(); ++slot) {
+    if (WordOf(entry(slot)).state != SlotState::kDirty) {
+      continue;
+    }
+    const SlotRecord record = RecordOf(slot);
+    if (record.state == SlotState::kDirty) {
+      visit({.slot = slot, .generation = record.generation}, record);
+    }
+  }
+}
+
+}  // namespace stoker::cache

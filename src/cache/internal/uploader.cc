@@ -1,0 +1,368 @@
+#include "cache/internal/uploader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <span>
+#include <utility>
+
+#include "cache/block_key.h"
+#include "cache/internal/kill_point.h"
+#include "cache/internal/slot_write.h"
+#include "core/pages.h"
+
+namespace stoker::cache::internal {
+
+namespace {
+
+constexpr core::Nanos kUploadLease = std::chrono::seconds(5);
+constexpr core::Nanos kUploadIdle = std::chrono::milliseconds(200);
+constexpr core::Nanos kDrainGlance = std::chrono::milliseconds(2);
+constexpr core::Nanos kAfterFailure = std::chrono::milliseconds(500);
+constexpr core::Nanos kUploadPatience = std::chrono::seconds(60);
+constexpr std::size_t kUploadDepth = 8;     // blocks read at once
+constexpr std::size_t kUploadInFlight = 4;  // parts on their way to the store
+constexpr std::uint64_t kUploadPartBytes = 8U << 20U;
+
+}  // namespace
+
+core::Result<storage::ReadDone> AskObject(storage::Backend& store,
+                                          const std::string& name,
+                                          core::Clock& clock) {
+  STOKER_ASSIGN(const std::unique_ptr<storage::ReadQueue> queue,
+                store.NewReadQueue({.depth = 1}, clock));
+  const storage::ObjectId object = store.Resolve(name);
+  const storage::ReadOp op{.kind = storage::ReadOp::Kind::kSize,
+                           .object = object};
+  storage::ReadDone done;
+  STOKER_TRY(queue->Submit(std::span(&op, 1)).status());
+  STOKER_ASSIGN(
+      const std::size_t count,
+      queue->Reap(std::span(&done, 1), 1, clock.Now() + kUploadPatience));
+  if (count == 0) {
+    return core::Status(core::Code::kTimedOut,
+                        "ask the store for " + name + ": no answer");
+  }
+  store.Release(object);
+  return done;
+}
+
+core::Result<std::unique_ptr<Uploader>> Uploader::Make(Tier& tier,
+                                                       storage::Backend& store,
+                                                       Catalogue& catalogue,
+                                                       CacheCounters& counters,
+                                                       core::Clock& clock) {
+  std::unique_ptr<Uploader> made(
+      new Uploader(tier, store, catalogue, counters, clock));
+  STOKER_ASSIGN(made->device_, tier.device().NewQueue(kUploadDepth, clock));
+  Uploader* const self = made.get();
+  made->thread_ = core::ClockedThread(clock, [self] { self->Run(); });
+  return made;
+}
+
+Uploader::Uploader(Tier& tier, storage::Backend& store, Catalogue& catalogue,
+                   CacheCounters& counters, core::Clock& clock)
+    : tier_(tier),
+      store_(store),
+      catalogue_(catalogue),
+      counters_(counters),
+      clock_(clock) {}
+
+Uploader::~Uploader() {
+  stop_.store(true);
+  Wake();
+  thread_.Join();
+}
+
+void Uploader::Wake() {
+  if (device_ != nullptr) {
+    device_->Wake();
+  }
+}
+
+void Uploader::Run() {
+  while (!stop_.load()) {
+    const bool did = UploadOne();
+    bool failed = false;
+    {
+      const std::scoped_lock lock(mutex_);
+      failed = !failed_.ok();
+    }
+    if (stop_.load() || (did && !failed)) {
+      continue;
+    }
+    // Nothing is in flight: this sleeps until somebody wakes it.
+    std::array<storage::BlockDone, 1> none;
+    (void)device_->Reap(none, 1,
+                        clock_.Now() + (failed ? kAfterFailure : kUploadIdle));
+  }
+}
+
+void Uploader::Note(const core::Status& status) {
+  const std::scoped_lock lock(mutex_);
+  failed_ = status;
+}
+
+bool Uploader::UploadOne() {
+  const std::vector<Commit> dirty = catalogue_.ReadyForUpload();
+  core::Status failed;
+  for (const Commit& commit : dirty) {
+    Index& home = *tier_.UnitOf({.high = kCommitKeyHigh}).index;
+    const core::Result<bool> may = MayBeSeen(commit, dirty);
+    if (!may.ok()) {
+      failed = may.status();
+      continue;
+    }
+    if (!may.value() || !home.TakeForUpload(commit.slot, kUploadLease)) {
+      continue;
+    }
+    const core::Status status = Upload(commit);
+    if (status.ok()) {
+      objects_.fetch_add(1);
+      Note({});
+      return true;
+    }
+    home.LeaveUpload(commit.slot);
+    const std::optional<Commit> now = catalogue_.Find(commit.name);
+    if (now.has_value() && now->sequence == commit.sequence && now->dirty) {
+      failed = status.WithContext("bring " + commit.name +
+                                  " from the cache to the store");
+      break;  // those behind it must not come before
+    }
+  }
+  Note(failed);
+  return false;
+}
+
+// Those of this host in their order; those of other hosts by looking.
+core::Result<bool> Uploader::MayBeSeen(const Commit& commit,
+                                       const std::vector<Commit>& dirty) {
+  for (const std::string& name : commit.after) {
+    if (std::ranges::any_of(
+            dirty, [&](const Commit& other) { return other.name == name; })) {
+      return false;
+    }
+  }
+  for (const std::string& name : commit.after) {
+    const core::Result<storage::ReadDone> done =
+        AskObject(store_, name, clock_);
+    if (!done.ok()) {
+      return done.status();
+    }
+    if (done.value().status.code() == core::Code::kNotFound) {
+      return false;
+    }
+    STOKER_TRY(done.value().status);
+  }
+  return true;
+}
+
+// What the store has under the names of objects that come later, and were there
+// before this one, would be seen beside this one: it goes first.
+core::Status Uploader::HideReplaced(const Commit& commit,
+                                    const std::vector<Commit>& dirty) {
+  for (const Commit& other : dirty) {
+    if (other.first_sequence < commit.sequence &&
+        commit.sequence < other.sequence &&
+        !hidden_.contains(other.first_sequence)) {
+      const core::Status removed = store_.Remove(other.name);
+      if (!removed.ok() && removed.code() != core::Code::kNotFound) {
+        return removed;
+      }
+      hidden_.insert(other.first_sequence);
+    }
+  }
+  return {};
+}
+
+core::Status Uploader::Upload(const Commit& commit) {
+  STOKER_TRY(HideReplaced(commit, catalogue_.ReadyForUpload()));
+  if (!commit.after.empty()) {
+    KillPoint("D9");
+  }
+  Index& home = *tier_.UnitOf({.high = kCommitKeyHigh}).index;
+  const std::uint64_t block = tier_.block_bytes();
+  const std::uint64_t part =
+      std::max<std::uint64_t>(1, kUploadPartBytes / block) * block;
+  STOKER_ASSIGN(
+      const std::unique_ptr<storage::WriteStream> stream,
+      store_.Create(commit.name,
+                    {.expected_size = commit.size,
+                     .part_size = part,
+                     .durable = true,
+                     .in_flight = commit.size > part ? kUploadInFlight : 0,
+                     .patch = false},
+                    clock_));
+  while (stream->position() < commit.size) {
+    if (stop_.load()) {
+      return {core::Code::kCancelled, "the run ended"};
+    }
+    if (!home.TakeForUpload(commit.slot, kUploadLease)) {
+      return {core::Code::kUnavailable, "another process took it over"};
+    }
+    STOKER_ASSIGN(const std::span<std::byte> buffer, stream->Buffer());
+    const std::uint64_t some = std::min<std::uint64_t>(
+        buffer.size(), commit.size - stream->position());
+    STOKER_TRY(ReadBlocks(commit, stream->position(),
+                          buffer.first(std::min<std::uint64_t>(
+                              buffer.size(), core::PagesUp(some)))));
+    STOKER_TRY(stream->Append(some));
+    bytes_.fetch_add(some);
+    KillPoint("D6");
+  }
+  KillPoint("D7");
+  STOKER_TRY(stream->Commit().status());
+  KillPoint("D8");
+  if (!catalogue_.Find(commit.name).has_value()) {
+    // Removed meanwhile, perhaps before it was there.
+    const core::Status removed = store_.Remove(commit.name);
+    return removed.code() == core::Code::kNotFound ? core::Status() : removed;
+  }
+  STOKER_ASSIGN(const storage::ReadDone there,
+                AskObject(store_, commit.name, clock_));
+  STOKER_TRY(there.status);
+  if (there.bytes != commit.size) {
+    return {core::Code::kCorruption,
+            fmt::format("the store says it has {} bytes of it, not {}",
+                        there.bytes, commit.size)};
+  }
+  STOKER_TRY(catalogue_.MakeClean(commit, there.version));
+  counters_.uploaded_bytes.fetch_add(commit.size, std::memory_order_relaxed);
+  home.NoteMutation();
+  return {};
+}
+
+// Blocks from `offset` on, whole but for the object's last; `into` ends with a
+// whole page.
+core::Status Uploader::ReadBlocks(const Commit& commit, std::uint64_t offset,
+                                  std::span<std::byte> into) {
+  const std::uint64_t block = tier_.block_bytes();
+  const Fingerprint object =
+      ObjectKey(std::string(commit.store).append("/").append(commit.name),
+                commit.version);
+  struct Read {
+    TierUnit* unit = nullptr;
+    Index::FoundBlock found{};
+    std::span<std::byte> bytes{};
+  };
+  std::array<Read, kUploadDepth> reads{};
+  const auto lost = [&](std::uint64_t number) {
+    return core::Status(
+        core::Code::kCorruption,
+        fmt::format("block {} of {} is lost: it was damaged on the cache's "
+                    "device before the store had it",
+                    number, commit.name));
+  };
+  std::size_t at = 0;
+  while (at < into.size()) {
+    std::size_t count = 0;
+    core::Status status;
+    const std::uint64_t first = (offset + at) / block;
+    for (; count < kUploadDepth && at < into.size(); ++count) {
+      const std::uint64_t number = (offset + at) / block;
+      const Fingerprint key = BlockKey(object, number);
+      Read& read = reads[count];
+      read.unit = &tier_.UnitOf(key);
+      const std::optional<Index::FoundBlock> found =
+          read.unit->index->FindBlock(key);
+      const std::uint64_t wanted =
+          std::min(block, commit.size - number * block);
+      if (!found.has_value() || found->record.length != wanted) {
+        status = lost(number);
+        break;
+      }
+      read.found = *found;
+      read.bytes = into.subspan(at, core::PagesUp(wanted));
+      at += read.bytes.size();
+      storage::BlockOp op =
+          WriteOf(*read.unit, found->slot.slot, read.bytes, count);
+      op.kind = storage::BlockOp::Kind::kRead;
+      const core::Result<std::size_t> taken =
+          device_->Submit(std::span(&op, 1));
+      if (!taken.ok() || taken.value() != 1) {
+        status = {core::Code::kIoError, "read the cache: its queue is full"};
+        break;
+      }
+    }
+    std::array<storage::BlockDone, kUploadDepth> done;
+    const core::TimePoint deadline = clock_.Now() + kUploadPatience;
+    for (std::size_t i = 0; i < count;) {
+      // It may be woken before.
+      STOKER_ASSIGN(const std::size_t some, device_->Reap(done, 1, deadline));
+      if (some == 0 && clock_.Now() >= deadline) {
+        return {core::Code::kTimedOut, "the cache's device does not answer"};
+      }
+      for (const storage::BlockDone& one : std::span(done).first(some)) {
+        status = status.ok() ? one.status : status;
+      }
+      i += some;
+    }
+    STOKER_TRY(status);
+    for (std::size_t i = 0; i < count; ++i) {
+      const Read& read = reads[i];
+      const SlotRecord& record = read.found.record;
+      counters_.device_read_bytes.fetch_add(read.bytes.size(),
+                                            std::memory_order_relaxed);
+      if (!IsWhole(*read.unit, record.key, read.found.slot.slot,
+                   record.generation, record.crc,
+                   read.bytes.first(record.length))) {
+        return lost(first + i);
+      }
+    }
+  }
+  return {};
+}
+
+// --- waiting -----------------------------------------------------------------
+
+core::Status Uploader::WaitWhile(const std::function<bool()>& unfinished,
+                                 core::Nanos patience) {
+  core::TimePoint moved = clock_.Now();
+  std::uint64_t seen = bytes_.load();
+  std::size_t left = SIZE_MAX;
+  while (unfinished()) {
+    const std::uint64_t bytes = bytes_.load();
+    const std::size_t now_left = catalogue_.ReadyForUpload().size();
+    if (bytes != seen || now_left < left) {
+      seen = bytes;
+      left = now_left;
+      moved = clock_.Now();
+    }
+    if (clock_.Now() - moved > patience) {
+      const std::scoped_lock lock(mutex_);
+      return failed_.ok()
+                 ? core::Status(core::Code::kTimedOut,
+                                fmt::format("bring {} objects from the cache "
+                                            "to the store: nothing moved for "
+                                            "{:.0f} s",
+                                            now_left, core::Seconds(patience)))
+                 : failed_;
+    }
+    Wake();
+    clock_.SleepUntil(clock_.Now() + kDrainGlance);
+  }
+  return {};
+}
+
+core::Status Uploader::WaitFor(const Commit& commit, core::Nanos patience) {
+  return WaitWhile(
+      [&] {
+        const std::optional<Commit> now = catalogue_.Find(commit.name);
+        return now.has_value() && now->dirty &&
+               now->sequence == commit.sequence;
+      },
+      patience);
+}
+
+core::Status Uploader::Drain(core::Nanos patience) {
+  return WaitWhile([&] { return !catalogue_.ReadyForUpload().empty(); },
+                   patience);
+}
+
+storage::Drained Uploader::drained() const {
+  return {.objects = objects_.load(), .bytes = counters_.uploaded_bytes.load()};
+}
+
+}  // namespace stoker::cache::internal

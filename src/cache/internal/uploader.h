@@ -1,0 +1,89 @@
+#pragma once
+
+// Brings what was written to the cache alone to the store behind it.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "cache/cache_counters.h"
+#include "cache/internal/catalogue.h"
+#include "cache/tier.h"
+#include "core/clock.h"
+#include "core/status.h"
+#include "storage/backend.h"
+#include "storage/block_device.h"
+
+namespace stoker::cache::internal {
+
+// A thread that uploads the objects of this host's cache, whoever wrote them,
+// the oldest first; each is one process's at a time, for as long as it renews
+// its lease. An object appears in the store whole, and after those it must not
+// be seen without. Safe for concurrent use.
+class Uploader {
+ public:
+  // All outlive it. Starts at once.
+  static core::Result<std::unique_ptr<Uploader>> Make(Tier& tier,
+                                                      storage::Backend& store,
+                                                      Catalogue& catalogue,
+                                                      CacheCounters& counters,
+                                                      core::Clock& clock);
+  // What is on its way is given up; it is uploaded again by whoever is next.
+  ~Uploader();
+  Uploader(const Uploader&) = delete;
+  Uploader& operator=(const Uploader&) = delete;
+
+  void Wake();
+  // Waits until the store has the writing `sequence` and all before it of this
+  // name, or a later one replaced it. Errors as Drain.
+  core::Status WaitFor(const Commit& commit, core::Nanos patience);
+  // Waits until the store has everything of it that this host's cache has.
+  // kTimedOut, or the cause as the store says it: nothing was brought there for
+  // `patience`.
+  core::Status Drain(core::Nanos patience);
+  storage::Drained drained() const;
+
+ private:
+  Uploader(Tier& tier, storage::Backend& store, Catalogue& catalogue,
+           CacheCounters& counters, core::Clock& clock);
+  void Run();
+  bool UploadOne();  // false: there is nothing that could be
+  core::Result<bool> MayBeSeen(const Commit& commit,
+                               const std::vector<Commit>& dirty);
+  core::Status HideReplaced(const Commit& commit,
+                            const std::vector<Commit>& dirty);
+  core::Status Upload(const Commit& commit);
+  core::Status ReadBlocks(const Commit& commit, std::uint64_t offset,
+                          std::span<std::byte> into);
+  core::Status WaitWhile(const std::function<bool()>& unfinished,
+                         core::Nanos patience);
+  void Note(const core::Status& status);
+
+  Tier& tier_;
+  storage::Backend& store_;
+  Catalogue& catalogue_;
+  CacheCounters& counters_;
+  core::Clock& clock_;
+  std::unique_ptr<storage::BlockQueue> device_;
+  std::set<std::uint64_t> hidden_;  // first sequences whose names are removed
+  std::atomic<bool> stop_ = false;
+  std::atomic<std::uint64_t> objects_ = 0;
+  std::atomic<std::uint64_t> bytes_ = 0;  // also of objects on their way
+  mutable std::mutex mutex_;              // guards failed_
+  core::Status failed_;                   // of the last attempt
+  core::ClockedThread thread_;
+};
+
+// Size and version of an object, or what the store says instead (`status`).
+core::Result<storage::ReadDone> AskObject(storage::Backend& store,
+                                          const std::string& name,
+                                          core::Clock& clock);
+
+}  // namespace stoker::cache::internal
