@@ -63,4 +63,9 @@ int RunCacheWarmCommand(const Arguments& arguments) {
   return End(arguments, run::WarmCache(console, PlaceOf(arguments)));
 }
 
+int RunCacheDrainCommand(const Arguments& arguments) {
+  run::Console console = ConsoleOf(arguments);
+  return End(arguments, run::DrainCache(console, PlaceOf(arguments)));
+}
+
 }  // namespace stoker::cli::internal

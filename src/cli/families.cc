@@ -88,7 +88,7 @@ constexpr std::array<Verb, 1> kS3Verbs{{
      nullptr, internal::RunS3CleanupCommand},
 }};
 
-constexpr std::array<Verb, 6> kCacheVerbs{{
+constexpr std::array<Verb, 7> kCacheVerbs{{
     {"format", kCacheFormat,
      "Makes a cache in DIR and takes all the space it will ever use.", nullptr,
      internal::RunCacheFormatCommand},
@@ -107,6 +107,10 @@ constexpr std::array<Verb, 6> kCacheVerbs{{
     {"warm", kCacheWarm,
      "Reads every object of a place through a cache: cache:DIR,<place>.",
      nullptr, internal::RunCacheWarmCommand},
+    {"drain", kCacheWarm,
+     "Brings to the store what was written to its cache and is not there yet "
+     "(write=back): cache:DIR,<place>.",
+     nullptr, internal::RunCacheDrainCommand},
 }};
 
 constexpr Family kTrainingFamily{"training", kTrainingVerbs};

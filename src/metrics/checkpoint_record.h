@@ -19,6 +19,21 @@ struct BetweenRecord {
   core::Nanos duration{};
 };
 
+// What a cache of ours in front of the store did, on one rank. Bytes.
+struct CacheTierRecord {
+  bool known = false;                // there is one
+  std::uint64_t staged_bytes = 0;    // saves acknowledged by its device
+  std::uint64_t uploaded_bytes = 0;  // and brought to the store by this rank
+  // From the end of the last save until the store had everything.
+  core::Nanos drain{};
+  // Restores, by what served them.
+  std::uint64_t restored_device_bytes = 0;
+  std::uint64_t restored_memory_bytes = 0;
+  std::uint64_t restored_store_bytes = 0;
+  friend bool operator==(const CacheTierRecord&,
+                         const CacheTierRecord&) = default;
+};
+
 // The same on every rank, known before the run.
 struct CheckpointFacts {
   std::string model;  // "llama3-8b"
@@ -71,6 +86,7 @@ struct CheckpointRankRecord {
   core::Nanos clock_error{};
   std::vector<CheckpointOp> ops;  // in the order they were done
   BetweenRecord between;          // by the rank that leads a host
+  CacheTierRecord cache;
 
   core::TimePoint OnRankZero(core::TimePoint at) const {
     return at + clock_offset;

@@ -222,6 +222,14 @@ CheckpointSummary SummariseCheckpoints(const CheckpointRecord& record) {
     summary.between_max = std::max(summary.between_max, rank.between.duration);
     summary.clock_error_max =
         std::max(summary.clock_error_max, rank.clock_error);
+    CacheTierRecord& cache = summary.cache;
+    cache.known = cache.known || rank.cache.known;
+    cache.staged_bytes += rank.cache.staged_bytes;
+    cache.uploaded_bytes += rank.cache.uploaded_bytes;
+    cache.drain = std::max(cache.drain, rank.cache.drain);
+    cache.restored_device_bytes += rank.cache.restored_device_bytes;
+    cache.restored_memory_bytes += rank.cache.restored_memory_bytes;
+    cache.restored_store_bytes += rank.cache.restored_store_bytes;
   }
   return summary;
 }

@@ -91,6 +91,8 @@ struct CheckpointSummary {
   core::Nanos clock_error_max{};  // of what the strict spans rest on
   // Some restore found at least a tenth of its bytes in page cache.
   bool restored_from_cache = false;
+  // Sums over ranks of what a cache of ours did; `drain` is the longest.
+  CacheTierRecord cache;
 };
 
 // A rank that lacks a checkpoint is left out of its figures; where rank 0 does,

@@ -138,6 +138,38 @@ std::optional<double> LargestCachedFraction(const CheckpointSeries& restores) {
   return largest;
 }
 
+// What a cache of ours took over, and what it served.
+std::string TierLines(const metrics::CacheTierRecord& cache) {
+  const auto bytes = [](std::uint64_t count) {
+    return core::FormatBytes(static_cast<double>(count));
+  };
+  std::string text;
+  if (cache.staged_bytes > 0) {
+    text += Line("written to cache", bytes(cache.staged_bytes));
+  }
+  if (cache.uploaded_bytes > 0) {
+    text += Line("drained",
+                 fmt::format("{} brought to the store, the last {} after the "
+                             "last save",
+                             bytes(cache.uploaded_bytes), Short(cache.drain)));
+  }
+  const std::uint64_t restored = cache.restored_device_bytes +
+                                 cache.restored_memory_bytes +
+                                 cache.restored_store_bytes;
+  if (restored > 0) {
+    const auto share = [&](std::uint64_t part) {
+      return 100 * static_cast<double>(part) / static_cast<double>(restored);
+    };
+    text += Line("restored from",
+                 fmt::format("cache {:.1f} %, its buffers {:.1f} %, store "
+                             "{:.1f} %",
+                             share(cache.restored_device_bytes),
+                             share(cache.restored_memory_bytes),
+                             share(cache.restored_store_bytes)));
+  }
+  return text;
+}
+
 std::string CacheLines(const CheckpointRecord& record,
                        const CheckpointSummary& summary) {
   const metrics::CheckpointFacts& facts = record.facts;
@@ -160,6 +192,7 @@ std::string CacheLines(const CheckpointRecord& record,
                   facts.clear_needed ? "caches must" : "caches need not",
                   core::FormatBytes(
                       static_cast<double>(facts.largest_bytes_per_host))));
+  text += TierLines(summary.cache);
   if (facts.num_hosts > 1) {
     text += Line(
         "clocks of hosts",

@@ -68,6 +68,7 @@ Json RankJson(const metrics::CheckpointRankRecord& rank) {
   json.Add("pool_bytes", rank.pool_bytes);
   json.Add("clock", std::move(clock));
   json.Add("between", std::move(between));
+  json.Add("cache_tier", CacheTierJson(rank.cache));
   json.Add("checkpoints", std::move(checkpoints));
   return json;
 }

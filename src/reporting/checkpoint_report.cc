@@ -144,6 +144,7 @@ Json OwnJson(const CheckpointRecord& record, const CheckpointSummary& summary,
   json.Add("save", SeriesJson(summary.saves));
   json.Add("restore", SeriesJson(summary.restores));
   json.Add("restored_from_cache", summary.restored_from_cache);
+  json.Add("cache_tier", CacheTierJson(summary.cache));
   json.Add("between", facts.between);
   json.Add("between_max_seconds", core::Seconds(summary.between_max));
   json.Add("clear_needed", facts.clear_needed);

@@ -26,6 +26,31 @@ std::string SizeText(std::uint64_t bytes) {
   return core::FormatBytes(static_cast<double>(bytes));
 }
 
+// What the store does not have yet must not be lost by looking after a cache.
+Status RefuseDirty(const std::string& directory, std::string_view what,
+                   std::uint32_t dirty) {
+  return dirty == 0
+             ? Status()
+             : Status(Code::kUnavailable,
+                      fmt::format("{} cache {}: the store does not have {} of "
+                                  "its blocks yet; remedy: stoker cache drain "
+                                  "cache:{},<store>",
+                                  what, directory, dirty, directory));
+}
+
+core::Result<std::unique_ptr<storage::Backend>> OpenCached(
+    std::string_view what, const std::string& uri, core::Clock& clock) {
+  STOKER_ASSIGN(const storage::Uri parsed, storage::ParseUri(uri));
+  if (parsed.scheme != "cache") {
+    return Status(Code::kInvalidArgument,
+                  fmt::format("{} {}: it names no cache; example: "
+                              "cache:/nvme/stoker,/mnt/data/unet3d",
+                              what, uri));
+  }
+  return storage::OpenBackend(
+      uri, {.clock = &clock, .more = cache::CacheBackends()});
+}
+
 core::Result<std::unique_ptr<cache::Tier>> OpenOne(const std::string& directory,
                                                    core::Clock& clock) {
   cache::CacheOptions options;
@@ -37,6 +62,17 @@ core::Result<std::unique_ptr<cache::Tier>> OpenOne(const std::string& directory,
 
 Status FormatCache(Console& console, const std::string& directory,
                    const cache::FormatOptions& options) {
+  if (options.force) {
+    core::SystemClock clock;
+    // One that cannot be opened has nothing that could be brought anywhere.
+    const core::Result<std::unique_ptr<cache::Tier>> there =
+        OpenOne(directory, clock);
+    if (there.ok()) {
+      STOKER_TRY(
+          RefuseDirty(directory, "format",
+                      there.value()->units().front().index->Count().dirty));
+    }
+  }
   STOKER_TRY(cache::Directory::Format(directory, options));
   STOKER_ASSIGN(const std::unique_ptr<cache::Directory> made,
                 cache::Directory::Open(directory));
@@ -64,17 +100,19 @@ Status TellCacheStatus(Console& console, const std::string& directory) {
       {.name = "cache_status",
        .text = fmt::format(
            "{}: {} of data in {} of {} slots ({}), {} free, {} being filled, "
-           "{} at rest; index {} of memory; {}; used by {} process(es)",
+           "{} at rest, {} not yet in the store; index {} of memory; {}; used "
+           "by {} process(es)",
            directory, SizeText(counts.valid_bytes), counts.valid,
            unit.index->geometry().slots(),
            SizeText(unit.index->geometry().data_bytes()), counts.free,
-           counts.filling + counts.evicting, counts.quarantined,
+           counts.filling + counts.evicting, counts.quarantined, counts.dirty,
            SizeText(unit.index->memory_bytes()),
            tier->device().direct() ? "past the page cache" : "in memory",
            unit.index->others()),
        .fields = {{"valid_bytes", counts.valid_bytes},
                   {"valid_slots", counts.valid},
                   {"free_slots", counts.free},
+                  {"dirty_slots", counts.dirty},
                   {"slots", unit.index->geometry().slots()},
                   {"index_bytes", unit.index->memory_bytes()},
                   {"processes", unit.index->others()}}});
@@ -138,6 +176,7 @@ Status ClearCache(Console& console, const std::string& directory) {
                         "for the end of the run",
                         directory, others)};
   }
+  STOKER_TRY(RefuseDirty(directory, "clear", unit.index->Count().dirty));
   STOKER_TRY(cache::ClearUnit(unit));
   // Nothing is worth keeping: the memory is given back.
   cache::Index::Forget(unit.directory->id());
@@ -147,17 +186,9 @@ Status ClearCache(Console& console, const std::string& directory) {
 }
 
 Status WarmCache(Console& console, const std::string& uri) {
-  STOKER_ASSIGN(const storage::Uri parsed, storage::ParseUri(uri));
-  if (parsed.scheme != "cache") {
-    return {Code::kInvalidArgument,
-            fmt::format("warm {}: it names no cache; example: "
-                        "cache:/nvme/stoker,/mnt/data/unet3d",
-                        uri)};
-  }
   core::SystemClock clock;
   STOKER_ASSIGN(const std::unique_ptr<storage::Backend> backend,
-                storage::OpenBackend(
-                    uri, {.clock = &clock, .more = cache::CacheBackends()}));
+                OpenCached("warm", uri, clock));
   STOKER_ASSIGN(const std::uint64_t bytes, cache::Warm(*backend, clock));
   const cache::CacheCounters& counters = *cache::CountersOf(*backend);
   console.Info(
@@ -168,6 +199,21 @@ Status WarmCache(Console& console, const std::string& uri) {
            SizeText(counters.filled_bytes.load())),
        .fields = {{"bytes", bytes},
                   {"filled_bytes", counters.filled_bytes.load()}}});
+  return {};
+}
+
+Status DrainCache(Console& console, const std::string& uri) {
+  constexpr core::Nanos kPatience = std::chrono::minutes(1);
+  core::SystemClock clock;
+  STOKER_ASSIGN(const std::unique_ptr<storage::Backend> backend,
+                OpenCached("drain", uri, clock));
+  STOKER_ASSIGN(const storage::Drained drained,
+                backend->Drain(kPatience, clock));
+  console.Info(
+      {.name = "cache_drained",
+       .text = fmt::format("{} objects with {} brought to the store",
+                           drained.objects, SizeText(drained.bytes)),
+       .fields = {{"objects", drained.objects}, {"bytes", drained.bytes}}});
   return {};
 }
 

@@ -24,6 +24,10 @@ core::Status VerifyCache(Console& console, const std::string& directory);
 // `cache measure DIR`: as cache::ProbeDevice, with 32 requests at once.
 core::Status MeasureCache(Console& console, const std::string& directory);
 
+// `cache drain URI`, of a cache and the place behind it. kCorruption: an object
+// is damaged; what the store says, if it takes nothing for a minute.
+core::Status DrainCache(Console& console, const std::string& uri);
+
 // `cache clear DIR`. kUnavailable while others use it.
 core::Status ClearCache(Console& console, const std::string& directory);
 

@@ -284,6 +284,7 @@ class Checkpointing {
 
   Status Phases() {
     STOKER_TRY(Save());
+    STOKER_TRY(comm::Agree(comm(), Drain()));
     if (plan_.restores == 0) {
       return {};
     }
@@ -380,6 +381,41 @@ class Checkpointing {
       STOKER_TRY(comm::Agree(comm(), leads() ? Retire(i) : Status()));
     }
     return {};
+  }
+
+  // What a cache acknowledged is brought to the store: in no save's time, but
+  // said. Before restores, so that it is in none of theirs either.
+  Status Drain() {
+    if (plan_.saves > 0) {
+      const core::TimePoint start = context_.clock->Now();
+      STOKER_TRY(backend_->Drain(request_.io_timeout, *context_.clock)
+                     .status()
+                     .WithContext("drain the cache; what is left is kept there "
+                                  "and is brought to the store by: stoker "
+                                  "cache drain"));
+      rank_.cache.drain = context_.clock->Now() - start;
+    }
+    before_restores_ =
+        backend_->CacheActivity().value_or(storage::CacheCounts());
+    return {};
+  }
+
+  // Of restores, by what served them.
+  void NoteCacheTier() {
+    const std::optional<storage::CacheCounts> counts =
+        backend_->CacheActivity();
+    metrics::CacheTierRecord& cache = rank_.cache;
+    cache.known = counts.has_value();
+    if (counts.has_value()) {
+      cache.staged_bytes = counts->staged_bytes;
+      cache.uploaded_bytes = counts->uploaded_bytes;
+      cache.restored_device_bytes =
+          counts->hit_bytes - before_restores_.hit_bytes;
+      cache.restored_memory_bytes =
+          counts->memory_bytes - before_restores_.memory_bytes;
+      cache.restored_store_bytes =
+          counts->store_bytes - before_restores_.store_bytes;
+    }
   }
 
   // --keep: what is older than the last so many goes, untimed.
@@ -488,6 +524,7 @@ class Checkpointing {
     rank_.clock_offset = offset.offset;
     rank_.clock_error = offset.error;
     rank_.rank = rank();
+    NoteCacheTier();
     STOKER_TRY(comm::Agree(comm(), reporting::WriteCheckpointRankReports(
                                        request_.folder, facts_, rank_, host_)));
     STOKER_ASSIGN(metrics::CheckpointRecord record,
@@ -534,6 +571,7 @@ class Checkpointing {
   metrics::CheckpointFacts facts_;
   metrics::CheckpointRankRecord rank_;
   metrics::HostFacts host_;
+  storage::CacheCounts before_restores_;
   std::uint64_t save_id_ = 0;
   std::uint64_t stored_mine_ = 0;
   std::vector<checkpoint::FoundCheckpoint> found_;

@@ -163,6 +163,16 @@ void ExpectOp(const CheckpointOp& op, CheckpointKind kind, std::int64_t seed) {
   EXPECT_EQ(op.device_bytes, want.device_bytes);
 }
 
+CacheTierRecord CacheOf(std::uint64_t rank) {
+  return {.known = true,
+          .staged_bytes = 10 + rank,
+          .uploaded_bytes = 20 + rank,
+          .drain = core::Nanos(30 + rank),
+          .restored_device_bytes = 40 + rank,
+          .restored_memory_bytes = 50 + rank,
+          .restored_store_bytes = 60 + rank};
+}
+
 core::Result<CheckpointRecord> CollectAsRank(comm::Communicator& comm) {
   CheckpointFacts facts;
   facts.model = "llama3-8b";
@@ -175,6 +185,7 @@ core::Result<CheckpointRecord> CollectAsRank(comm::Communicator& comm) {
   mine.ops = {OpOf(CheckpointKind::kSave, 100 * rank),
               OpOf(CheckpointKind::kRestore, 100 * rank + 50)};
   mine.between = {.what = "flush", .duration = Millis(20 + rank)};
+  mine.cache = CacheOf(static_cast<std::uint64_t>(rank));
   HostFacts host;
   host.hostname = "host of " + std::to_string(rank);
   return CollectCheckpoints(comm, facts, mine, host);
@@ -206,6 +217,7 @@ TEST(CollectCheckpoints, RankZeroHoldsEveryRankAndHost) {
     EXPECT_EQ(rank.clock_error, Millis(i));
     EXPECT_EQ(rank.between.what, "flush");
     EXPECT_EQ(rank.between.duration, Millis(20 + i));
+    EXPECT_EQ(rank.cache, CacheOf(i));
     ASSERT_EQ(rank.ops.size(), 2U);
     ExpectOp(rank.ops[0], CheckpointKind::kSave, 100 * i);
     ExpectOp(rank.ops[1], CheckpointKind::kRestore, 100 * i + 50);

@@ -211,6 +211,84 @@ class CacheTest(harness.StokerCase):
         cleared = self.stoker("cache", "clear", str(self.cache))
         self.assertNotEqual(cleared.returncode, 0)
 
+    def checkpoints(self, options, *words, bandwidth="40MiB"):
+        self.place = f"file://{self.folder}/checkpoints"
+        place = (f"cache:{self.cache}?{options},"
+                 f"model:?bandwidth={bandwidth},{self.place}")
+        return [harness.stoker(), "checkpointing", "run", "--model",
+                "llama3-mini", "--num-processes", str(RANKS),
+                "--client-host-memory-in-gb", "24", "--checkpoint-folder",
+                place, "--results-dir", str(self.results), "--oversubscribe",
+                "--allow-run-as-root", "--params", "checkpoint.fsync=true",
+                "checkpoint.verify=full", *words]
+
+    def checkpoint_summary(self):
+        return load_json(sorted((self.results / "checkpointing" /
+                                 "llama3-mini").iterdir())[-1]
+                         / "summary.json")["stoker"]
+
+    def check_store(self, count):
+        verified = self.stoker("checkpointing", "verify",
+                               f"{self.place}/llama3-mini")
+        self.assertEqual(verified.stdout.count(": whole"), count,
+                         verified.stdout + verified.stderr)
+
+    def test_checkpoints_written_back_are_drained_and_restored_from_it(self):
+        self.finish(self.checkpoints("size=400MiB&write=back")
+                    + ["--num-checkpoints-write", "2",
+                       "--num-checkpoints-read", "2"])
+        tier = self.checkpoint_summary()["cache_tier"]
+        # All but the list of what is being written, which goes again.
+        self.assertLess(tier["staged_bytes"] - tier["uploaded_bytes"],
+                        MIB // 10)
+        self.assertGreater(tier["staged_bytes"], 2 * 60 * MIB)
+        self.assertGreater(tier["drain_ns"], 0)
+        self.assertGreater(tier["restored_device_bytes"], 2 * 60 * MIB)
+        self.assertEqual(tier["restored_store_bytes"], 0)
+        self.check_store(2)
+
+    def test_checkpoints_written_through_are_in_both(self):
+        self.finish(self.checkpoints("size=400MiB&write=through")
+                    + ["--num-checkpoints-write", "1",
+                       "--num-checkpoints-read", "1"])
+        tier = self.checkpoint_summary()["cache_tier"]
+        self.assertEqual(tier["uploaded_bytes"], 0)
+        self.assertEqual(tier["restored_store_bytes"], 0)
+        self.check_store(1)
+
+    def test_what_a_killed_run_left_is_drained_and_not_cleared_before(self):
+        job = subprocess.Popen(
+            self.checkpoints("size=400MiB&write=back", bandwidth="5MiB")
+            + ["--num-checkpoints-write", "1", "--num-checkpoints-read", "0"],
+            env=ENVIRONMENT, cwd=self.folder, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+        def acknowledged():
+            told = self.stoker("cache", "status", str(self.cache)).stdout
+            # All blocks of 64 MiB and eight commits, and the manifest's.
+            found = re.search(r"(\d+) not yet in the store", told)
+            return found and int(found.group(1)) >= 40
+        wait_for("a checkpoint in the cache", acknowledged)
+        job.kill()
+        while processes(str(self.results)):
+            for pid in processes(str(self.results)):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        job.wait()
+        for words in (["clear", str(self.cache)],
+                      ["format", str(self.cache), "--size", "32MiB",
+                       "--force"]):
+            refused = self.stoker("cache", *words)
+            self.assertNotEqual(refused.returncode, 0, words)
+            self.assertIn("cache drain", refused.stderr)
+        drained = self.stoker("cache", "drain",
+                              f"cache:{self.cache},{self.place}/llama3-mini")
+        self.assertEqual(drained.returncode, 0, drained.stderr)
+        self.assertIn("0 not yet in the store",
+                      self.stoker("cache", "status", str(self.cache)).stdout)
+
     def test_the_commands_look_after_a_directory(self):
         made = self.stoker("cache", "format", str(self.cache), "--size",
                            "32MiB")

@@ -101,6 +101,31 @@ TEST(CheckpointBlock, CachesAreSaidLoudly) {
   EXPECT_THAT(text, ::testing::EndsWith("\nresults           /results/x\n"));
 }
 
+TEST(CheckpointBlock, SaysWhatACacheTookOverAndServed) {
+  metrics::CheckpointRecord record = testing::SyntheticCheckpoints();
+  EXPECT_THAT(BlockOf(record), Not(HasSubstr("drained")));
+  record.ranks[0].cache = {.known = true,
+                           .staged_bytes = 3ULL << 30U,
+                           .uploaded_bytes = 1ULL << 30U,
+                           .drain = std::chrono::seconds(2),
+                           .restored_device_bytes = 60,
+                           .restored_memory_bytes = 10,
+                           .restored_store_bytes = 0};
+  record.ranks[1].cache = {.known = true,
+                           .staged_bytes = 1ULL << 30U,
+                           .uploaded_bytes = 3ULL << 30U,
+                           .drain = std::chrono::seconds(5),
+                           .restored_device_bytes = 0,
+                           .restored_memory_bytes = 0,
+                           .restored_store_bytes = 30};
+  const std::string text = BlockOf(record);
+  EXPECT_THAT(text, HasSubstr("written to cache  4.00 GiB\n"));
+  EXPECT_THAT(text, HasSubstr("drained           4.00 GiB brought to the "
+                              "store, the last 5.00 s after the last save\n"));
+  EXPECT_THAT(text, HasSubstr("restored from     cache 60.0 %, its buffers "
+                              "10.0 %, store 30.0 %\n"));
+}
+
 TEST(CheckpointBlock, StorageThatIsNoneIsSaidLoudly) {
   metrics::CheckpointRecord record = testing::SyntheticCheckpoints();
   record.facts.storage_notes = "simulated store, faults put in";

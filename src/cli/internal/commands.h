@@ -27,5 +27,6 @@ int RunCacheVerifyCommand(const Arguments& arguments);
 int RunCacheMeasureCommand(const Arguments& arguments);
 int RunCacheClearCommand(const Arguments& arguments);
 int RunCacheWarmCommand(const Arguments& arguments);
+int RunCacheDrainCommand(const Arguments& arguments);
 
 }  // namespace stoker::cli::internal

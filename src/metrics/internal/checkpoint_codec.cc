@@ -16,6 +16,13 @@ void PackCheckpoints(const CheckpointRankRecord& rank, PackedWriter& out) {
   for (const CheckpointOp& op : rank.ops) PackOp(op, out);
   out.Text(rank.between.what);
   out.Span(rank.between.duration);
+  out.U64(rank.cache.known ? 1 : 0);
+  out.U64(rank.cache.staged_bytes);
+  out.U64(rank.cache.uploaded_bytes);
+  out.Span(rank.cache.drain);
+  out.U64(rank.cache.restored_device_bytes);
+  out.U64(rank.cache.restored_memory_bytes);
+  out.U64(rank.cache.restored_store_bytes);
 }
 
 CheckpointRankRecord UnpackCheckpoints(PackedReader& in) {
@@ -31,6 +38,13 @@ CheckpointRankRecord UnpackCheckpoints(PackedReader& in) {
   for (CheckpointOp& op : rank.ops) op = UnpackOp(in);
   rank.between.what = in.Text();
   rank.between.duration = in.Span();
+  rank.cache.known = in.U64() != 0;
+  rank.cache.staged_bytes = in.U64();
+  rank.cache.uploaded_bytes = in.U64();
+  rank.cache.drain = in.Span();
+  rank.cache.restored_device_bytes = in.U64();
+  rank.cache.restored_memory_bytes = in.U64();
+  rank.cache.restored_store_bytes = in.U64();
   return rank;
 }
 

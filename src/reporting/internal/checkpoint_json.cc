@@ -47,6 +47,18 @@ Json OpJson(const CheckpointOp& op) {
   return json;
 }
 
+Json CacheTierJson(const metrics::CacheTierRecord& cache) {
+  if (!cache.known) return {};
+  Json json = Json::MakeObject();
+  json.Add("staged_bytes", cache.staged_bytes);
+  json.Add("uploaded_bytes", cache.uploaded_bytes);
+  json.Add("drain_ns", cache.drain.count());
+  json.Add("restored_device_bytes", cache.restored_device_bytes);
+  json.Add("restored_memory_bytes", cache.restored_memory_bytes);
+  json.Add("restored_store_bytes", cache.restored_store_bytes);
+  return json;
+}
+
 Json StatsJson(std::uint64_t bytes, const metrics::TimeAnchor& anchor,
                const CheckpointOp& op) {
   Json json = Json::MakeObject();

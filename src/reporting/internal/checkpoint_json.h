@@ -18,6 +18,8 @@ std::string_view ReferenceKindName(metrics::CheckpointKind kind);
 
 // record.json: raw.
 Json OpJson(const metrics::CheckpointOp& op);
+// Null without a cache of ours.
+Json CacheTierJson(const metrics::CacheTierRecord& cache);
 // <r>_per_epoch_stats.json; `bytes` are of the whole checkpoint.
 Json StatsJson(std::uint64_t bytes, const metrics::TimeAnchor& anchor,
                const metrics::CheckpointOp& op);
