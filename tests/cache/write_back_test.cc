@@ -271,10 +271,14 @@ TEST_F(WriteBack, ADamagedBlockIsAnErrorWhileTheStoreDoesNotHaveIt) {
   }
   const auto read = storage::ReadObject(*backend_, "object", clock_);
   EXPECT_EQ(read.status().code(), core::Code::kCorruption);
+  // Only its own.
+  const std::string other = Content(20, 2 * kBackSlot);
+  ASSERT_TRUE(Put("other", other).ok());
   gate_->open = true;
   const auto drained = backend_->Drain(std::chrono::milliseconds(200), clock_);
   EXPECT_EQ(drained.status().code(), core::Code::kCorruption);
   EXPECT_EQ(InStore("object"), "not found");
+  EXPECT_EQ(InStore("other"), other);
 }
 
 TEST_F(WriteBack, AStoreThatFailsIsNamedAndLosesNothing) {

@@ -129,7 +129,9 @@ bool Uploader::UploadOne() {
     if (now.has_value() && now->sequence == commit.sequence && now->dirty) {
       failed = status.WithContext("bring " + commit.name +
                                   " from the cache to the store");
-      break;  // those behind it must not come before
+      if (status.code() != core::Code::kCorruption) {
+        break;  // the store takes those behind it no better
+      }
     }
   }
   Note(failed);
