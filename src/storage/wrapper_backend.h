@@ -80,6 +80,7 @@ class WrapperBackend : public Backend {
   void NoteEpoch(std::uint32_t epoch, std::uint32_t epochs) override {
     inner_->NoteEpoch(epoch, epochs);
   }
+  void HintOrder(ReadOrder& order) override { inner_->HintOrder(order); }
   core::Result<std::uint64_t> FreeBytes() override {
     return inner_->FreeBytes();
   }
