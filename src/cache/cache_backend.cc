@@ -10,7 +10,9 @@
 #include "cache/block_key.h"
 #include "cache/internal/cache_queue.h"
 #include "cache/internal/fetcher.h"
+#include "cache/internal/foresight.h"
 #include "cache/internal/health.h"
+#include "cache/internal/prefetcher.h"
 #include "core/fnv.h"
 #include "storage/forwarding_stream.h"
 #include "storage/object_table.h"
@@ -68,6 +70,11 @@ class CacheBackend final : public storage::WrapperBackend {
         keeps_(options.fill != Fill::kOff) {}
 
   std::string_view scheme() const override { return "cache"; }
+  storage::Capabilities capabilities() const override {
+    storage::Capabilities capabilities = inner().capabilities();
+    capabilities.foresees = capabilities.foresees || foresees();
+    return capabilities;
+  }
   std::string uri() const override {
     std::string directories;
     for (const std::string& directory : options_.directories) {
@@ -82,6 +89,7 @@ class CacheBackend final : public storage::WrapperBackend {
       object.name.assign(name);
       object.hash = core::Fnv1a64(name);
       object.inner = behind;
+      object.number = foresight_.NumberOf(name);
     });
   }
   void Release(storage::ObjectId id) override {
@@ -97,6 +105,7 @@ class CacheBackend final : public storage::WrapperBackend {
          .fetcher = fetcher_.get(),
          .health = &health_,
          .counters = &counters_,
+         .foresight = &foresight_,
          .store = StoreName(inner().uri()),
          .verify = options_.verify,
          .stores_data = inner().capabilities().stores_data},
@@ -141,7 +150,22 @@ class CacheBackend final : public storage::WrapperBackend {
     if (options_.fill == Fill::kOn) {
       keeps_ = epochs < 2 || epoch < epochs;
     }
+    foresight_.BeginEpoch(epoch);
+    {
+      const std::scoped_lock lock(starting_);
+      if (fetcher_ != nullptr) {
+        fetcher_->Wake();
+      }
+    }
     inner().NoteEpoch(epoch, epochs);
+  }
+  void HintOrder(storage::ReadOrder& order) override {
+    if (foresees()) {
+      order.BeginEpoch(0);
+      foresight_.SetOrder(order);
+    } else {
+      inner().HintOrder(order);
+    }
   }
 
   const CacheCounters& counters() const { return counters_; }
@@ -151,6 +175,7 @@ class CacheBackend final : public storage::WrapperBackend {
 
  private:
   Index& FirstIndex() { return *tier_->units().front().index; }
+  bool foresees() const { return options_.policy == Policy::kBelady; }
 
   core::Status StartFetcher(core::Clock& clock) {
     const std::scoped_lock lock(starting_);
@@ -159,13 +184,25 @@ class CacheBackend final : public storage::WrapperBackend {
     }
     const std::size_t buffers = std::max<std::uint64_t>(
         2, options_.buffer_bytes / tier_->block_bytes());
-    STOKER_ASSIGN(fetcher_, internal::Fetcher::Make(
-                                *tier_, inner(), health_, counters_,
-                                {.buffers = buffers,
-                                 .depth = std::max<std::size_t>(32, buffers),
-                                 .keeps = &keeps_},
-                                clock));
+    const std::size_t depth = std::max<std::size_t>(32, buffers);
+    STOKER_ASSIGN(fetcher_,
+                  internal::Fetcher::Make(*tier_, inner(), health_, counters_,
+                                          {.buffers = buffers,
+                                           .depth = depth,
+                                           .keeps = &keeps_,
+                                           .ahead = MakePrefetcher(depth)},
+                                          clock));
     return {};
+  }
+
+  // Null where nothing is to be prefetched.
+  internal::Prefetcher* MakePrefetcher(std::size_t depth) {
+    if (options_.prefetch_bytes > 0 && options_.fill != Fill::kOff &&
+        foresees() && inner().capabilities().stores_data) {
+      prefetcher_ = std::make_unique<internal::Prefetcher>(
+          *tier_, inner(), foresight_, options_.prefetch_bytes, depth / 4);
+    }
+    return prefetcher_.get();
   }
 
   std::unique_ptr<core::Clock> clock_;
@@ -175,7 +212,9 @@ class CacheBackend final : public storage::WrapperBackend {
   internal::Health health_;
   CacheCounters counters_;
   storage::ObjectTable<CacheObject> objects_;
-  std::mutex starting_;  // guards the making of fetcher_
+  internal::Foresight foresight_;
+  std::mutex starting_;  // guards the making of the two below
+  std::unique_ptr<internal::Prefetcher> prefetcher_;
   std::unique_ptr<internal::Fetcher> fetcher_;
 };
 

@@ -49,6 +49,8 @@ struct CacheOptions {
   double drive_writes_per_day = 1;
   bool write_budget = false;  // whether no more than that is written
   storage::BlockEngine engine = storage::BlockEngine::kAuto;
+  // With kBelady: how far ahead of its reader a process fetches; 0: not at all.
+  std::uint64_t prefetch_bytes = 0;
 };
 
 std::string_view PolicyName(Policy policy);

@@ -16,7 +16,9 @@ struct CacheCounts {
   std::uint64_t filled_bytes = 0;   // put into the cache
   std::uint64_t device_read_bytes = 0;
   std::uint64_t device_written_bytes = 0;
-  std::uint64_t fills = 0;        // blocks put into the cache
+  std::uint64_t fills = 0;       // blocks put into the cache
+  std::uint64_t prefetched = 0;  // blocks fetched before they were asked for
+  std::uint64_t prefetched_bytes = 0;
   std::uint64_t evictions = 0;    // blocks that gave way
   std::uint64_t bypasses = 0;     // reads of blocks that were not kept
   std::uint64_t over_budget = 0;  // of these, as no more may be written today

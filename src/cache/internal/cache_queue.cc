@@ -106,6 +106,8 @@ core::Result<std::size_t> CacheQueue::DoSubmit(
     const auto number = static_cast<std::uint32_t>(op.tag);
     ops_[number] = {};
     ops_[number].asked = op;
+    ops_[number].uses =
+        shared_.foresight->OnRead(objects_.Get(op.object).number);
     active_.push_back(number);
   }
   Advance();
@@ -316,7 +318,8 @@ std::uint64_t CacheQueue::BeginRange(const Range& range) {
     PinnedSlot pinned;
     const std::size_t unit = UnitOf(range.key);
     Index& index = *shared_.tier->units()[unit].index;
-    if (index.Pin(range.key, Cell(unit, number), pinned) == Look::kHit) {
+    if (index.Pin(range.key, Cell(unit, number), pinned, UseAfter(range)) ==
+        Look::kHit) {
       if (pinned.length == range.block_bytes) {
         return ReadDevice(range, unit, pinned);
       }
@@ -329,6 +332,15 @@ std::uint64_t CacheQueue::BeginRange(const Range& range) {
   ++op.pieces;
   SendToFetcher(number);
   return range.out.size();
+}
+
+// A block is wanted again at once until its last granule is read, which may be
+// delivered in parts from a buffer here.
+std::uint32_t CacheQueue::UseAfter(const Range& range) const {
+  const Uses& uses = ops_[range.op].uses;
+  const std::uint64_t granule = shared_.tier->block_bytes() / kGranulesPerSlot;
+  const std::uint64_t last = (range.block_bytes - 1) / granule * granule;
+  return range.from + range.out.size() > last ? uses.next : uses.now;
 }
 
 std::uint64_t CacheQueue::CopyFrom(std::uint32_t held, const Range& range) {
@@ -419,6 +431,7 @@ void CacheQueue::SendToFetcher(std::uint32_t number) {
        .block_bytes = range.block_bytes,
        .from = range.from,
        .out = range.out,
+       .next_use = ops_[range.op].uses.next,
        .tag = number,
        .reply = mailbox_.get()});
 }
