@@ -17,8 +17,10 @@
 #include "cache/internal/cache_queue.h"
 #include "cache/internal/catalogue.h"
 #include "cache/internal/fetcher.h"
+#include "cache/internal/foresight.h"
 #include "cache/internal/health.h"
 #include "cache/internal/kill_point.h"
+#include "cache/internal/prefetcher.h"
 #include "cache/internal/staged_object.h"
 #include "cache/internal/uploader.h"
 #include "cache/internal/write_streams.h"
@@ -61,6 +63,11 @@ class CacheBackend final : public storage::WrapperBackend {
         store_name_(StoreName(this->inner().uri())) {}
 
   std::string_view scheme() const override { return "cache"; }
+  storage::Capabilities capabilities() const override {
+    storage::Capabilities capabilities = inner().capabilities();
+    capabilities.foresees = capabilities.foresees || foresees();
+    return capabilities;
+  }
   std::string uri() const override {
     std::string directories;
     for (const std::string& directory : options_.directories) {
@@ -75,6 +82,7 @@ class CacheBackend final : public storage::WrapperBackend {
       object.name.assign(name);
       object.hash = core::Fnv1a64(name);
       object.inner = behind;
+      object.number = foresight_.NumberOf(name);
     });
   }
   void Release(storage::ObjectId id) override {
@@ -92,6 +100,7 @@ class CacheBackend final : public storage::WrapperBackend {
          .health = &health_,
          .counters = &counters_,
          .catalogue = catalogue_.get(),
+         .foresight = &foresight_,
          .store = store_name_,
          .verify = options_.verify,
          .stores_data = inner().capabilities().stores_data},
@@ -164,7 +173,22 @@ class CacheBackend final : public storage::WrapperBackend {
     if (options_.fill == Fill::kOn) {
       keeps_ = epochs < 2 || epoch < epochs;
     }
+    foresight_.BeginEpoch(epoch);
+    {
+      const std::scoped_lock lock(starting_);
+      if (fetcher_ != nullptr) {
+        fetcher_->Wake();
+      }
+    }
     inner().NoteEpoch(epoch, epochs);
+  }
+  void HintOrder(storage::ReadOrder& order) override {
+    if (foresees()) {
+      order.BeginEpoch(0);
+      foresight_.SetOrder(order);
+    } else {
+      inner().HintOrder(order);
+    }
   }
 
   const CacheCounters& counters() const { return counters_; }
@@ -174,6 +198,7 @@ class CacheBackend final : public storage::WrapperBackend {
 
  private:
   Index& FirstIndex() { return *tier_->units().front().index; }
+  bool foresees() const { return options_.policy == Policy::kBelady; }
 
   bool IsDirty(std::string_view name) {
     internal::Catalogue* const catalogue = KnownCatalogue();
@@ -218,13 +243,25 @@ class CacheBackend final : public storage::WrapperBackend {
     }
     const std::size_t buffers = std::max<std::uint64_t>(
         2, options_.buffer_bytes / tier_->block_bytes());
-    STOKER_ASSIGN(fetcher_, internal::Fetcher::Make(
-                                *tier_, inner(), health_, counters_,
-                                {.buffers = buffers,
-                                 .depth = std::max<std::size_t>(32, buffers),
-                                 .keeps = &keeps_},
-                                clock));
+    const std::size_t depth = std::max<std::size_t>(32, buffers);
+    STOKER_ASSIGN(fetcher_,
+                  internal::Fetcher::Make(*tier_, inner(), health_, counters_,
+                                          {.buffers = buffers,
+                                           .depth = depth,
+                                           .keeps = &keeps_,
+                                           .ahead = MakePrefetcher(depth)},
+                                          clock));
     return {};
+  }
+
+  // Null where nothing is to be prefetched.
+  internal::Prefetcher* MakePrefetcher(std::size_t depth) {
+    if (options_.prefetch_bytes > 0 && options_.fill != Fill::kOff &&
+        foresees() && inner().capabilities().stores_data) {
+      prefetcher_ = std::make_unique<internal::Prefetcher>(
+          *tier_, inner(), foresight_, options_.prefetch_bytes, depth / 4);
+    }
+    return prefetcher_.get();
   }
 
   std::unique_ptr<core::Clock> clock_;
@@ -235,7 +272,9 @@ class CacheBackend final : public storage::WrapperBackend {
   CacheCounters counters_;
   const std::string store_name_;
   storage::ObjectTable<CacheObject> objects_;
+  internal::Foresight foresight_;
   std::mutex starting_;  // guards the making of what follows
+  std::unique_ptr<internal::Prefetcher> prefetcher_;
   std::unique_ptr<internal::Fetcher> fetcher_;
   std::unique_ptr<internal::Catalogue> catalogue_;
   std::unique_ptr<internal::Uploader> uploader_;

@@ -15,7 +15,7 @@
 
 namespace stoker::cache {
 
-inline constexpr std::array<storage::OptionHelp, 16> kCacheOptions{
+inline constexpr std::array<storage::OptionHelp, 17> kCacheOptions{
     {{"size", "bytes, 100GiB",
       "of all files of a directory together; needed where there is no cache "
       "yet, otherwise it must be that of the cache"},
@@ -23,8 +23,13 @@ inline constexpr std::array<storage::OptionHelp, 16> kCacheOptions{
      {"small_slot", "bytes, or 0",
       "of the slots for short last blocks; 256KiB"},
      {"small_share", "0..0.9", "part of the bytes for those; 0.1"},
-     {"policy", "never|lru|fifo|random|2-random|sieve|s3fifo",
-      "which block gives way when the cache is full; never: none"},
+     {"policy", "never|lru|fifo|random|2-random|sieve|s3fifo|belady",
+      "which block gives way when the cache is full; never: none; belady: the "
+      "one that training reads again last, which no real cache knows: what-if, "
+      "not CLOSED"},
+     {"prefetch", "bytes, 0",
+      "with belady: how far ahead of what it reads a process fetches blocks, "
+      "soonest first, while the store has nothing else to do; 0: not at all"},
      {"verify", "none|sample|full",
       "reads of the device that are compared with their checksums; full"},
      {"start", "as-found|cold|warm",

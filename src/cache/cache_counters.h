@@ -19,7 +19,9 @@ struct CacheCounters {
   std::atomic<std::uint64_t> filled_bytes = 0;   // put into the cache
   std::atomic<std::uint64_t> device_read_bytes = 0;
   std::atomic<std::uint64_t> device_written_bytes = 0;
-  std::atomic<std::uint64_t> fills = 0;     // blocks put into the cache
+  std::atomic<std::uint64_t> fills = 0;       // blocks put into the cache
+  std::atomic<std::uint64_t> prefetched = 0;  // of these, before they were read
+  std::atomic<std::uint64_t> prefetched_bytes = 0;
   std::atomic<std::uint64_t> bypasses = 0;  // parts read without keeping them
   std::atomic<std::uint64_t> over_budget = 0;     // of these, for it
   std::atomic<std::uint64_t> staged_bytes = 0;    // acknowledged from here
@@ -40,6 +42,8 @@ inline storage::CacheCounts Snapshot(const CacheCounters& counters) {
           .device_read_bytes = counters.device_read_bytes,
           .device_written_bytes = counters.device_written_bytes,
           .fills = counters.fills,
+          .prefetched = counters.prefetched,
+          .prefetched_bytes = counters.prefetched_bytes,
           .evictions = 0,
           .bypasses = counters.bypasses,
           .over_budget = counters.over_budget,

@@ -168,6 +168,11 @@ core::Result<CacheOptions> ParseCacheOptions(const storage::Uri& uri) {
                 storage::BytesOption(uri, "buffers", options.buffer_bytes));
   STOKER_ASSIGN(options.seed, storage::CountOption(uri, "seed", options.seed));
   STOKER_ASSIGN(options.engine, EngineOption(uri));
+  STOKER_ASSIGN(options.prefetch_bytes,
+                storage::BytesOption(uri, "prefetch", options.prefetch_bytes));
+  if (options.prefetch_bytes > 0 && options.policy != Policy::kBelady) {
+    return storage::BadOption(uri, "prefetch", "it needs policy=belady");
+  }
   return options;
 }
 

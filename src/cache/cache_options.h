@@ -65,6 +65,8 @@ struct CacheOptions {
   Ack ack = Ack::kLocal;
   double dirty_share = 0.5;  // of the slots, that may wait for the store
   storage::BlockEngine engine = storage::BlockEngine::kAuto;
+  // With kBelady: how far ahead of its reader a process fetches; 0: not at all.
+  std::uint64_t prefetch_bytes = 0;
 };
 
 std::string_view PolicyName(Policy policy);

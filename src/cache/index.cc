@@ -177,6 +177,21 @@ Look Index::Peek(const Fingerprint& key) const {
   return Look::kHit;
 }
 
+void Index::Touch(const Fingerprint& key, std::uint32_t next_use) {
+  const std::uint32_t slot = HasOrder() ? Find(key) : kNoSlot;
+  if (slot == kNoSlot) {
+    return;
+  }
+  const Place place = PlaceOf(slot);
+  WithClass(place.number, [&] {
+    // What is valid under the lock is in the order.
+    if (WordOf(entry(slot)).state == SlotState::kValid &&
+        KeyOf(entry(slot)) == key) {
+      evictions_[place.number]->OnHit(place.local, next_use);
+    }
+  });
+}
+
 // --- filling ---------------------------------------------------------------
 
 std::uint32_t Index::TakeFree(std::size_t number) {

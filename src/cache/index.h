@@ -154,6 +154,8 @@ class Index {
   void Unpin(PinCell cell);
   // As Pin, without a pin, for those who wait.
   Look Peek(const Fingerprint& key) const;
+  // The block, if it is there, was read elsewhere than from its slot.
+  void Touch(const Fingerprint& key, std::uint32_t next_use);
 
   // Takes a slot for a block of `length` bytes that is not there, for
   // Publish or Abandon by the same process. A block whose owner died, or has
@@ -258,6 +260,7 @@ class Index {
       const std::function<core::Result<std::uint32_t>(const Restore&)>&
           restore);
   void RestoreSlot(std::uint32_t slot, const SlotRecord& record);
+  void ForgetUses();
   std::uint32_t BucketOf(const Fingerprint& key) const;
   // The slot of the bucket that holds `key`, or kNoSlot.
   std::uint32_t Find(const Fingerprint& key) const;

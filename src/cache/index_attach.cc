@@ -118,11 +118,26 @@ core::Result<std::unique_ptr<Index>> Index::Attach(
       index->RepairClass(c);
     }
   }
+  if (own.policy == Policy::kBelady && !options.run.empty() &&
+      index->others() == 0) {
+    index->ForgetUses();
+  }
   if (options.start_empty && index->others() == 0) {
     index->Clear();
   }
   lock->Unlock();
   return index;
+}
+
+// Positions in the order of an earlier run mean nothing in this one: as long as
+// a block has not been read it counts as wanted at once.
+void Index::ForgetUses() {
+  for (std::uint32_t slot = 0; slot < options_.geometry.slots(); ++slot) {
+    entry(slot).use.store(0, std::memory_order_relaxed);
+  }
+  for (std::size_t c = 0; c < evictions_.size(); ++c) {
+    RepairClass(c);
+  }
 }
 
 core::Status Index::Remake(
@@ -233,7 +248,7 @@ void Index::RestoreSlot(std::uint32_t slot, const SlotRecord& record) {
   }
   const Place place = PlaceOf(slot);
   if (HasOrder() && !dirty) {
-    evictions_[place.number]->OnInsert(place.local, kNeverAgain);
+    evictions_[place.number]->OnInsert(place.local, 0);
   }
   header_->classes[place.number].free.fetch_sub(1);
   // Whether it is to stay is told by the commit it belongs to.

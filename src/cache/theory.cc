@@ -126,6 +126,19 @@ std::optional<double> SteadyHitRate(Policy policy, const ReadPattern& pattern,
   return std::nullopt;
 }
 
+std::optional<double> AdmittedShare(Policy policy, const ReadPattern& pattern,
+                                    double node_share) {
+  if (policy == Policy::kNever) return 0;
+  if (policy != Policy::kBelady) return 1;
+  if (pattern.order == OrderClass::kCyclic) return 0;
+  const double f = OwnShare(pattern, node_share);
+  if (f <= 0 || f >= 1) return 0;
+  if (pattern.order == OrderClass::kGlobalReshuffle && pattern.nodes > 1) {
+    return std::nullopt;
+  }
+  return -f * std::log(f) / (1 - f);
+}
+
 double LruHitRateAt(const ReadPattern& pattern, double node_share,
                     double position) {
   STOKER_CHECK(position >= 0 && position <= 1);

@@ -67,6 +67,15 @@ struct NodeHits {
 std::optional<double> SteadyHitRate(Policy policy, const ReadPattern& pattern,
                                     double node_share);
 
+// Share of the reads that hit nothing which are put into the cache, in the
+// steady state; nothing where no closed form is known: for kBelady of several
+// nodes whose items are dealt anew. kNever: none. kBelady, which puts in what
+// is read again sooner than the latest of what is there: none in cyclic order;
+// else f ln(1/f) / (1-f), as an item read at v of the epoch is among the f N
+// soonest of the v N before it with probability f / v. All others: all.
+std::optional<double> AdmittedShare(Policy policy, const ReadPattern& pattern,
+                                    double node_share);
+
 // The probability that kLru has what is read at `position` (0 … 1) of an epoch:
 // max(0, 1 - (1-f)/(1-position)) for a permutation. Its mean over the positions
 // is SteadyHitRate.

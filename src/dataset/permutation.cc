@@ -38,4 +38,26 @@ std::uint64_t Permutation::At(std::uint64_t position) const {
   return value;
 }
 
+std::uint64_t Permutation::WalkBack(std::uint64_t value) const {
+  const std::uint64_t mask = (std::uint64_t{1} << half_bits_) - 1;
+  std::uint64_t left = value >> half_bits_;
+  std::uint64_t right = value & mask;
+  for (std::size_t round = kRounds; round-- > 0;) {
+    const std::uint64_t mixed =
+        right ^ (core::Mix64(keys_[round] ^ left) & mask);
+    right = left;
+    left = mixed;
+  }
+  return left << half_bits_ | right;
+}
+
+std::uint64_t Permutation::PositionOf(std::uint64_t value) const {
+  STOKER_CHECK(value < size_);
+  std::uint64_t position = WalkBack(value);
+  while (position >= size_) {
+    position = WalkBack(position);
+  }
+  return position;
+}
+
 }  // namespace stoker::dataset

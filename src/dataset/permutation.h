@@ -18,11 +18,14 @@ class Permutation {
   std::uint64_t size() const { return size_; }
   // `position` below size().
   std::uint64_t At(std::uint64_t position) const;
+  // Where `value`, below size(), is: At(PositionOf(value)) is `value`.
+  std::uint64_t PositionOf(std::uint64_t value) const;
 
  private:
   static constexpr std::size_t kRounds = 8;
 
   std::uint64_t Walk(std::uint64_t value) const;
+  std::uint64_t WalkBack(std::uint64_t value) const;
 
   std::uint64_t size_ = 0;
   std::uint32_t half_bits_ = 1;

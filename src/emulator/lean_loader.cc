@@ -4,8 +4,7 @@
 
 #include <vector>
 
-#include "core/random.h"
-#include "dataset/permutation.h"
+#include "emulator/internal/lean_order.h"
 #include "emulator/internal/loader_model.h"
 #include "emulator/internal/sample_schedule.h"
 
@@ -28,10 +27,7 @@ class LeanSchedule final : public SampleSchedule {
                   const std::atomic<std::uint64_t>& allowed,
                   BatchSink& sink) override {
     Begin(allowed, sink);
-    order_ = dataset::Permutation(
-        options().order.samples(),
-        core::StreamKey(options().seed,
-                        options().seed_change_epoch ? epoch : 0));
+    order_ = LeanOrder(options(), epoch);
     step_ = sample_ = taken_ = held_ = 0;
     slots_.assign(slots_.size(), Slot{});
   }
@@ -69,12 +65,10 @@ class LeanSchedule final : public SampleSchedule {
     std::uint64_t samples = 0;      // whole
   };
 
-  // The batches of a step lie one behind the other in the common order, so that
-  // any number of ranks with the same global batch sees the same steps.
   Visit VisitOf(std::uint64_t step, std::uint64_t k) const override {
     const dataset::OrderSpec& order = options().order;
-    const std::uint64_t sample =
-        order_.At((step * order.ranks + options().rank) * order.batch_size + k);
+    const std::uint64_t sample = order_.SampleAt(
+        {.rank = options().rank, .position = step * order.batch_size + k});
     return {
         .file = sample / order.samples_per_file,
         .sample = static_cast<std::uint32_t>(sample % order.samples_per_file)};
@@ -91,7 +85,7 @@ class LeanSchedule final : public SampleSchedule {
     }
   }
 
-  dataset::Permutation order_;
+  LeanOrder order_;
   std::uint64_t ahead_;
   std::uint64_t step_ = 0;  // of the sample begun next
   std::uint64_t sample_ = 0;

@@ -12,6 +12,7 @@
 #include "core/random.h"
 #include "emulator/internal/batch_schedule.h"
 #include "emulator/internal/loader_model.h"
+#include "emulator/internal/pass_plan.h"
 
 namespace stoker::emulator::internal {
 
@@ -120,7 +121,7 @@ class RecordSchedule final : public BatchSchedule {
                          .bytes = arrival.bytes});
     ++arrived_.samples;
     arrived_.bytes += arrival.bytes;
-    if (worker.quota != kUnlimited) {
+    if (worker.quota != PassPlan::kUnlimited) {
       --worker.quota;
     }
     Pull();
@@ -183,8 +184,6 @@ class RecordSchedule final : public BatchSchedule {
   }
 
  private:
-  static constexpr std::uint64_t kUnlimited = UINT64_MAX;
-
   struct Posting {
     std::uint64_t step = 0;
     std::uint64_t bytes = 0;
@@ -223,7 +222,7 @@ class RecordSchedule final : public BatchSchedule {
     pulled_ = 0;
     batch_.clear();
     shuffle_.clear();
-    PlanPass();
+    plan_ = PassPlan(options_, share_, composed_);
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       if (!GiveFile(i)) {
         break;
@@ -236,52 +235,11 @@ class RecordSchedule final : public BatchSchedule {
     }
   }
 
-  // How many records this pass will pull from the interleave, and so which
-  // files it needs: all of them where the reference reads on past the end.
-  void PlanPass() {
-    const std::uint64_t n = options_.order.samples_per_file;
-    const std::uint64_t all = share_.files * n;
-    wanted_ = all;
-    if (!options_.read_past_end) {
-      const std::uint64_t per_pass = share_.records / batch_size();
-      const std::uint64_t left =
-          options_.steps - std::min(options_.steps, composed_);
-      // A pass that another one follows is read whole, its tail dropped.
-      if (left <= per_pass) {
-        const std::uint64_t ranks = share_.by_record ? options_.order.ranks : 1;
-        wanted_ = std::min(all, left * batch_size() * ranks);
-      }
-    }
-    const std::uint64_t group = threads() * n;
-    full_groups_ = wanted_ / group;
-    rest_ = wanted_ % group;
-  }
-
-  // Records wanted of the i-th file of the pass: T files at a time are
-  // consumed in rotation, so the last group may be cut short evenly.
-  std::uint64_t Quota(std::uint64_t i) const {
-    const std::uint64_t group = i / threads();
-    const std::uint64_t place = i % threads();
-    const std::uint64_t n = options_.order.samples_per_file;
-    // The end of a file is read too where all of its records are wanted.
-    if (group < full_groups_) {
-      return kUnlimited;
-    }
-    if (group > full_groups_ || rest_ <= place) {
-      return 0;
-    }
-    // The last group of the set may have fewer than T files.
-    const std::uint64_t width =
-        std::min<std::uint64_t>(threads(), share_.files - group * threads());
-    const std::uint64_t quota = (rest_ - place + width - 1) / width;
-    return quota >= n ? kUnlimited : quota;
-  }
-
   bool GiveFile(std::size_t index) {
     if (next_file_ >= share_.files) {
       return false;
     }
-    const std::uint64_t quota = Quota(next_file_);
+    const std::uint64_t quota = plan_.Quota(next_file_);
     if (quota == 0) {
       return false;
     }
@@ -333,7 +291,7 @@ class RecordSchedule final : public BatchSchedule {
   }
 
   bool PassEnded() const {
-    return pulled_ == wanted_ && shuffle_.empty() && LanesAtRest();
+    return pulled_ == plan_.wanted() && shuffle_.empty() && LanesAtRest();
   }
 
   // The next pass gives lanes new files, so they must have ended theirs.
@@ -349,7 +307,7 @@ class RecordSchedule final : public BatchSchedule {
     while (shuffle_.size() < size) {
       Record next;
       if (!TakeInterleaved(next)) {
-        if (pulled_ < wanted_) {
+        if (pulled_ < plan_.wanted()) {
           return false;  // the buffer fills before anything comes out
         }
         break;
@@ -372,7 +330,7 @@ class RecordSchedule final : public BatchSchedule {
   // One record of the interleave, in its fixed order; false: not there yet, or
   // the pass has no more.
   bool TakeInterleaved(Record& record) {
-    if (pulled_ == wanted_) {
+    if (pulled_ == plan_.wanted()) {
       return false;
     }
     for (std::size_t tried = 0; tried < interleave_.size();) {
@@ -458,11 +416,9 @@ class RecordSchedule final : public BatchSchedule {
   Ring<std::size_t> staging_;
   std::size_t turn_ = 0;
   std::uint64_t next_file_ = 0;  // of the pass
-  std::uint64_t wanted_ = 0;     // records to pull in the pass
-  std::uint64_t full_groups_ = 0;
-  std::uint64_t rest_ = 0;
-  std::uint64_t pulled_ = 0;   // records out of the interleave in the pass
-  std::uint64_t running_ = 0;  // records out of the shuffle in the pass
+  PassPlan plan_;                // of the pass
+  std::uint64_t pulled_ = 0;     // records out of the interleave in the pass
+  std::uint64_t running_ = 0;    // records out of the shuffle in the pass
   std::vector<Record> shuffle_;
   core::CounterRandom shuffle_random_{0};
   std::vector<Record> batch_;

@@ -54,7 +54,7 @@ inline constexpr std::array<RequestField, 10> kRequestFields{{
 // Every counter of CacheCounts by its name in reports.
 using CacheField =
     std::pair<std::string_view, std::uint64_t storage::CacheCounts::*>;
-inline constexpr std::array<CacheField, 18> kCacheFields{{
+inline constexpr std::array<CacheField, 20> kCacheFields{{
     {"hit_bytes", &storage::CacheCounts::hit_bytes},
     {"memory_bytes", &storage::CacheCounts::memory_bytes},
     {"store_bytes", &storage::CacheCounts::store_bytes},
@@ -63,6 +63,8 @@ inline constexpr std::array<CacheField, 18> kCacheFields{{
     {"device_read_bytes", &storage::CacheCounts::device_read_bytes},
     {"device_written_bytes", &storage::CacheCounts::device_written_bytes},
     {"fills", &storage::CacheCounts::fills},
+    {"prefetched", &storage::CacheCounts::prefetched},
+    {"prefetched_bytes", &storage::CacheCounts::prefetched_bytes},
     {"evictions", &storage::CacheCounts::evictions},
     {"bypasses", &storage::CacheCounts::bypasses},
     {"over_budget", &storage::CacheCounts::over_budget},

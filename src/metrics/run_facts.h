@@ -65,7 +65,7 @@ struct RunFacts {
   bool evaluation = false;
   std::string storage_uri;
   std::string backend;        // scheme: "file", "mem", …
-  std::string storage_notes;  // "simulated store", …, "" for real storage
+  std::string storage_notes;  // as storage::NotesOn, "" for real storage
   std::string engine;         // "uring", "threads" or ""
   std::string loader_model;   // "dlio-v2"
   std::string data_loader;    // "pytorch", "tensorflow"

@@ -173,6 +173,12 @@ void CheckConditions(const RunClaim& claim, std::vector<Finding>& findings) {
              .actual = claim.real_storage ? "so" : "memory or a simulation",
              .remedy = "--data-dir on the storage under test"},
             findings);
+  CheckThat(!claim.foresees,
+            {.rule = "what_if_cache",
+             .expected = "no cache that knows what will be read",
+             .actual = claim.foresees ? "what-if: policy=belady" : "so",
+             .remedy = "another policy of the cache"},
+            findings);
 }
 
 }  // namespace
@@ -203,6 +209,7 @@ std::string_view OverrideKey(std::string_view override_text) {
 
 Judgement Judge(const RunClaim& claim) {
   Judgement judgement;
+  judgement.what_if = claim.foresees;
   std::vector<Finding>& findings = judgement.findings;
   CheckOneOf("model", claim.model, kModels, findings);
   CheckOneOf("accelerator_type", claim.accelerator_type, kAcceleratorTypes,

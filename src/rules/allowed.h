@@ -32,6 +32,7 @@ struct Finding {
 
 struct Judgement {
   Verdict verdict = Verdict::kClosed;
+  bool what_if = false;           // RunClaim::foresees
   std::vector<Finding> findings;  // in the order of the rules
 };
 
@@ -58,6 +59,7 @@ struct RunClaim {
   bool memory_known = true;       // `required` knows the hosts' memory
   bool checks = true;             // checksums of the formats are verified
   bool real_storage = true;  // not memory, simulated, or failing on purpose
+  bool foresees = false;     // a cache knows what will be read
 };
 
 Judgement Judge(const RunClaim& claim);

@@ -119,7 +119,8 @@ Admission AdmitRun(const AdmissionRequest& request) {
       .required = sizing.value(),
       .memory_known = request.memory_gib_per_host > 0 || request.what_if,
       .checks = request.checks,
-      .real_storage = internal::IsRealStorage(request.data_uri)});
+      .real_storage = internal::IsRealStorage(request.data_uri),
+      .foresees = internal::Foresees(request.data_uri)});
   return internal::AdmissionOf(judgement, request.division,
                                request.allow_invalid);
 }

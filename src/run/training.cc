@@ -10,6 +10,7 @@
 
 #include "dataset/op_stream.h"
 #include "emulator/epoch.h"
+#include "emulator/read_order.h"
 #include "metrics/collect.h"
 #include "metrics/host_facts.h"
 #include "metrics/recorder.h"
@@ -27,6 +28,7 @@
 #include "run/internal/live_view.h"
 #include "run/internal/open_storage.h"
 #include "run/internal/setup.h"
+#include "run/internal/tell_order.h"
 #include "run/internal/training_checkpoints.h"
 #include "run/internal/training_events.h"
 #include "run/phases.h"
@@ -59,6 +61,9 @@ class Training final : private emulator::LoopObserver {
     STOKER_ASSIGN(dataset_, internal::FindDataset(context_, *backend_,
                                                   *request_.config, plan_));
     STOKER_ASSIGN(seed_, ShuffleSeed());
+    STOKER_ASSIGN(order_,
+                  internal::OrderOfReads(context_, DataOf(false),
+                                         LoaderOptionsOf(false), plan_));
     if (plan_.saves > 0) {
       STOKER_ASSIGN(checkpoints_, internal::TrainingCheckpoints::Make(
                                       context_, request_, plan_));
@@ -69,6 +74,9 @@ class Training final : private emulator::LoopObserver {
     // All look before any takes its memory.
     STOKER_TRY(comm::Agree(*context_.comm, CheckRoom()));
     STOKER_TRY(comm::Agree(*context_.comm, Prepare()));
+    if (order_ != nullptr) {
+      backend_->HintOrder(*order_);
+    }
     STOKER_TRY(internal::WarmUp(context_, plan_, dataset_, *backend_));
     STOKER_ASSIGN(outlook_, internal::LookAhead(context_, request_, plan_,
                                                 dataset_, *backend_));
@@ -140,7 +148,7 @@ class Training final : private emulator::LoopObserver {
                                     DataOf(false), LoaderOptionsOf(false))},
                                *context_.clock));
     real_data_ = queue->limits().real_data;
-    std::uint64_t pool = SavingBytes();
+    std::uint64_t pool = SavingBytes() + OrderBytes();
     std::uint64_t files = 0;
     for (const bool valid : {false, true}) {
       if (valid && plan_.eval_steps == 0) {
@@ -268,9 +276,17 @@ class Training final : private emulator::LoopObserver {
     return checkpoints_ != nullptr ? checkpoints_->memory_bytes() : 0;
   }
 
+  // And to tell its order.
+  std::uint64_t OrderBytes() const {
+    return order_ == nullptr
+               ? 0
+               : emulator::ReadOrderBytes(plan_.shape, LoaderOptionsOf(false));
+  }
+
   // Memory this rank has taken for reading.
   std::uint64_t PoolBytes() const {
-    return dataset_.shapes.table_bytes() + train_loader_->pool_bytes() +
+    return dataset_.shapes.table_bytes() + OrderBytes() +
+           train_loader_->pool_bytes() +
            (eval_loader_ != nullptr ? eval_loader_->pool_bytes() : 0);
   }
 
@@ -471,6 +487,7 @@ class Training final : private emulator::LoopObserver {
   const config::WorkloadConfig& workload_;
   RunPlan plan_;
   metrics::TimeAnchor anchor_;
+  std::unique_ptr<storage::ReadOrder> order_;  // where storage is told
   std::unique_ptr<storage::Backend> backend_;
   internal::Dataset dataset_;
   std::uint32_t seed_ = 0;

@@ -72,10 +72,15 @@ core::Result<std::uint64_t> ObjectSize(Backend& backend, std::string_view name,
 }
 
 std::string NotesOn(const Capabilities& capabilities) {
-  std::string notes = capabilities.simulated ? "simulated store" : "";
-  if (capabilities.faulty) {
-    notes += notes.empty() ? "faults put in" : ", faults put in";
-  }
+  std::string notes;
+  const auto note = [&notes](bool is_so, std::string_view text) {
+    if (is_so) {
+      notes.append(notes.empty() ? "" : ", ").append(text);
+    }
+  };
+  note(capabilities.simulated, "simulated store");
+  note(capabilities.faulty, "faults put in");
+  note(capabilities.foresees, "what-if: the cache knows what will be read");
   return notes;
 }
 

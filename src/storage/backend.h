@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "core/status.h"
 #include "storage/cache_counts.h"
+#include "storage/read_order.h"
 #include "storage/read_queue.h"
 #include "storage/request_counters.h"
 #include "storage/write_stream.h"
@@ -46,10 +47,12 @@ struct Capabilities {
   std::uint64_t max_links = UINT64_MAX;  // names per object, where known
   bool simulated = false;  // times are those of a model of a store
   bool faulty = false;     // failures, delays or damage are put in on purpose
+  bool foresees = false;   // makes use of HintOrder
 };
 
 // What a reader of results must know of their storage: "simulated store",
-// "faults put in", both with a comma between, or "".
+// "faults put in", "what-if: the cache knows what will be read", those that are
+// so with commas between, or "".
 std::string NotesOn(const Capabilities& capabilities);
 
 // Which bytes a name stands for: names of one back end with equal identities
@@ -175,6 +178,10 @@ class Backend {
                                       core::Clock& /*clock*/) {
     return Drained{};
   }
+  // What this process is going to read, from the next call of NoteEpoch on.
+  // `order` outlives the back end, which alone calls its BeginEpoch. Once, and
+  // before anything is read. For back ends that foresee.
+  virtual void HintOrder(ReadOrder& /*order*/) {}
   // Free space for new objects; UINT64_MAX where unlimited.
   virtual core::Result<std::uint64_t> FreeBytes() = 0;
   // How many more objects there can be (inodes of a file system); UINT64_MAX

@@ -84,6 +84,7 @@ class WrapperBackend : public Backend {
                               core::Clock& clock) override {
     return inner_->Drain(patience, clock);
   }
+  void HintOrder(ReadOrder& order) override { inner_->HintOrder(order); }
   core::Result<std::uint64_t> FreeBytes() override {
     return inner_->FreeBytes();
   }

@@ -43,6 +43,16 @@ TEST(ParseCacheOptions, TakesDirectoriesAndTheRest) {
   EXPECT_EQ(options.value().dirty_share, 0.25);
 }
 
+TEST(ParseCacheOptions, PrefetchesOnlyWithAnOrderToGoBy) {
+  const auto options = Parse("cache:/a?policy=belady&prefetch=1GiB,null:");
+  ASSERT_TRUE(options.ok()) << options.status().ToString();
+  EXPECT_EQ(options.value().policy, Policy::kBelady);
+  EXPECT_EQ(options.value().prefetch_bytes, 1U << 30U);
+  EXPECT_EQ(Parse("cache:/a?policy=belady,null:").value().prefetch_bytes, 0U);
+  EXPECT_EQ(Parse("cache:/a?prefetch=1GiB,null:").status().code(),
+            core::Code::kInvalidArgument);
+}
+
 TEST(ParseCacheOptions, RefusesWhatIsNoneByName) {
   for (const std::string_view text :
        {"cache:?size=1GiB,null:", "cache:/a?policy=mru,null:",

@@ -87,5 +87,14 @@ TEST(Permutation, DisplacesByAThirdOnAverage) {
   EXPECT_NEAR(sum / 30'000, 10'000, 300);
 }
 
+TEST(Permutation, PositionOfIsTheInverse) {
+  for (const std::uint64_t size : {1U, 2U, 3U, 17U, 64U, 1000U}) {
+    const Permutation permutation(size, 5);
+    for (std::uint64_t i = 0; i < size; ++i) {
+      EXPECT_EQ(permutation.PositionOf(permutation.At(i)), i) << size;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace stoker::dataset

@@ -10,7 +10,8 @@ import signal
 import subprocess
 
 import harness
-from harness import ENVIRONMENT, UNET3D, load_json, processes, wait_for
+from harness import (ENVIRONMENT, RESNET50, TRAIN, UNET3D, load_json,
+                     processes, wait_for)
 
 RANKS = 4
 MIB = 1 << 20
@@ -288,6 +289,35 @@ class CacheTest(harness.StokerCase):
         self.assertEqual(drained.returncode, 0, drained.stderr)
         self.assertIn("0 not yet in the store",
                       self.stoker("cache", "status", str(self.cache)).stdout)
+    def test_a_cache_that_knows_the_order_is_what_if(self):
+        self.datagen("resnet50", RESNET50)
+        done = self.finish(self.words(
+            "run", "-m", "resnet50", "-g", "h100", ranks=2,
+            data=self.uri("size=5MiB&policy=belady&prefetch=2MiB"),
+            params=RESNET50 + TRAIN + ["reader.batch_size=4"]))
+        self.assertIn("what-if", done.stdout)
+        self.assertIn("what-if and INVALID", done.stdout + done.stderr)
+        folder = sorted((self.results / "training" / "resnet50" / "run")
+                        .iterdir())[-1]
+        record = load_json(folder / "record.json")
+        self.assertIn("what-if", record["run"]["storage_notes"])
+        self.assertIsNone(record["cache"]["later_hits"])
+        self.assertIn("prefetch", record["cache"]["trouble"])
+        ledger = load_json(folder / "ledger.json")
+        self.check_balance(ledger)
+        self.assertEqual(counts(ledger["run"])["checksum_misses"], 0)
+
+    def test_belady_hits_no_less_than_never_evicting(self):
+        hits = {}
+        for policy in ("never", "belady"):
+            self.train(self.uri(
+                f"size=5MiB&small_slot=0&start=cold&policy={policy}"), epochs=3)
+            self.check_balance(self.ledger())
+            hits[policy] = sum(counts(epoch)["hit_bytes"]
+                               + counts(epoch)["memory_bytes"]
+                               for epoch in self.ledger()["epochs"][1:])
+        # What lies in buffers differs by a few blocks.
+        self.assertGreater(hits["belady"], 0.8 * hits["never"])
 
     def test_the_commands_look_after_a_directory(self):
         made = self.stoker("cache", "format", str(self.cache), "--size",

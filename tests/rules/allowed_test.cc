@@ -34,7 +34,7 @@ TEST(Judge, UntouchedWorkloadIsClosed) {
   const Judgement judgement = Judge(ClaimWith({}));
 
   EXPECT_EQ(judgement.verdict, Verdict::kClosed);
-  EXPECT_EQ(judgement.findings.size(), 9U);  // each rule says so
+  EXPECT_EQ(judgement.findings.size(), 10U);  // each rule says so
   EXPECT_EQ(FindingOf(judgement, "allowed_params").actual, "none changed");
 }
 
@@ -100,6 +100,18 @@ TEST(Judge, UnknownMemoryUncheckedDataAndSimulatedStorageAreInvalid) {
   claim = kept;
   claim.real_storage = false;
   EXPECT_EQ(Judge(claim).verdict, Verdict::kInvalid);
+}
+
+TEST(Judge, ACacheThatKnowsWhatWillBeReadIsWhatIfAndInvalid) {
+  const Overrides none;
+  RunClaim claim = ClaimWith(none);
+  EXPECT_FALSE(Judge(claim).what_if);
+  claim.foresees = true;
+  const Judgement judgement = Judge(claim);
+  EXPECT_EQ(judgement.verdict, Verdict::kInvalid);
+  EXPECT_TRUE(judgement.what_if);
+  EXPECT_THAT(FindingOf(judgement, "what_if_cache").actual,
+              HasSubstr("what-if"));
 }
 
 TEST(Judge, DirectReadsAreForUnet3dOnly) {

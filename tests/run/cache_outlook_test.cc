@@ -77,6 +77,32 @@ TEST(Predict, LruInARandomOrderHitsLittle) {
   EXPECT_NEAR(*outlook.later_au, 0.59062, 1e-4);
 }
 
+// In cyclic order nothing gives way: as kNever in every figure.
+TEST(Predict, BeladyInCyclicOrderIsAsNeverEvicting) {
+  CacheOutlook belady{.fits = 0.5};
+  Predict(Half(Policy::kBelady, OrderClass::kCyclic), belady);
+  CacheOutlook never{.fits = 0.5};
+  Predict(Half(Policy::kNever, OrderClass::kCyclic), never);
+  EXPECT_EQ(belady.later_hits, 0.5);
+  EXPECT_EQ(belady.first_au, never.first_au);
+  EXPECT_EQ(belady.later_au, never.later_au);
+}
+
+// With a device that writes 2e8 a second: of the misses ln 2 = 0.693 are
+// written, 0.3466 of all bytes, which takes 0.3466 / 2e8 a byte, and half are
+// read at 2e9; the store's half takes 0.5 / 5e8, which is less.
+TEST(Predict, BeladyInARandomOrderWritesAPartOfWhatItMisses) {
+  OutlookJob job = Half(Policy::kBelady, OrderClass::kPermutation);
+  job.epochs = 3;
+  job.job.cache.write_bytes_per_s = 2e8;
+  CacheOutlook outlook{.fits = 0.5};
+  Predict(job, outlook);
+  EXPECT_EQ(outlook.later_hits, 0.5);
+  EXPECT_NEAR(*outlook.later_au, 1 / (0.5 * 0.693147 / 2e8 + 0.5 / 2e9) / 1e9,
+              1e-3);
+  EXPECT_EQ(outlook.last_hits, 0.5);
+}
+
 TEST(Predict, PoliciesWithoutAFormulaGetNoPredictionOfLaterEpochs) {
   CacheOutlook outlook{.fits = 0.5};
   Predict(Half(Policy::kS3Fifo, OrderClass::kPermutation), outlook);

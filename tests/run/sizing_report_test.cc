@@ -190,6 +190,24 @@ TEST(AdmitRun, AllowInvalidParamsOverrulesTheRules) {
   EXPECT_EQ(admission.verification, "invalid");
 }
 
+TEST(AdmitRun, ACacheThatKnowsTheReadsIsWhatIf) {
+  const auto config =
+      Workload("unet3d_h100", {"dataset.num_files_train=14000"});
+  AdmissionRequest request = Request(config, Division::kNone);
+  for (const std::string_view uri :
+       {"cache:/nvme/x?policy=belady,file:///data",
+        "fault:?error_rate=0,cache:/nvme/x?policy=belady,file:///data"}) {
+    request.data_uri = uri;
+    const Admission admission = AdmitRun(request);
+    EXPECT_TRUE(admission.status.ok());
+    EXPECT_EQ(admission.verification, "invalid");
+    EXPECT_THAT(admission.summary, HasSubstr("what-if and INVALID"));
+    EXPECT_THAT(admission.findings, HasSubstr("what-if: policy=belady"));
+  }
+  request.data_uri = "cache:/nvme/x?policy=lru,file:///data";
+  EXPECT_THAT(AdmitRun(request).findings, Not(HasSubstr("what-if")));
+}
+
 TEST(AdmitRun, UncheckedDataAndSimulatedStorageAreNeverClosed) {
   const auto config =
       Workload("unet3d_h100", {"dataset.num_files_train=14000"});

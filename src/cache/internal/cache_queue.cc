@@ -106,6 +106,8 @@ core::Result<std::size_t> CacheQueue::DoSubmit(
     const auto number = static_cast<std::uint32_t>(op.tag);
     ops_[number] = {};
     ops_[number].asked = op;
+    ops_[number].uses =
+        shared_.foresight->OnRead(objects_.Get(op.object).number);
     active_.push_back(number);
   }
   Advance();
@@ -324,7 +326,8 @@ std::uint64_t CacheQueue::BeginRange(const Range& range) {
     PinnedSlot pinned;
     const std::size_t unit = UnitOf(range.key);
     Index& index = *shared_.tier->units()[unit].index;
-    if (index.Pin(range.key, Cell(unit, number), pinned) == Look::kHit) {
+    if (index.Pin(range.key, Cell(unit, number), pinned, UseAfter(range)) ==
+        Look::kHit) {
       if (pinned.length == range.block_bytes) {
         return ReadDevice(range, unit, pinned);
       }
@@ -342,42 +345,13 @@ std::uint64_t CacheQueue::BeginRange(const Range& range) {
   return range.out.size();
 }
 
-// What the store says of it is of no use while it does not have it.
-std::optional<ObjectFacts> CacheQueue::FactsOfDirty(storage::ObjectId object) {
-  const std::optional<Commit> commit =
-      shared_.catalogue->Find(objects_.Get(object).name);
-  if (!commit.has_value() || !commit->dirty) {
-    return std::nullopt;
-  }
-  return ObjectFacts{
-      .size = commit->size, .version = commit->version, .dirty = true};
-}
-
-// The blocks of an object that was written here have keys of their own.
-void CacheQueue::MapVersion(storage::ObjectId object, ObjectFacts& facts) {
-  const std::optional<Commit> commit =
-      shared_.catalogue->Find(objects_.Get(object).name);
-  if (commit.has_value() && !commit->dirty && commit->size == facts.size &&
-      commit->store_version == facts.version) {
-    facts.version = commit->version;
-  }
-}
-
-// Whether what is missing in the cache is nowhere: then the op fails.
-bool CacheQueue::IsLost(Op& op) {
-  if (!op.dirty) {
-    return false;
-  }
-  const std::string& name = objects_.Get(op.asked.object).name;
-  const std::optional<Commit> commit = shared_.catalogue->Find(name);
-  op.dirty = commit.has_value() && commit->dirty;
-  if (op.dirty && op.status.ok()) {
-    op.status = {core::Code::kCorruption,
-                 name +
-                     ": a part of it is damaged or missing on the cache's "
-                     "device, and the store does not have it yet"};
-  }
-  return op.dirty;
+// A block is wanted again at once until its last granule is read, which may be
+// delivered in parts from a buffer here.
+std::uint32_t CacheQueue::UseAfter(const Range& range) const {
+  const Uses& uses = ops_[range.op].uses;
+  const std::uint64_t granule = shared_.tier->block_bytes() / kGranulesPerSlot;
+  const std::uint64_t last = (range.block_bytes - 1) / granule * granule;
+  return range.from + range.out.size() > last ? uses.next : uses.now;
 }
 
 std::uint64_t CacheQueue::CopyFrom(std::uint32_t held, const Range& range) {
@@ -468,6 +442,7 @@ void CacheQueue::SendToFetcher(std::uint32_t number) {
        .block_bytes = range.block_bytes,
        .from = range.from,
        .out = range.out,
+       .next_use = ops_[range.op].uses.next,
        .tag = number,
        .reply = mailbox_.get()});
 }

@@ -13,6 +13,7 @@
 #include "cache/cache_options.h"
 #include "cache/internal/catalogue.h"
 #include "cache/internal/fetcher.h"
+#include "cache/internal/foresight.h"
 #include "cache/internal/granule_buffers.h"
 #include "cache/internal/health.h"
 #include "cache/internal/mailbox.h"
@@ -28,6 +29,7 @@ struct CacheObject {
   std::string name;
   std::uint64_t hash = 0;  // of the name
   storage::ObjectId inner{};
+  std::uint64_t number = storage::ReadOrder::kNone;  // in the told order
 };
 
 // What the queues of a back end share; all of it outlives them.
@@ -37,6 +39,7 @@ struct CacheShared {
   Health* health = nullptr;
   CacheCounters* counters = nullptr;
   Catalogue* catalogue = nullptr;
+  Foresight* foresight = nullptr;
   std::string store;  // StoreName of what is behind
   Verify verify = Verify::kFull;
   // False: the store answers at once with whatever was there (null), and no
@@ -70,6 +73,7 @@ class CacheQueue final : public storage::ReadQueue {
 
   struct Op {
     storage::ReadOp asked;
+    Uses uses;
     Fingerprint object;              // key of the object's present version
     std::uint64_t object_bytes = 0;  // as far as it can be read
     std::uint64_t facts_bytes = 0;   // as the store says
@@ -124,6 +128,7 @@ class CacheQueue final : public storage::ReadQueue {
   bool IsLost(Op& op);
   void Ask(std::uint32_t number);
   std::uint64_t BeginRange(const Range& range);
+  std::uint32_t UseAfter(const Range& range) const;
   std::uint64_t ReadDevice(const Range& range, std::size_t unit_number,
                            const PinnedSlot& pinned);
   std::uint64_t CopyFrom(std::uint32_t held, const Range& range);

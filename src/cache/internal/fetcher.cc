@@ -16,17 +16,11 @@ namespace stoker::cache::internal {
 
 namespace {
 
-// Tags of the store's queue: what is read, and its number.
-constexpr std::uint64_t kFillTag = 0;
-constexpr std::uint64_t kThroughTag = 1;
-constexpr std::uint64_t kSizeTag = 2;
-std::uint64_t TagOf(std::uint64_t kind, std::uint64_t number) {
-  return number << 2U | kind;
-}
-
 // How long the fetcher looks away from what it cannot be woken by: writes while
 // it waits for the store, and other processes.
 constexpr core::Nanos kGlance = std::chrono::milliseconds(1);
+// And how long from how far the reader has come.
+constexpr core::Nanos kReaderGlance = std::chrono::milliseconds(5);
 // Well within a lease.
 constexpr core::Nanos kRenewal = std::chrono::milliseconds(100);
 
@@ -114,6 +108,10 @@ void Fetcher::Post(std::span<const FetchRequest> requests) {
       Push(inbox_, node);
     }
   }
+  Wake();
+}
+
+void Fetcher::Wake() {
   store_->Wake();
   device_->Wake();
 }
@@ -151,6 +149,7 @@ void Fetcher::Run() {
   core::PreferLongSlices();
   while (TakeInbox()) {
     StartBacklog();
+    Prefetch();
     SubmitToStore();
     WakeReceivers();
     Wait();
@@ -177,6 +176,7 @@ bool Fetcher::TakeInbox() {
     nodes_[node].since = clock_.Now();
     Push(backlog_, node);
   }
+  stopping_ = stop_;
   const bool idle = backlog_.empty() && waits_.empty() && reading_ == 0 &&
                     writing_ == 0 && store_->in_flight() == 0;
   return !stop_ || !idle;
@@ -226,7 +226,8 @@ bool Fetcher::StartBlock(std::uint32_t node) {
   if (!StoreHasRoom() || FreeFill() == kNone) {
     return false;
   }
-  const Claim claim = ClaimToKeep(request.key, request.block_bytes);
+  const Claim claim =
+      ClaimToKeep(request.key, request.block_bytes, request.next_use);
   if (claim.outcome == ClaimOutcome::kTaken) {
     if (tier_.UnitOf(request.key).index->Peek(request.key) != Look::kFilling) {
       Reply(node, {.look_again = true});
@@ -250,9 +251,16 @@ bool Fetcher::StartBlock(std::uint32_t node) {
 }
 
 // A slot for the block, if it is to be kept.
-Claim Fetcher::ClaimToKeep(const Fingerprint& key, std::uint32_t bytes) {
-  if (!options_.keeps->load(std::memory_order_relaxed) ||
-      !health_.IsGood(clock_.Now())) {
+Claim Fetcher::ClaimToKeep(const Fingerprint& key, std::uint32_t bytes,
+                           std::uint32_t next_use) {
+  return options_.keeps->load(std::memory_order_relaxed)
+             ? ClaimFor(key, bytes, next_use)
+             : Claim{};
+}
+
+Claim Fetcher::ClaimFor(const Fingerprint& key, std::uint32_t bytes,
+                        std::uint32_t next_use) {
+  if (!health_.IsGood(clock_.Now())) {
     return {};
   }
   Index& index = *tier_.UnitOf(key).index;
@@ -260,7 +268,7 @@ Claim Fetcher::ClaimToKeep(const Fingerprint& key, std::uint32_t bytes) {
     counters_.over_budget.fetch_add(1, std::memory_order_relaxed);
     return {};
   }
-  const Claim claim = index.ClaimSlot(key, bytes);
+  const Claim claim = index.ClaimSlot(key, bytes, next_use);
   if (claim.outcome == ClaimOutcome::kMine) {
     index.SpendWrite(bytes);
   }
@@ -273,7 +281,7 @@ void Fetcher::KeepAgain(Fill& fill) {
       tier_.UnitOf(fill.key).index->Peek(fill.key) != Look::kMiss) {
     return;
   }
-  const Claim claim = ClaimToKeep(fill.key, fill.bytes);
+  const Claim claim = ClaimToKeep(fill.key, fill.bytes, fill.claim.next_use);
   if (claim.outcome == ClaimOutcome::kMine) {
     fill.claim = claim;
     WriteToDevice(fill);
@@ -282,7 +290,12 @@ void Fetcher::KeepAgain(Fill& fill) {
 
 // Reads the whole block, for the cache if there is a claim.
 bool Fetcher::StartFill(std::uint32_t node, const Claim* claim) {
-  const FetchRequest& request = nodes_[node].request;
+  Push(BeginFill(nodes_[node].request, claim).waiting, node);
+  return true;
+}
+
+Fetcher::Fill& Fetcher::BeginFill(const FetchRequest& request,
+                                  const Claim* claim) {
   const std::uint32_t number = FreeFill();
   Fill& fill = fills_[number];
   held_[number].store(request.key.low | 1U, std::memory_order_relaxed);
@@ -291,10 +304,10 @@ bool Fetcher::StartFill(std::uint32_t node, const Claim* claim) {
   fill.bytes = request.block_bytes;
   fill.delivered = 0;
   fill.claimed = claim != nullptr;
+  fill.ahead = kNone;
   fill.claim = claim != nullptr ? *claim : Claim{};
   fill.waiting = {};
   fill.started = clock_.Now();
-  Push(fill.waiting, node);
   ++reading_;
   // The end of an object comes short; the buffer has room for whole pages.
   const std::uint64_t asked = store_->limits().offset_align == 1
@@ -304,7 +317,7 @@ bool Fetcher::StartFill(std::uint32_t node, const Claim* claim) {
                   .offset = request.block_start,
                   .buffer = fill.buffer.first(asked),
                   .tag = TagOf(kFillTag, number)});
-  return true;
+  return fill;
 }
 
 void Fetcher::StartThrough(std::uint32_t node) {
@@ -351,9 +364,13 @@ void Fetcher::Wait() {
   const bool glance = writing_ > 0 || !waits_.empty();
   const core::TimePoint now = clock_.Now();
   if (store_->in_flight() == 0) {
-    TakeWritten(1, !waits_.empty()           ? now + kGlance
-                   : reading_ + writing_ > 0 ? now + kRenewal
-                                             : core::kNever);
+    core::TimePoint until = !waits_.empty()           ? now + kGlance
+                            : reading_ + writing_ > 0 ? now + kRenewal
+                                                      : core::kNever;
+    if (options_.ahead != nullptr && options_.ahead->waits_for_reader()) {
+      until = std::min(until, now + kReaderGlance);
+    }
+    TakeWritten(1, until);
     return;
   }
   const core::Result<std::size_t> count =
@@ -386,6 +403,9 @@ void Fetcher::OnAnswer(storage::ReadDone& done) {
     case kFillTag:
       OnBlock(fills_[number], done);
       return;
+    case kFactsTag:
+      OnFacts(static_cast<std::uint32_t>(number), done);
+      return;
     case kThroughTag:
       counters_.fetched_bytes.fetch_add(done.bytes, std::memory_order_relaxed);
       break;
@@ -408,6 +428,7 @@ void Fetcher::OnBlock(Fill& fill, storage::ReadDone& done) {
                           fill.bytes, done.bytes)};
   }
   counters_.fetched_bytes.fetch_add(done.bytes, std::memory_order_relaxed);
+  LeaveAhead(fill, status.ok());
   if (!status.ok()) {
     if (fill.claimed) {
       tier_.UnitOf(fill.key).index->Abandon(fill.claim);
@@ -527,6 +548,7 @@ void Fetcher::Deliver(std::uint32_t node, Fill& fill) {
       std::min(fill.delivered, from + bytes) - std::min(fill.delivered, from);
   fill.delivered = std::max(fill.delivered, from + bytes);
   fill.used = ++uses_;
+  NoteNextUse(fill, request.next_use);
   Reply(node,
         {.bytes = bytes, .from_memory = again, .first_byte = fill.first_byte});
 }

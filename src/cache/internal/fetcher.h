@@ -13,6 +13,7 @@
 #include "cache/cache_counters.h"
 #include "cache/internal/health.h"
 #include "cache/internal/mailbox.h"
+#include "cache/internal/prefetcher.h"
 #include "cache/tier.h"
 #include "core/aligned_buffer.h"
 #include "core/clock.h"
@@ -28,6 +29,7 @@ struct FetcherOptions {
   std::size_t depth = 32;    // reads of the store at once, at most
   // Whether blocks are put into the cache; may change at any time.
   const std::atomic<bool>* keeps = nullptr;
+  Prefetcher* ahead = nullptr;  // outlives the fetcher; null: no prefetching
 };
 
 // One thread of its own does all that has to do with the store: it claims,
@@ -49,6 +51,8 @@ class Fetcher {
   core::Status AddClient(std::size_t requests);
   void RemoveClient(std::size_t requests);
   void Post(std::span<const FetchRequest> requests);
+  // Has the fetcher look whether there is something to prefetch.
+  void Wake();
   // Whether the block is in a buffer here: a hint.
   bool Holds(const Fingerprint& key) const;
   std::string_view engine() const { return store_->engine(); }
@@ -56,6 +60,14 @@ class Fetcher {
  private:
   static constexpr std::uint32_t kNone = UINT32_MAX;
   static constexpr std::uint32_t kNodes = 2048;
+  // Tags of the store's queue: what is read, and its number.
+  static constexpr std::uint64_t kFillTag = 0;
+  static constexpr std::uint64_t kThroughTag = 1;
+  static constexpr std::uint64_t kSizeTag = 2;
+  static constexpr std::uint64_t kFactsTag = 3;  // size, for the prefetcher
+  static std::uint64_t TagOf(std::uint64_t kind, std::uint64_t number) {
+    return number << 2U | kind;
+  }
   enum class State : std::uint8_t { kIdle, kReading, kWriting, kHeld };
 
   // A request on its way, in one list at a time.
@@ -76,6 +88,7 @@ class Fetcher {
     std::uint32_t bytes = 0;      // of the block
     std::uint32_t delivered = 0;  // bytes from its start given out before
     bool claimed = false;
+    std::uint32_t ahead = kNone;  // read for no one, by Prefetcher's number
     Claim claim;
     SlotRecord record;
     List waiting;
@@ -96,9 +109,20 @@ class Fetcher {
   bool Start(std::uint32_t node);
   bool StartBlock(std::uint32_t node);
   void KeepAgain(Fill& fill);
-  Claim ClaimToKeep(const Fingerprint& key, std::uint32_t bytes);
+  Claim ClaimToKeep(const Fingerprint& key, std::uint32_t bytes,
+                    std::uint32_t next_use);
+  Claim ClaimFor(const Fingerprint& key, std::uint32_t bytes,
+                 std::uint32_t next_use);
   bool StartFill(std::uint32_t node, const Claim* claim);
+  Fill& BeginFill(const FetchRequest& request, const Claim* claim);
   void StartThrough(std::uint32_t node);
+  // What the fetcher does of itself, in fetcher_ahead.cc.
+  void Prefetch();
+  bool CanPrefetch() const;
+  bool PrefetchBlock();
+  void OnFacts(std::uint32_t number, const storage::ReadDone& done);
+  void LeaveAhead(Fill& fill, bool arrived);
+  void NoteNextUse(Fill& fill, std::uint32_t next_use);
   void SubmitToStore();
   void Wait();
   void OnAnswer(storage::ReadDone& done);
@@ -141,6 +165,8 @@ class Fetcher {
   List waits_;  // for other processes
   std::uint64_t uses_ = 0;
   std::size_t reading_ = 0, writing_ = 0;
+  bool stopping_ = false;        // stop_, as the thread has seen it
+  std::size_t prefetching_ = 0;  // reads of the store that nobody asked for
   std::vector<Mailbox*> to_wake_;
   core::Histogram fetch_times_;
   core::Nanos hedge_limit_{};

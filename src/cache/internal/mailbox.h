@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "cache/eviction.h"
 #include "cache/slot_entry.h"
 #include "core/clock.h"
 #include "core/status.h"
@@ -76,6 +77,7 @@ struct FetchRequest {
   std::uint32_t block_bytes = 0;
   std::uint32_t from = 0;      // the part wanted, from the block's start
   std::span<std::byte> out{};  // filled
+  std::uint32_t next_use = kNeverAgain;  // of the block, for Policy::kBelady
   std::uint64_t tag = 0;
   Mailbox* reply = nullptr;
 };

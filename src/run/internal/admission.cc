@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "cache/cache_options.h"
 #include "storage/registry.h"
 
 namespace stoker::run::internal {
@@ -51,8 +52,9 @@ Admission AdmissionOf(const rules::Judgement& judgement, Division division,
   const std::string_view verdict = rules::VerdictName(judgement.verdict);
   admission.verification = Lower(verdict);
   if (judgement.verdict != rules::Verdict::kClosed) {
-    admission.summary = fmt::format(
-        "rules: this run is {}, not CLOSED (--verbose says why)", verdict);
+    admission.summary =
+        fmt::format("rules: this run is {}{}, not CLOSED (--verbose says why)",
+                    judgement.what_if ? "what-if and " : "", verdict);
     admission.findings = DescribeFindings(judgement);
   }
   admission.status =
@@ -69,6 +71,24 @@ bool IsRealStorage(std::string_view uri) {
       parsed.ok() ? std::string_view(parsed.value().scheme) : "";
   return scheme == "file" || scheme == "direct" || scheme == "mmap" ||
          scheme == "s3";
+}
+
+bool Foresees(std::string_view uri) {
+  std::string rest(uri);
+  while (!rest.empty()) {
+    const core::Result<storage::Uri> parsed = storage::ParseUri(rest);
+    if (!parsed.ok()) {
+      return false;
+    }
+    const auto policy = parsed.value().options.find("policy");
+    if (parsed.value().scheme == "cache" &&
+        policy != parsed.value().options.end() &&
+        policy->second == cache::PolicyName(cache::Policy::kBelady)) {
+      return true;
+    }
+    rest = parsed.value().inner;
+  }
+  return false;
 }
 
 }  // namespace stoker::run::internal

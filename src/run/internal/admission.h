@@ -15,5 +15,7 @@ Admission AdmissionOf(const rules::Judgement& judgement, Division division,
 // Simulated stores, memory and failures on purpose are not storage under test.
 // True if no place is named.
 bool IsRealStorage(std::string_view uri);
+// Whether a cache on the way to the store knows what will be read.
+bool Foresees(std::string_view uri);
 
 }  // namespace stoker::run::internal

@@ -263,6 +263,8 @@ void Predict(const OutlookJob& job, CacheOutlook& outlook) {
   if (becomes_steady) {
     outlook.later_hits = SteadyHitRate(job.policy, job.pattern, outlook.fits);
   }
+  const std::optional<double> admitted =
+      AdmittedShare(job.policy, job.pattern, outlook.fits);
   // Of a node's own items.
   const double own =
       std::min(1.0, job.pattern.order == cache::OrderClass::kGlobalReshuffle
@@ -270,7 +272,9 @@ void Predict(const OutlookJob& job, CacheOutlook& outlook) {
                         : outlook.fits * job.pattern.nodes);
 
   if (outlook.found <= kSameShare) {
-    outlook.first_au = AuOf(job, ColdEpoch(job, evicts ? 1 : own), outlook);
+    // As many go in as there is room for, and those that others give way to.
+    const double kept = own + (1 - own) * admitted.value_or(1);
+    outlook.first_au = AuOf(job, ColdEpoch(job, kept), outlook);
   }
   const bool lru_in_parts = job.policy == cache::Policy::kLru &&
                             job.pattern.order != cache::OrderClass::kCyclic;
@@ -278,7 +282,7 @@ void Predict(const OutlookJob& job, CacheOutlook& outlook) {
     outlook.later_au = LruUtilisation(job.job, job.pattern, outlook.fits);
   } else if (outlook.later_hits.has_value()) {
     const cache::CacheUse use{.hit = *outlook.later_hits,
-                              .misses_written = evicts ? 1.0 : 0.0};
+                              .misses_written = admitted.value_or(1)};
     outlook.later_au = AuOf(job, SteadyEpoch(job, use), outlook);
     outlook.most_accelerators = MostAccelerators(job.job, use, job.au_target);
     if (!evicts && outlook.found >= *outlook.later_hits - kSameShare) {
@@ -288,7 +292,11 @@ void Predict(const OutlookJob& job, CacheOutlook& outlook) {
   // The cache is full by then and keeps what it has.
   outlook.last_differs =
       evicts && job.fill == cache::Fill::kOn && job.epochs > 1;
-  if (outlook.last_differs) {
+  // What Belady would keep for later than the last epoch has no formula.
+  const bool has_formula =
+      job.policy != cache::Policy::kBelady || job.pattern.nodes == 1 ||
+      job.pattern.order != cache::OrderClass::kGlobalReshuffle;
+  if (outlook.last_differs && has_formula) {
     outlook.last_hits = own;
     outlook.last_au = AuOf(job, SteadyEpoch(job, {.hit = own}), outlook);
   }
@@ -366,6 +374,9 @@ double ShareRead(const RunPlan& plan) {
 std::string WhyNot(const OutlookJob& job, const cache::CacheOptions& options,
                    const RunPlan& plan, const CacheOutlook& outlook,
                    double rated_bytes_per_day) {
+  if (options.prefetch_bytes > 0) {
+    return "prefetch: blocks come before they are read";
+  }
   if (job.job.object_bytes <= 0) {
     return "the store tells no sizes";
   }
