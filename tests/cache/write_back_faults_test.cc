@@ -34,9 +34,10 @@ struct Progress {
 
 std::string_view point_name;
 int point_signal = 0;
+std::atomic<bool> point_passed = false;
+// By any of the process's threads; the first that comes there.
 void AtPoint(std::string_view name) {
-  if (name == point_name) {
-    point_name = {};
+  if (name == point_name && !point_passed.exchange(true)) {
     // To this thread: it does not return before it is stopped.
     ::pthread_kill(::pthread_self(), point_signal);
   }
