@@ -345,15 +345,6 @@ std::uint64_t CacheQueue::BeginRange(const Range& range) {
   return range.out.size();
 }
 
-// A block is wanted again at once until its last granule is read, which may be
-// delivered in parts from a buffer here.
-std::uint32_t CacheQueue::UseAfter(const Range& range) const {
-  const Uses& uses = ops_[range.op].uses;
-  const std::uint64_t granule = shared_.tier->block_bytes() / kGranulesPerSlot;
-  const std::uint64_t last = (range.block_bytes - 1) / granule * granule;
-  return range.from + range.out.size() > last ? uses.next : uses.now;
-}
-
 std::uint64_t CacheQueue::CopyFrom(std::uint32_t held, const Range& range) {
   GranuleBuffers::Buffer& buffer = buffers_.at(held);
   const std::uint64_t bytes = std::min<std::uint64_t>(
@@ -413,24 +404,6 @@ std::uint64_t CacheQueue::ReadDevice(const Range& range,
                         .buffer = piece.read_into,
                         .tag = number});
   return bytes;
-}
-
-// How much of the front of the range the device can put where it is wanted:
-// whole granules, in aligned memory.
-std::uint64_t CacheQueue::DirectBytes(const Range& range,
-                                      std::uint64_t granule) const {
-  const auto address = reinterpret_cast<std::uintptr_t>(range.out.data());
-  if (range.from % granule != 0 || address % core::kPageBytes != 0) {
-    return 0;
-  }
-  const std::span<std::byte> all = ops_[range.op].asked.buffer;
-  const auto room =
-      static_cast<std::uint64_t>(all.data() + all.size() - range.out.data());
-  if (range.from + range.out.size() == range.block_bytes &&
-      core::PagesUp(range.out.size()) <= room) {
-    return range.out.size();
-  }
-  return range.out.size() / granule * granule;
 }
 
 void CacheQueue::SendToFetcher(std::uint32_t number) {

@@ -1,0 +1,38 @@
+// What becomes of the parts of blocks that an op is cut into.
+
+#include <cstdint>
+#include <span>
+
+#include "cache/internal/cache_queue.h"
+#include "core/pages.h"
+
+namespace stoker::cache::internal {
+
+// A block is wanted again at once until its last granule is read, which may be
+// delivered in parts from a buffer here.
+std::uint32_t CacheQueue::UseAfter(const Range& range) const {
+  const Uses& uses = ops_[range.op].uses;
+  const std::uint64_t granule = shared_.tier->block_bytes() / kGranulesPerSlot;
+  const std::uint64_t last = (range.block_bytes - 1) / granule * granule;
+  return range.from + range.out.size() > last ? uses.next : uses.now;
+}
+
+// How much of the front of the range the device can put where it is wanted:
+// whole granules, in aligned memory.
+std::uint64_t CacheQueue::DirectBytes(const Range& range,
+                                      std::uint64_t granule) const {
+  const auto address = reinterpret_cast<std::uintptr_t>(range.out.data());
+  if (range.from % granule != 0 || address % core::kPageBytes != 0) {
+    return 0;
+  }
+  const std::span<std::byte> all = ops_[range.op].asked.buffer;
+  const auto room =
+      static_cast<std::uint64_t>(all.data() + all.size() - range.out.data());
+  if (range.from + range.out.size() == range.block_bytes &&
+      core::PagesUp(range.out.size()) <= room) {
+    return range.out.size();
+  }
+  return range.out.size() / granule * granule;
+}
+
+}  // namespace stoker::cache::internal
