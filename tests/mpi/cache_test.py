@@ -69,6 +69,16 @@ class CacheTest(harness.StokerCase):
         self.addCleanup(job.wait)
         return job
 
+    # The launcher, and every rank it has started.
+    def kill_all(self, job):
+        job.kill()
+        while processes(str(self.results)):
+            for pid in processes(str(self.results)):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+
     def ledger(self):
         return load_json(self.last_run() / "ledger.json")
 
@@ -156,13 +166,7 @@ class CacheTest(harness.StokerCase):
             found = re.search(r"in (\d+) of", told)
             return found and int(found.group(1)) >= 20
         wait_for("blocks", full)
-        job.kill()
-        while processes(str(self.results)):
-            for pid in processes(str(self.results)):
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+        self.kill_all(job)
         self.train(self.uri(), epochs=1)
         epoch = self.ledger()["epochs"][0]
         self.assertGreater(counts(epoch)["hit_bytes"], 0)
@@ -270,13 +274,7 @@ class CacheTest(harness.StokerCase):
             found = re.search(r"(\d+) not yet in the store", told)
             return found and int(found.group(1)) >= 40
         wait_for("a checkpoint in the cache", acknowledged)
-        job.kill()
-        while processes(str(self.results)):
-            for pid in processes(str(self.results)):
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+        self.kill_all(job)
         job.wait()
         for words in (["clear", str(self.cache)],
                       ["format", str(self.cache), "--size", "32MiB",
