@@ -465,7 +465,7 @@ core::Status CacheBackend::List(
     }
   }
   bool more = true;
-  const core::Status status =
+  core::Status status =
       inner().List(prefix, [&](const storage::ObjectInfo& info) {
         more = dirty.contains(std::string(info.name)) || visit(info);
         return more;

@@ -179,9 +179,9 @@ INSTANTIATE_TEST_SUITE_P(Cache, KillDuringWriteBack,
                                                               "D4", "D5", "D6",
                                                               "D7", "D8", "D9"),
                                             ::testing::Bool()),
-                         [](const auto& info) {
-                           return std::string(std::get<0>(info.param)) +
-                                  (std::get<1>(info.param) ? "_Reboot" : "");
+                         [](const auto& kill) {
+                           return std::string(std::get<0>(kill.param)) +
+                                  (std::get<1>(kill.param) ? "_Reboot" : "");
                          });
 
 TEST_F(WriteBackFaults, AnUploaderThatIsStoppedIsReplacedAndDoesNoHarm) {
