@@ -29,7 +29,15 @@ constexpr std::uint64_t kLowSeed = 0x6C6F77;
 
 std::string StoreName(std::string_view uri) {
   uri = uri.substr(uri.rfind(',') + 1);  // npos + 1 is 0
-  uri = uri.substr(0, uri.find('?'));
+  const std::size_t options = std::min(uri.find('?'), uri.size());
+  // The same bucket of two servers is two stores.
+  constexpr std::string_view kEndpoint = "endpoint=";
+  std::string_view server = uri.substr(options);
+  const std::size_t at = server.find(kEndpoint);
+  server = at == std::string_view::npos ? std::string_view()
+                                        : server.substr(at + kEndpoint.size());
+  server = server.substr(0, server.find('&'));
+  uri = uri.substr(0, options);
   while (uri.ends_with('/')) {
     uri.remove_suffix(1);
   }
@@ -38,7 +46,8 @@ std::string StoreName(std::string_view uri) {
       return std::string("file:").append(uri.substr(scheme.size()));
     }
   }
-  return std::string(uri);
+  return server.empty() ? std::string(uri)
+                        : std::string(uri).append("@").append(server);
 }
 
 Fingerprint ObjectKey(std::string_view name, std::uint64_t version) {

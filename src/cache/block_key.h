@@ -12,8 +12,9 @@
 namespace stoker::cache {
 
 // What names a store behind a cache, whatever it is reached through: of the
-// innermost place of `uri`, without options; files are files, buffered, direct
-// or mapped. "model:?latency=1ms,direct:///data?depth=8" is "file:///data".
+// innermost place of `uri`, without options but its endpoint; files are files,
+// buffered, direct or mapped. "model:?latency=1ms,direct:///data?depth=8" is
+// "file:///data", "s3://b/p?endpoint=http://x:80" is "s3://b/p@http://x:80".
 std::string StoreName(std::string_view uri);
 
 // The key of an object in one of its versions: 128 bits of which two objects

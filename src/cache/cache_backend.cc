@@ -113,18 +113,26 @@ class CacheBackend final : public storage::WrapperBackend {
       std::string_view prefix,
       const std::function<bool(const storage::ObjectInfo&)>& visit) override;
   core::Status Link(std::string_view existing, std::string_view name) override {
-    if (IsDirty(existing) || IsDirty(name)) {
-      return {core::Code::kUnavailable,
-              "link: the store does not have it yet; remedy: stoker cache "
-              "drain"};
+    for (const std::string_view one : {existing, name}) {
+      STOKER_ASSIGN(const bool dirty, IsDirty(one));
+      if (dirty) {
+        return {core::Code::kUnavailable,
+                fmt::format("link {} to {}: the store does not have {} yet; "
+                            "remedy: stoker cache drain",
+                            name, existing, one)};
+      }
     }
     const core::Status status = inner().Link(existing, name);
     FirstIndex().NoteMutation();
     return status;
   }
   core::Status Remove(std::string_view name) override {
-    internal::Catalogue* const catalogue = KnownCatalogue();
-    const bool had = catalogue != nullptr && catalogue->Remove(name);
+    bool had = false;
+    if (internal::Catalogue* const catalogue = KnownCatalogue()) {
+      STOKER_ASSIGN(const std::optional<bool> was_dirty,
+                    catalogue->Remove(name));
+      had = was_dirty.value_or(false);
+    }
     const core::Status status = inner().Remove(name);
     FirstIndex().NoteMutation();
     return had && status.code() == core::Code::kNotFound ? core::Status()
@@ -134,24 +142,28 @@ class CacheBackend final : public storage::WrapperBackend {
       std::span<const std::string> names) override;
   core::Result<std::optional<std::uint64_t>> CachedBytes(
       std::string_view name) override {
-    if (IsDirty(name)) {
+    STOKER_ASSIGN(const bool dirty, IsDirty(name));
+    if (dirty) {
       return std::optional<std::uint64_t>();
     }
     return inner().CachedBytes(name);
   }
   core::Status Forget(std::string_view name) override {
-    return IsDirty(name) ? core::Status() : inner().Forget(name);
+    STOKER_ASSIGN(const bool dirty, IsDirty(name));
+    return dirty ? core::Status() : inner().Forget(name);
   }
   core::Result<std::optional<std::uint64_t>> UnwrittenBytes(
       std::string_view name) override {
-    if (IsDirty(name)) {
+    STOKER_ASSIGN(const bool dirty, IsDirty(name));
+    if (dirty) {
       return std::optional<std::uint64_t>();
     }
     return inner().UnwrittenBytes(name);
   }
   core::Result<std::optional<storage::ObjectIdentity>> Identity(
       std::string_view name) override {
-    if (IsDirty(name)) {
+    STOKER_ASSIGN(const bool dirty, IsDirty(name));
+    if (dirty) {
       return std::optional<storage::ObjectIdentity>();
     }
     return inner().Identity(name);
@@ -200,12 +212,14 @@ class CacheBackend final : public storage::WrapperBackend {
   Index& FirstIndex() { return *tier_->units().front().index; }
   bool foresees() const { return options_.policy == Policy::kBelady; }
 
-  bool IsDirty(std::string_view name) {
+  // Whether the store does not have it yet.
+  core::Result<bool> IsDirty(std::string_view name) {
     internal::Catalogue* const catalogue = KnownCatalogue();
     if (catalogue == nullptr) {
       return false;
     }
-    const std::optional<internal::Commit> commit = catalogue->Find(name);
+    STOKER_ASSIGN(const std::optional<internal::Commit> commit,
+                  catalogue->Find(name));
     return commit.has_value() && commit->dirty;
   }
   // The store has it, if it was written.
@@ -229,9 +243,10 @@ class CacheBackend final : public storage::WrapperBackend {
     if (catalogue_ != nullptr) {
       return {};
     }
-    STOKER_ASSIGN(catalogue_,
+    STOKER_ASSIGN(std::unique_ptr<internal::Catalogue> made,
                   internal::Catalogue::Make(*tier_, store_name_, clock));
-    catalogue_->Adopt();
+    STOKER_TRY(made->Adopt());
+    catalogue_ = std::move(made);
     return {};
   }
 
@@ -304,6 +319,7 @@ core::Result<std::unique_ptr<internal::StagedObject>> CacheBackend::Stage(
     return none;
   }
   STOKER_TRY(StartCatalogue(clock));
+  commit.store = store_name_;
   // Of no other writing, here or anywhere, before or after a reboot.
   std::random_device device;
   commit.version = core::StreamKey(std::uint64_t{device()} << 32U | device(),
@@ -312,19 +328,23 @@ core::Result<std::unique_ptr<internal::StagedObject>> CacheBackend::Stage(
   if (!catalogue_->Fits(commit)) {
     return none;
   }
-  Index& first = FirstIndex();
-  const auto units = static_cast<std::uint32_t>(tier_->units().size());
   const std::uint64_t block = tier_->block_bytes();
-  // One more for the commit.
-  const std::uint64_t blocks = (bytes + block - 1) / block + 1;
-  const std::uint64_t promised = (blocks + units - 1) / units;
-  const auto most = static_cast<std::uint32_t>(options_.dirty_share *
-                                               first.geometry().slots());
-  if (promised > most) {
+  const std::uint64_t blocks = (bytes + block - 1) / block;
+  std::uint64_t slots = 0;  // large ones, which all blocks but the last take
+  for (const TierUnit& unit : tier_->units()) {
+    slots += unit.index->geometry().classes[0].slots;
+  }
+  const auto most = static_cast<std::uint64_t>(options_.dirty_share *
+                                               static_cast<double>(slots));
+  if (blocks > most) {
     return none;
   }
   const core::TimePoint deadline = clock.Now() + kRoomPatience;
-  while (!first.ReserveDirty(static_cast<std::uint32_t>(promised), most)) {
+  while (true) {
+    STOKER_ASSIGN(const bool promised, catalogue_->Reserve(blocks, most));
+    if (promised) {
+      break;
+    }
     if (!wait) {
       return none;
     }
@@ -341,11 +361,8 @@ core::Result<std::unique_ptr<internal::StagedObject>> CacheBackend::Stage(
     clock.SleepUntil(clock.Now() + std::chrono::milliseconds(5));
   }
   return internal::StagedObject::Make(
-      *tier_,
-      ObjectKey(std::string(store_name_).append("/").append(commit.name),
-                commit.version),
-      static_cast<std::uint32_t>(blocks - 1),
-      static_cast<std::uint32_t>(promised), counters_, clock);
+      *tier_, internal::ObjectOf(commit), static_cast<std::uint32_t>(blocks),
+      static_cast<std::uint32_t>(blocks), counters_, clock);
 }
 
 core::Result<std::unique_ptr<storage::WriteStream>> CacheBackend::Create(
@@ -370,7 +387,6 @@ core::Result<std::unique_ptr<storage::WriteStream>> CacheBackend::Create(
             times.synced = clock.Now();
             KillPoint("D5");
             counters_.staged_bytes.fetch_add(size, std::memory_order_relaxed);
-            FirstIndex().NoteMutation();
             uploader_->Wake();
             return options_.ack == Ack::kBacking
                        ? uploader_->WaitFor(commit, kRoomPatience)
@@ -379,6 +395,7 @@ core::Result<std::unique_ptr<storage::WriteStream>> CacheBackend::Create(
     }
     // It does not fit: the store gets it at once, after all before it.
     STOKER_TRY(uploader_->Drain(kRoomPatience));
+    STOKER_TRY(uploader_->WaitUntilSeen(options.after, kRoomPatience));
   }
   STOKER_TRY(SettleFor(name, clock));
   std::unique_ptr<internal::StagedObject> staged;
@@ -396,7 +413,7 @@ core::Result<std::unique_ptr<storage::WriteStream>> CacheBackend::Create(
         if (object != nullptr) {
           KeepClean(commit, *object, size, clock);
         } else if (internal::Catalogue* const known = KnownCatalogue()) {
-          known->Remove(commit.name);
+          STOKER_TRY(known->Remove(commit.name).status());
         }
         FirstIndex().NoteMutation();
         return core::Status();
@@ -428,7 +445,8 @@ core::Status CacheBackend::SettleFor(std::string_view name,
   if (catalogue == nullptr) {
     return {};
   }
-  const std::optional<internal::Commit> commit = catalogue->Find(name);
+  STOKER_ASSIGN(const std::optional<internal::Commit> commit,
+                catalogue->Find(name));
   if (!commit.has_value() || !commit->dirty) {
     return {};
   }
@@ -442,8 +460,9 @@ core::Result<std::uint64_t> CacheBackend::RemoveAll(
   std::uint64_t only_here = 0;
   if (catalogue != nullptr && catalogue->any()) {
     for (const std::string& name : names) {
-      const bool dirty = IsDirty(name);
-      only_here += catalogue->Remove(name) && dirty ? 1 : 0;
+      STOKER_ASSIGN(const std::optional<bool> was_dirty,
+                    catalogue->Remove(name));
+      only_here += was_dirty.value_or(false) ? 1 : 0;
     }
   }
   core::Result<std::uint64_t> removed = inner().RemoveAll(names);
@@ -458,8 +477,10 @@ core::Status CacheBackend::List(
     const std::function<bool(const storage::ObjectInfo&)>& visit) {
   std::map<std::string, std::uint64_t> dirty;
   if (internal::Catalogue* const catalogue = KnownCatalogue()) {
-    for (const internal::Commit& commit : catalogue->Dirty()) {
-      if (commit.store == store_name_ && commit.name.starts_with(prefix)) {
+    STOKER_ASSIGN(const std::vector<internal::Commit> commits,
+                  catalogue->Dirty());
+    for (const internal::Commit& commit : commits) {
+      if (commit.name.starts_with(prefix)) {
         dirty[commit.name] = commit.size;
       }
     }
@@ -483,7 +504,8 @@ core::Status CacheBackend::List(
 core::Result<storage::Drained> CacheBackend::Drain(core::Nanos patience,
                                                    core::Clock& clock) {
   STOKER_TRY(StartCatalogue(clock));
-  if (uploader_ == nullptr && catalogue_->ReadyForUpload().empty()) {
+  STOKER_ASSIGN(const std::vector<internal::Commit> dirty, catalogue_->Dirty());
+  if (uploader_ == nullptr && dirty.empty()) {
     return inner().Drain(patience, clock);
   }
   STOKER_TRY(StartUploader(clock));

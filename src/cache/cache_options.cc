@@ -164,6 +164,10 @@ core::Result<CacheOptions> ParseCacheOptions(const storage::Uri& uri) {
   STOKER_ASSIGN(options.ack, AckOption(uri));
   STOKER_ASSIGN(options.dirty_share,
                 storage::FractionOption(uri, "dirty", options.dirty_share));
+  if (options.dirty_share > kMostDirtyShare) {
+    return storage::BadOption(uri, "dirty",
+                              "0.9 at most, so that readers have slots too");
+  }
   STOKER_ASSIGN(options.buffer_bytes,
                 storage::BytesOption(uri, "buffers", options.buffer_bytes));
   STOKER_ASSIGN(options.seed, storage::CountOption(uri, "seed", options.seed));

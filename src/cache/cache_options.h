@@ -44,6 +44,8 @@ enum class Ack : std::uint8_t {
   kBacking,  // once the store has it
 };
 
+inline constexpr double kMostDirtyShare = 0.9;
+
 struct CacheOptions {
   std::vector<std::string> directories;  // on one device each
   // Of a directory that holds no cache yet; 0: then it is an error.
@@ -63,7 +65,8 @@ struct CacheOptions {
   bool write_budget = false;  // whether no more than that is written
   Write write = Write::kAround;
   Ack ack = Ack::kLocal;
-  double dirty_share = 0.5;  // of the slots, that may wait for the store
+  // Of the slots, that may wait for the store; kMostDirtyShare at most.
+  double dirty_share = 0.5;
   storage::BlockEngine engine = storage::BlockEngine::kAuto;
   // With kBelady: how far ahead of its reader a process fetches; 0: not at all.
   std::uint64_t prefetch_bytes = 0;

@@ -21,6 +21,10 @@
 
 namespace stoker::cache {
 
+namespace internal {
+struct CommitBoard;
+}
+
 struct IndexOptions {
   CacheId id;
   Geometry geometry;
@@ -80,14 +84,13 @@ struct DirtySlot {
   std::uint32_t generation = 0;
 };
 
-// The commit of an object has a key with this upper half, and the last two of
-// the checksums in its record are its sequence number.
+// Slots with a key of this upper half belong to the table of what was written
+// (internal/commit_table.h); one with this lower half says which directories
+// there are.
 inline constexpr std::uint64_t kCommitKeyHigh = 0x636F6D6D69740001;
+inline constexpr std::uint64_t kLayoutMark = 1ULL << 63U;
 inline bool IsCommitKey(const Fingerprint& key) {
   return key.high == kCommitKeyHigh;
-}
-inline std::uint64_t CommitSequence(const SlotRecord& record) {
-  return std::uint64_t{record.crc[2]} << 32U | record.crc[3];
 }
 
 // Slots by state; together they are all there are.
@@ -97,8 +100,12 @@ struct SlotCounts {
   std::uint32_t valid = 0;
   std::uint32_t evicting = 0;
   std::uint32_t dirty = 0;
+  std::uint32_t table = 0;  // dirty, and of the table of what was written
   std::uint32_t quarantined = 0;
   std::uint64_t valid_bytes = 0;  // lengths of the valid ones
+  std::uint32_t all() const {
+    return free + filling + valid + evicting + dirty + table + quarantined;
+  }
   friend bool operator==(const SlotCounts&, const SlotCounts&) = default;
 };
 
@@ -201,17 +208,9 @@ class Index {
   // As ClaimSlot, for a block that must be kept: where no slot is free, and the
   // policy has none to give, any valid block gives way.
   Claim ClaimDirtySlot(const Fingerprint& key, std::uint32_t length);
-  // As Publish, for the commit of an object (internal/catalogue.h), claimed
-  // under a key of its own: from now on it is what its key stands for, and the
-  // one that was is gone.
-  bool PublishCommit(const Claim& claim, const SlotRecord& record);
   // A dirty slot that its writer may still take back, or whose writer died, is
   // to stay. False: it is another's, or used for something else.
   bool Settle(const DirtySlot& dirty);
-  // The caller is the one who brings it to the store, for as long as it renews
-  // that, by calling again; false: another is. Of slots that are to stay.
-  bool TakeForUpload(const DirtySlot& dirty, core::Nanos lease);
-  void LeaveUpload(const DirtySlot& dirty);  // to whoever is next
   // The store has it: from now on a block like others. False as Settle.
   bool MakeClean(const DirtySlot& dirty);
   // Free, or at rest where others read it; dirty or clean.
@@ -226,18 +225,24 @@ class Index {
     DirtySlot slot{};
     SlotRecord record{};
   };
-  std::optional<FoundBlock> FindBlock(const Fingerprint& key) const;
+  std::optional<FoundBlock> FindBlock(const Fingerprint& key);
+  // Those of the table as well.
   void ForEachDirty(const std::function<void(const DirtySlot&,
                                              const SlotRecord&)>& visit) const;
-  // Promises the caller's process so many slots for dirty blocks, of `most`
-  // that are dirty or promised on this host together; false: not now. Costs a
-  // look at every slot. Taken back as they are used, or at once.
-  bool ReserveDirty(std::uint32_t slots, std::uint32_t most);
-  void TakeBackReserved(std::uint32_t slots);
-  // Larger than any given or restored before; of commits.
-  std::uint64_t NextSequence();
-  // Whether there may be commits; cheap.
-  bool has_commits() const;
+  // Dirty slots, without those of the table. Costs a look at every slot.
+  std::uint32_t DirtyCount() const;
+  // Slots that are promised to processes for dirty blocks; those of dead ones
+  // count for nothing. `slots` may be negative: of those of this process.
+  std::uint64_t reserved_dirty() const;
+  void ReserveDirty(std::int64_t slots);
+
+  // Of the first directory: what processes share about what they write.
+  internal::CommitBoard& commit_board();
+  // With the board's lock held: the caller's process is the one who brings the
+  // object of that name (a hash) to the store. False: another is, which lives
+  // and is not stopped, or no seat is free.
+  bool TakeSeat(std::uint64_t name);
+  void LeaveSeat(std::uint64_t name);
 
   // Grows whenever an object behind the cache may have changed.
   std::uint64_t mutations() const;
@@ -283,9 +288,9 @@ class Index {
   std::uint32_t Evict(std::size_t number, std::uint32_t next_use);
   std::uint32_t EvictAny(std::size_t number);
   void Leave(std::uint32_t slot, const SlotWord& word);
+  std::optional<FoundBlock> LookUp(const Fingerprint& key) const;
   void SetRecord(std::uint32_t slot, const SlotRecord& record);
   SlotRecord RecordOf(std::uint32_t slot) const;
-  void NoteSequence(std::uint64_t sequence);
   void GiveBack(std::uint32_t slot);
   bool IsGivenUp(const SlotWord& word, std::uint32_t lease_ms) const;
   void Quarantine(std::uint32_t slot, SlotWord word);

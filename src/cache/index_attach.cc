@@ -22,7 +22,7 @@ using internal::WordOf;
 namespace {
 
 // "Stokrch" and the version of the layout below.
-constexpr std::uint64_t kIndexFormat = 0x53746F6B72636803;
+constexpr std::uint64_t kIndexFormat = 0x53746F6B72636804;
 
 }  // namespace
 
@@ -181,8 +181,15 @@ void Index::Initialise() {
               header.boot.data());
   header.mutations.store(0);
   header.budget_whole_at.store(0);
-  header.sequence.store(0);
-  header.has_commits.store(0);
+  internal::MakeRobust(header.commits.lock);
+  header.commits.pages.store(0);
+  header.commits.sequence.store(0);
+  header.commits.changes.store(0);
+  header.commits.moved.store(0);
+  for (internal::CommitBoard::Seat& seat : header.commits.seats) {
+    seat.name.store(0);
+    seat.row.store(0);
+  }
   header.swept_ms.store(NowMs());
   internal::ProcessTable(header.processes).Reset();
   for (pthread_mutex_t& stripe : header.stripes) {
@@ -220,15 +227,15 @@ void Index::RestoreSlot(std::uint32_t slot, const SlotRecord& record) {
   // Of two that say they hold a block, the one used later is right; the other
   // was given up and not yet overwritten.
   const bool dirty = record.state == SlotState::kDirty;
-  const bool is_commit = IsCommitKey(record.key);
-  if (is_commit) {
-    NoteSequence(CommitSequence(record));
+  if (IsCommitKey(record.key) && record.key.low < kLayoutMark) {
+    std::atomic<std::uint32_t>& pages = header_->commits.pages;
+    const auto page = static_cast<std::uint32_t>(record.key.low / 2);
+    pages.store(std::max(pages.load(), page + 1));
   }
   const std::uint32_t other = Find(record.key);
   if (other != kNoSlot) {
     const SlotWord word = WordOf(entry(other));
-    if (is_commit ? CommitSequence(RecordOf(other)) >= CommitSequence(record)
-                  : word.generation >= record.generation) {
+    if (word.generation >= record.generation) {
       return;
     }
     Unlink(other);

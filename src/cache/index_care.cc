@@ -130,7 +130,7 @@ SlotCounts Index::Count() const {
         ++counts.evicting;
         break;
       case SlotState::kDirty:
-        ++counts.dirty;
+        ++(IsCommitKey(KeyOf(entry(slot))) ? counts.table : counts.dirty);
         break;
       case SlotState::kQuarantined:
         ++counts.quarantined;

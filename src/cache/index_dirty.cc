@@ -88,81 +88,56 @@ std::uint32_t Index::EvictAny(std::size_t number) {
   return kNoSlot;
 }
 
-bool Index::ReserveDirty(std::uint32_t slots, std::uint32_t most) {
-  return WithClass(0, [&] {
-    internal::ProcessTable table(header_->processes);
-    std::uint64_t taken = table.Reserved();
-    for (std::uint32_t slot = 0; slot < options_.geometry.slots(); ++slot) {
-      taken += WordOf(entry(slot)).state == SlotState::kDirty ? 1 : 0;
+std::uint32_t Index::DirtyCount() const {
+  const SlotCounts counts = Count();
+  return counts.dirty;
+}
+
+std::uint64_t Index::reserved_dirty() const {
+  return internal::ProcessTable(header_->processes).Reserved();
+}
+
+void Index::ReserveDirty(std::int64_t slots) {
+  internal::ProcessTable(header_->processes)
+      .reserved(row_)
+      .fetch_add(static_cast<std::uint32_t>(slots));
+}
+
+// --- what processes share ----------------------------------------------------
+
+internal::CommitBoard& Index::commit_board() { return header_->commits; }
+
+bool Index::TakeSeat(std::uint64_t name) {
+  const internal::ProcessTable table(header_->processes);
+  internal::CommitBoard::Seat* unused = nullptr;
+  for (internal::CommitBoard::Seat& seat : header_->commits.seats) {
+    const std::uint64_t there = seat.name.load();
+    const auto row = static_cast<std::uint16_t>(seat.row.load());
+    const bool given_up = there == 0 || !table.IsAlive(row) ||
+                          (row != row_ && table.IsStopped(row));
+    if (there == name) {
+      if (row != row_ && !given_up) {
+        return false;
+      }
+      seat.row.store(row_);
+      return true;
     }
-    if (taken + slots > most) {
-      return false;
-    }
-    table.reserved(row_).fetch_add(slots);
-    return true;
-  });
-}
-
-void Index::TakeBackReserved(std::uint32_t slots) {
-  internal::ProcessTable(header_->processes).reserved(row_).fetch_sub(slots);
-}
-
-// --- commits -----------------------------------------------------------------
-
-std::uint64_t Index::NextSequence() {
-  return header_->sequence.fetch_add(1) + 1;
-}
-
-void Index::NoteSequence(std::uint64_t sequence) {
-  header_->has_commits.store(1);
-  std::uint64_t last = header_->sequence.load();
-  while (last < sequence &&
-         !header_->sequence.compare_exchange_weak(last, sequence)) {
+    unused = unused == nullptr && given_up ? &seat : unused;
   }
-}
-
-bool Index::has_commits() const { return header_->has_commits.load() != 0; }
-
-bool Index::PublishCommit(const Claim& claim, const SlotRecord& record) {
-  SlotEntry& claimed = entry(claim.slot);
-  const SlotWord filling = {.state = SlotState::kFilling,
-                            .owner = row_,
-                            .generation = claim.generation};
-  if (WordOf(claimed) != filling) {
-    Abandon(claim);
+  if (unused == nullptr) {
     return false;
   }
-  header_->has_commits.store(1);
-  // Nobody knows the key it was claimed under.
-  WithStripe(BucketOf(KeyOf(claimed)), [&] { Unlink(claim.slot); });
-  SetRecord(claim.slot, record);
-  claimed.key_high.store(record.key.high);
-  claimed.key_low.store(record.key.low);
-  const bool dirty = record.state == SlotState::kDirty;
-  std::uint32_t replaced = kNoSlot;
-  SlotWord before;
-  WithStripe(BucketOf(record.key), [&] {
-    replaced = Find(record.key);
-    if (replaced != kNoSlot) {
-      before = WordOf(entry(replaced));
-      Unlink(replaced);
-    }
-    claimed.word.store(SlotWord{.state = record.state,
-                                .owner = dirty ? row_ : std::uint16_t{0},
-                                .generation = claim.generation}
-                           .Pack());
-    Link(claim.slot, record.key);
-  });
-  if (!dirty && HasOrder()) {
-    const Place place = PlaceOf(claim.slot);
-    WithClass(place.number, [&] {
-      evictions_[place.number]->OnInsert(place.local, kNeverAgain);
-    });
-  }
-  if (replaced != kNoSlot) {
-    Leave(replaced, before);
-  }
+  unused->row.store(row_);
+  unused->name.store(name);
   return true;
+}
+
+void Index::LeaveSeat(std::uint64_t name) {
+  for (internal::CommitBoard::Seat& seat : header_->commits.seats) {
+    if (seat.name.load() == name && seat.row.load() == row_) {
+      seat.name.store(0);
+    }
+  }
 }
 
 // --- from one state to the next ----------------------------------------------
@@ -177,35 +152,6 @@ bool Index::Settle(const DirtySlot& dirty) {
                 {.state = SlotState::kDirty,
                  .owner = kNobody,
                  .generation = word.generation})));
-}
-
-bool Index::TakeForUpload(const DirtySlot& dirty, core::Nanos lease) {
-  SlotEntry& taken = entry(dirty.slot);
-  const SlotWord word = WordOf(taken);
-  if (word.state != SlotState::kDirty || word.generation != dirty.generation ||
-      word.owner == kOrphan ||
-      (word.owner != row_ && word.owner != kNobody &&
-       !IsGivenUp(word, taken.lease_ms.load()))) {
-    return false;
-  }
-  const SlotWord ours = {
-      .state = SlotState::kDirty, .owner = row_, .generation = word.generation};
-  if (word != ours && !Swap(taken, word, ours)) {
-    return false;
-  }
-  taken.lease_ms.store(NowMs() + static_cast<std::uint32_t>(
-                                     lease / std::chrono::milliseconds(1)));
-  return true;
-}
-
-void Index::LeaveUpload(const DirtySlot& dirty) {
-  Swap(entry(dirty.slot),
-       {.state = SlotState::kDirty,
-        .owner = row_,
-        .generation = dirty.generation},
-       {.state = SlotState::kDirty,
-        .owner = kNobody,
-        .generation = dirty.generation});
 }
 
 bool Index::MakeClean(const DirtySlot& dirty) {
@@ -249,8 +195,16 @@ bool Index::IsSettled(const DirtySlot& dirty) const {
                                                .generation = dirty.generation};
 }
 
-std::optional<Index::FoundBlock> Index::FindBlock(
-    const Fingerprint& key) const {
+// A chain that another key is taken out of may look shorter than it is.
+std::optional<Index::FoundBlock> Index::FindBlock(const Fingerprint& key) {
+  std::optional<FoundBlock> found = LookUp(key);
+  if (!found.has_value()) {
+    WithStripe(BucketOf(key), [&] { found = LookUp(key); });
+  }
+  return found;
+}
+
+std::optional<Index::FoundBlock> Index::LookUp(const Fingerprint& key) const {
   const std::uint32_t slot = Find(key);
   if (slot == kNoSlot) {
     return std::nullopt;

@@ -18,6 +18,10 @@ TEST(StoreName, IsThePlaceWhateverItIsReachedThrough) {
   EXPECT_EQ(StoreName("model:?latency=1ms,fault:?rate=0.1,mmap:///data/x/"),
             "file:///data/x");
   EXPECT_EQ(StoreName("s3://bucket/prefix?range=1MiB"), "s3://bucket/prefix");
+  EXPECT_EQ(StoreName("s3://b/p?range=1MiB&endpoint=http://x:80&region=r"),
+            "s3://b/p@http://x:80");
+  EXPECT_NE(StoreName("s3://b/p?endpoint=http://x:80"),
+            StoreName("s3://b/p?endpoint=http://y:80"));
   EXPECT_EQ(StoreName("null:"), "null:");
 }
 

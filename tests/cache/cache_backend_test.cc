@@ -230,9 +230,7 @@ TEST_F(CacheBackendTest, AnyRangeIsRightAndTheTiersAddUpToTheByte) {
     EXPECT_EQ(counters().checksum_misses.load(), 0U) << PolicyName(policy);
     queue_.reset();
     const SlotCounts counts = index().Count();
-    EXPECT_EQ(counts.free + counts.filling + counts.valid + counts.evicting +
-                  counts.dirty + counts.quarantined,
-              6U);
+    EXPECT_EQ(counts.all(), 6U);
   }
 }
 

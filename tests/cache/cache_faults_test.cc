@@ -104,9 +104,7 @@ class CacheFaults : public ::testing::Test {
     EXPECT_TRUE(Read(*backend));
     Index& index = *TierOf(*backend)->units()[0].index;
     const SlotCounts counts = index.Count();
-    EXPECT_EQ(counts.free + counts.filling + counts.valid + counts.evicting +
-                  counts.dirty + counts.quarantined,
-              index.geometry().slots());
+    EXPECT_EQ(counts.all(), index.geometry().slots());
     const auto verified = VerifyBlocks(*TierOf(*backend), clock_);
     ASSERT_TRUE(verified.ok());
     EXPECT_EQ(verified.value().damaged, 0U);

@@ -32,11 +32,6 @@ SlotRecord RecordOf(std::uint64_t number, const Claim& claim) {
           .crc = {static_cast<std::uint32_t>(number), 0, 0, 0}};
 }
 
-std::uint32_t Sum(const SlotCounts& counts) {
-  return counts.free + counts.filling + counts.valid + counts.evicting +
-         counts.dirty + counts.quarantined;
-}
-
 // Numbers that children write and the test reads.
 template <class T>
 class Shared {
@@ -182,7 +177,7 @@ TEST_P(KillPoints, ADeathThereLeavesAWholeIndex) {
     Pause(std::chrono::milliseconds(3));
     index->Sweep();
     const SlotCounts counts = index->Count();
-    EXPECT_EQ(Sum(counts), 16U);
+    EXPECT_EQ(counts.all(), 16U);
     EXPECT_EQ(counts.filling + counts.evicting + counts.quarantined, 0U);
     CheckWhole(*index);
     // And it works: every slot can be had.
@@ -222,7 +217,7 @@ TEST_F(IndexProcesses, RandomWorkWithRandomDeathsKeepsTheInvariants) {
     index->Sweep();
     Pause(std::chrono::milliseconds(3));
     index->Sweep();
-    EXPECT_EQ(Sum(index->Count()), 16U);
+    EXPECT_EQ(index->Count().all(), 16U);
     EXPECT_EQ(index->Count().filling + index->Count().quarantined, 0U);
     CheckWhole(*index);
   }

@@ -202,12 +202,17 @@ bool CacheQueue::AdvanceOp(std::uint32_t number) {
     const std::uint64_t now = Mutations();
     std::optional<ObjectFacts> facts = memo_.Find(object.hash, now);
     if (!facts.has_value()) {
-      facts = FactsOfDirty(op.asked.object);
+      core::Result<std::optional<ObjectFacts>> dirty =
+          FactsOfDirty(op.asked.object);
+      op.status = dirty.status();
+      facts = dirty.ok() ? std::move(dirty).value() : std::nullopt;
       if (facts.has_value()) {
         memo_.Put(object.hash, now, *facts);
       }
     }
-    if (facts.has_value()) {
+    if (!op.status.ok()) {
+      op.knows_object = true;
+    } else if (facts.has_value()) {
       Learn(number, *facts);
     } else {
       Ask(number);
@@ -289,8 +294,11 @@ void CacheQueue::OnFacts(const FetchReply& reply) {
   const auto asked = static_cast<std::uint32_t>(reply.tag & ~kFactsTag);
   const storage::ObjectId object = ops_[asked].asked.object;
   ObjectFacts facts{.size = reply.bytes, .version = reply.version};
-  if (reply.status.ok()) {
-    MapVersion(object, facts);
+  core::Status status = reply.status;
+  if (status.ok()) {
+    status = MapVersion(object, facts);
+  }
+  if (status.ok()) {
     memo_.Put(objects_.Get(object).hash, asked_at_, facts);
   }
   for (const std::uint32_t number : active_) {
@@ -298,12 +306,12 @@ void CacheQueue::OnFacts(const FetchReply& reply) {
     if (!op.asking || op.asked.object != object) {
       continue;
     }
-    if (reply.status.ok()) {
+    if (status.ok()) {
       Learn(number, facts);
     } else {
       op.asking = false;
       op.knows_object = true;
-      op.status = reply.status;
+      op.status = status;
     }
   }
 }

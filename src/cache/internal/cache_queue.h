@@ -123,8 +123,9 @@ class CacheQueue final : public storage::ReadQueue {
   // False: nothing more can be begun for now.
   bool AdvanceOp(std::uint32_t number);
   void Learn(std::uint32_t number, const ObjectFacts& facts);
-  std::optional<ObjectFacts> FactsOfDirty(storage::ObjectId object);
-  void MapVersion(storage::ObjectId object, ObjectFacts& facts);
+  core::Result<std::optional<ObjectFacts>> FactsOfDirty(
+      storage::ObjectId object);
+  core::Status MapVersion(storage::ObjectId object, ObjectFacts& facts);
   bool IsLost(Op& op);
   void Ask(std::uint32_t number);
   std::uint64_t BeginRange(const Range& range);

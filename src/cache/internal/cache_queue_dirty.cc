@@ -9,24 +9,27 @@
 namespace stoker::cache::internal {
 
 // What the store says of it is of no use while it does not have it.
-std::optional<ObjectFacts> CacheQueue::FactsOfDirty(storage::ObjectId object) {
-  const std::optional<Commit> commit =
-      shared_.catalogue->Find(objects_.Get(object).name);
+core::Result<std::optional<ObjectFacts>> CacheQueue::FactsOfDirty(
+    storage::ObjectId object) {
+  STOKER_ASSIGN(const std::optional<Commit> commit,
+                shared_.catalogue->Find(objects_.Get(object).name));
   if (!commit.has_value() || !commit->dirty) {
-    return std::nullopt;
+    return std::optional<ObjectFacts>();
   }
-  return ObjectFacts{
-      .size = commit->size, .version = commit->version, .dirty = true};
+  return std::optional<ObjectFacts>(ObjectFacts{
+      .size = commit->size, .version = commit->version, .dirty = true});
 }
 
 // The blocks of an object that was written here have keys of their own.
-void CacheQueue::MapVersion(storage::ObjectId object, ObjectFacts& facts) {
-  const std::optional<Commit> commit =
-      shared_.catalogue->Find(objects_.Get(object).name);
+core::Status CacheQueue::MapVersion(storage::ObjectId object,
+                                    ObjectFacts& facts) {
+  STOKER_ASSIGN(const std::optional<Commit> commit,
+                shared_.catalogue->Find(objects_.Get(object).name));
   if (commit.has_value() && !commit->dirty && commit->size == facts.size &&
       commit->store_version == facts.version) {
     facts.version = commit->version;
   }
+  return {};
 }
 
 // Whether what is missing in the cache is nowhere: then the op fails.
@@ -35,14 +38,23 @@ bool CacheQueue::IsLost(Op& op) {
     return false;
   }
   const std::string& name = objects_.Get(op.asked.object).name;
-  const std::optional<Commit> commit = shared_.catalogue->Find(name);
-  op.dirty = commit.has_value() && commit->dirty;
-  if (op.dirty && op.status.ok()) {
-    op.status = {core::Code::kCorruption,
-                 name +
-                     ": a part of it is damaged or missing on the cache's "
-                     "device, and the store does not have it yet"};
+  const core::Result<std::optional<Commit>> known =
+      shared_.catalogue->Find(name);
+  core::Status lost = known.status();
+  if (lost.ok()) {
+    const std::optional<Commit>& commit = known.value();
+    if (commit.has_value() && commit->version != op.version) {
+      lost = {core::Code::kUnavailable,
+              name + ": it was written again while it was read"};
+    } else if (commit.has_value() && commit->dirty) {
+      lost = {core::Code::kCorruption,
+              name +
+                  ": a part of it is damaged or missing on the cache's "
+                  "device, and the store does not have it yet"};
+    }
   }
+  op.dirty = !lost.ok();
+  op.status = op.status.ok() ? lost : op.status;
   return op.dirty;
 }
 

@@ -1,279 +1,329 @@
 #include "cache/internal/catalogue.h"
 
 #include <fmt/format.h>
+#include <pthread.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
-#include <cstring>
-#include <nlohmann/json.hpp>
+#include <ctime>
 #include <span>
 #include <utility>
 
 #include "cache/block_key.h"
 #include "cache/internal/kill_point.h"
 #include "cache/internal/slot_write.h"
+#include "core/check.h"
+#include "core/fnv.h"
 #include "core/pages.h"
-#include "core/random.h"
 
 namespace stoker::cache::internal {
 
 namespace {
 
-// How long the device may take to read or write a commit.
-constexpr core::Nanos kCommitPatience = std::chrono::seconds(30);
-constexpr int kCommitLooks = 8;
+// How long another process may hold the lock: it writes a few pages meanwhile.
+constexpr core::Nanos kLockPatience = std::chrono::seconds(30);
+// Says in a directory beside others which they are, in the first two checksums
+// of its record.
+constexpr Fingerprint kLayoutKey = {.high = kCommitKeyHigh, .low = kLayoutMark};
 
-Fingerprint CommitKey(std::string_view store, std::string_view name) {
-  const Fingerprint key =
-      ObjectKey(std::string(store).append("/").append(name), kCommitKeyHigh);
-  return {.high = kCommitKeyHigh, .low = key.high ^ key.low};
-}
-
-std::string TextOf(const Commit& commit) {
-  const nlohmann::json text = {{"store", commit.store},
-                               {"name", commit.name},
-                               {"sequence", commit.sequence},
-                               {"size", commit.size},
-                               {"version", commit.version},
-                               {"dirty", commit.dirty},
-                               {"store_version", commit.store_version},
-                               {"first_sequence", commit.first_sequence},
-                               {"after", commit.after}};
-  // Names may be any bytes.
-  return text.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
-std::optional<Commit> FromText(std::string_view text) {
-  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
-  if (json.is_discarded() || !json.is_object()) {
-    return std::nullopt;
+std::uint64_t LayoutOf(const Tier& tier) {
+  std::string ids;
+  for (const TierUnit& unit : tier.units()) {
+    ids += (unit.directory != nullptr ? unit.directory->id().ToString() : "-");
+    ids += ' ';
   }
-  Commit commit;
-  commit.store = json.value("store", "");
-  commit.name = json.value("name", "");
-  commit.sequence = json.value("sequence", std::uint64_t{0});
-  commit.size = json.value("size", std::uint64_t{0});
-  commit.version = json.value("version", std::uint64_t{0});
-  commit.dirty = json.value("dirty", true);
-  commit.store_version = json.value("store_version", std::uint64_t{0});
-  commit.first_sequence = json.value("first_sequence", std::uint64_t{0});
-  commit.after = json.value("after", std::vector<std::string>());
-  return commit;
+  return core::Fnv1a64(ids);
+}
+
+std::uint64_t LayoutIn(const SlotRecord& record) {
+  return std::uint64_t{record.crc[0]} << 32U | record.crc[1];
+}
+
+std::uint64_t SeatName(const Commit& commit) {
+  return ObjectKey(FullName(commit.store, commit.name), 0).low | 1U;
 }
 
 }  // namespace
+
+// --- the lock ----------------------------------------------------------------
+
+class Catalogue::Held {
+ public:
+  explicit Held(CommitBoard& board) : board_(board) {
+    timespec until{};
+    STOKER_CHECK(::clock_gettime(CLOCK_MONOTONIC, &until) == 0);
+    until.tv_sec += kLockPatience / std::chrono::seconds(1);
+    const int result =
+        ::pthread_mutex_clocklock(&board.lock, CLOCK_MONOTONIC, &until);
+    held_ = result == 0 || result == EOWNERDEAD;
+    STOKER_CHECK(held_ || result == ETIMEDOUT);
+    if (result == EOWNERDEAD) {
+      // It may have died between a change and the note of it.
+      board.NoteManyChanges();
+      STOKER_CHECK(::pthread_mutex_consistent(&board.lock) == 0);
+    }
+  }
+  ~Held() {
+    if (held_) {
+      STOKER_CHECK(::pthread_mutex_unlock(&board_.lock) == 0);
+    }
+  }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+  core::Status status() const {
+    return held_ ? core::Status()
+                 : core::Status(core::Code::kUnavailable,
+                                "a process of this host holds the lock of the "
+                                "cache's table of written objects; is one "
+                                "stopped?");
+  }
+
+ private:
+  CommitBoard& board_;
+  bool held_ = false;
+};
+
+template <class Body>
+auto Catalogue::Within(std::string_view what, Body body) -> decltype(body()) {
+  const std::scoped_lock lock(mutex_);
+  const Held held(home().commit_board());
+  core::Status status = held.status();
+  if (status.ok()) {
+    status = table_->Refresh();
+  }
+  if (!status.ok()) {
+    return status.WithContext(std::string(what));
+  }
+  return body();
+}
+
+// --- making ------------------------------------------------------------------
 
 core::Result<std::unique_ptr<Catalogue>> Catalogue::Make(Tier& tier,
                                                          std::string store,
                                                          core::Clock& clock) {
   std::unique_ptr<Catalogue> made(new Catalogue(tier, std::move(store), clock));
-  STOKER_ASSIGN(made->queue_, tier.device().NewQueue(1, clock));
-  STOKER_ASSIGN(made->page_, core::AlignedBuffer::Make(
-                                 core::PagesUp(made->granule_bytes()), false));
+  STOKER_ASSIGN(made->table_, CommitTable::Make(tier, clock));
+  STOKER_TRY(made->CheckLayout());
   return made;
 }
 
 Catalogue::Catalogue(Tier& tier, std::string store, core::Clock& clock)
-    : tier_(tier), store_(std::move(store)), clock_(clock) {}
+    : tier_(tier),
+      store_(std::move(store)),
+      clock_(clock),
+      layout_(LayoutOf(tier)) {}
 
-// Of the smaller slots.
-std::uint64_t Catalogue::granule_bytes() const {
-  const Geometry& geometry = tier_.units().front().index->geometry();
-  const std::uint64_t small = geometry.classes[1].slots > 0
-                                  ? geometry.classes[1].slot_bytes
-                                  : geometry.classes[0].slot_bytes;
-  return small / kGranulesPerSlot;
-}
-
-bool Catalogue::Fits(const Commit& commit) const {
-  // Numbers that are still to be filled in are long.
-  Commit longest = commit;
-  longest.sequence = longest.first_sequence = longest.store_version =
-      UINT64_MAX;
-  longest.store = store_;
-  return TextOf(longest).size() <= granule_bytes();
-}
-
-bool Catalogue::any() const {
-  return tier_.UnitOf({.high = kCommitKeyHigh}).index->has_commits();
-}
-
-// --- reading -----------------------------------------------------------------
-
-std::optional<Commit> Catalogue::Find(std::string_view name) {
-  if (!any()) {
-    return std::nullopt;
-  }
-  const std::scoped_lock lock(mutex_);
-  return FindLocked(CommitKey(store_, name));
-}
-
-std::optional<Commit> Catalogue::FindLocked(const Fingerprint& key) {
-  TierUnit& unit = tier_.UnitOf(key);
-  // Another process may replace it between the two looks.
-  for (int look = 0; look < kCommitLooks; ++look) {
-    const std::optional<Index::FoundBlock> found = unit.index->FindBlock(key);
-    if (!found.has_value()) {
-      return std::nullopt;
-    }
-    if (std::optional<Commit> commit =
-            ReadLocked(unit, found->slot, found->record)) {
-      return commit;
-    }
-  }
-  return std::nullopt;
-}
-
-std::optional<Commit> Catalogue::ReadLocked(TierUnit& unit,
-                                            const DirtySlot& slot,
-                                            const SlotRecord& record) {
-  if (record.length > granule_bytes()) {
-    return std::nullopt;
-  }
-  const std::span<std::byte> buffer =
-      page_.bytes().first(core::PagesUp(record.length));
-  storage::BlockOp op = WriteOf(unit, slot.slot, buffer, 0);
-  op.kind = storage::BlockOp::Kind::kRead;
-  storage::BlockDone done;
-  const core::Result<std::size_t> sent = queue_->Submit(std::span(&op, 1));
-  if (!sent.ok() || sent.value() != 1) {
-    return std::nullopt;
-  }
-  const core::Result<std::size_t> count =
-      queue_->Reap(std::span(&done, 1), 1, clock_.Now() + kCommitPatience);
-  if (!count.ok() || count.value() != 1 || !done.status.ok()) {
-    return std::nullopt;
-  }
-  const std::span<const std::byte> text = buffer.first(record.length);
-  const Fingerprint& key = record.key;
-  if (GranuleCrc(key, slot.slot, slot.generation, 0, text) != record.crc[0]) {
-    return std::nullopt;
-  }
-  std::optional<Commit> commit = FromText(std::string_view(
-      reinterpret_cast<const char*>(text.data()), text.size()));
-  if (commit.has_value()) {
-    commit->slot = slot;
-  }
-  return commit;
-}
-
-std::vector<Commit> Catalogue::DirtyLocked() {
-  TierUnit& unit = tier_.UnitOf({.high = kCommitKeyHigh});
-  std::vector<std::pair<DirtySlot, SlotRecord>> slots;
-  unit.index->ForEachDirty(
-      [&](const DirtySlot& slot, const SlotRecord& record) {
-        if (IsCommitKey(record.key)) {
-          slots.emplace_back(slot, record);
-        }
-      });
-  std::vector<Commit> commits;
-  for (const auto& [slot, record] : slots) {
-    if (std::optional<Commit> commit = ReadLocked(unit, slot, record)) {
-      commits.push_back(*std::move(commit));
-    }
-  }
-  std::ranges::sort(commits, {}, &Commit::sequence);
-  return commits;
-}
-
-std::vector<Commit> Catalogue::Dirty() {
-  if (!any()) {
-    return {};
-  }
-  const std::scoped_lock lock(mutex_);
-  return DirtyLocked();
-}
-
-std::vector<Commit> Catalogue::ReadyForUpload() {
-  if (!any()) {
-    return {};
-  }
-  const std::scoped_lock lock(mutex_);
-  std::vector<Commit> commits = DirtyLocked();
-  std::erase_if(commits, [&](const Commit& commit) {
-    return commit.store != store_ || adding_.contains(commit.sequence);
-  });
-  return commits;
-}
-
-// --- writing -----------------------------------------------------------------
-
-core::Status Catalogue::Flush() {
-  STOKER_TRY(tier_.device().Flush());
+// A block's directory depends on how many there are, and on their order. A
+// directory that says nothing was alone.
+core::Status Catalogue::CheckLayout() {
+  const bool alone = tier_.units().size() == 1;
   for (TierUnit& unit : tier_.units()) {
-    if (unit.directory != nullptr) {
-      STOKER_TRY(unit.directory->FlushRecords());
+    const std::uint32_t dirty = unit.index->DirtyCount();
+    if (dirty == 0) {
+      continue;
+    }
+    const std::optional<Index::FoundBlock> mark =
+        unit.index->FindBlock(kLayoutKey);
+    if (mark.has_value() ? LayoutIn(mark->record) != layout_ : !alone) {
+      return {core::Code::kInvalidArgument,
+              fmt::format("open cache {}: the store does not have {} of its "
+                          "blocks yet, which were written with other "
+                          "directories, or these in another order; remedy: "
+                          "stoker cache drain, with the directories named as "
+                          "they were then",
+                          unit.directory != nullptr ? unit.directory->path()
+                                                    : "in memory",
+                          dirty)};
     }
   }
   return {};
 }
 
-core::Status Catalogue::WriteLocked(Commit& commit, bool durable) {
-  const Fingerprint key = CommitKey(commit.store, commit.name);
-  TierUnit& unit = tier_.UnitOf(key);
-  const std::string text = TextOf(commit);
-  const std::uint64_t bytes = core::PagesUp(text.size());
-  const auto length = static_cast<std::uint32_t>(text.size());
-  if (length > granule_bytes()) {
-    return {core::Code::kUnsupported,
-            fmt::format("note {} in the cache: {} bytes of names, {} at most",
-                        commit.name, length, granule_bytes())};
+// Before the first block that the store does not have.
+core::Status Catalogue::NoteLayout() {
+  if (layout_noted_) {
+    return {};
   }
-  // Of another key, so that the one that is there stays until it is replaced.
-  const Fingerprint own = {
-      .high = core::StreamKey(commit.version, commit.sequence),
-      .low = core::StreamKey(commit.sequence, commit.version)};
-  const Claim claim = unit.index->ClaimDirtySlot(own, length);
-  if (claim.outcome != ClaimOutcome::kMine) {
-    return {core::Code::kUnavailable,
-            "note " + commit.name + " in the cache: no slot is free"};
-  }
-  std::memcpy(page_.bytes().data(), text.data(), text.size());
-  std::ranges::fill(page_.bytes().subspan(text.size(), bytes - text.size()),
-                    std::byte{0});
-  const std::span<std::byte> buffer = page_.bytes().first(bytes);
-  SlotRecord record =
-      RecordFor(unit, claim, key, buffer.first(length),
-                commit.dirty ? SlotState::kDirty : SlotState::kValid);
-  record.crc[2] = static_cast<std::uint32_t>(commit.sequence >> 32U);
-  record.crc[3] = static_cast<std::uint32_t>(commit.sequence);
-  const storage::BlockOp op = WriteOf(unit, claim.slot, buffer, 0);
-  storage::BlockDone done;
-  core::Result<std::size_t> count = queue_->Submit(std::span(&op, 1));
-  if (count.ok() && count.value() == 1) {
-    count =
-        queue_->Reap(std::span(&done, 1), 1, clock_.Now() + kCommitPatience);
-  }
-  core::Status status = count.ok() ? done.status : count.status();
-  if (status.ok() && count.value() != 1) {
-    status = {core::Code::kTimedOut, "the cache's device does not answer"};
-  }
-  // What is noted comes after what it is about.
-  if (status.ok() && durable) {
-    status = Flush();
-  }
-  KillPoint("D3");
-  if (status.ok() && unit.directory != nullptr) {
-    status = unit.directory->WriteRecord(claim.slot, record);
-    KillPoint("D4");
-    if (status.ok() && durable) {
-      status = unit.directory->FlushRecords();
+  for (TierUnit& unit : tier_.units()) {
+    Index& index = *unit.index;
+    std::optional<Index::FoundBlock> mark = index.FindBlock(kLayoutKey);
+    if (mark.has_value() ? LayoutIn(mark->record) == layout_
+                         : tier_.units().size() == 1) {
+      continue;
+    }
+    if (mark.has_value()) {
+      index.Discard(mark->slot);
+    }
+    const Claim claim = index.ClaimDirtySlot(kLayoutKey, core::kPageBytes);
+    SlotRecord record{.state = SlotState::kDirty,
+                      .key = kLayoutKey,
+                      .generation = claim.generation,
+                      .length = core::kPageBytes};
+    record.crc[0] = static_cast<std::uint32_t>(layout_ >> 32U);
+    record.crc[1] = static_cast<std::uint32_t>(layout_);
+    if (claim.outcome != ClaimOutcome::kMine || !index.Publish(claim, record) ||
+        !index.Settle({.slot = claim.slot, .generation = claim.generation})) {
+      return {core::Code::kUnavailable, "write to the cache: no slot is free"};
+    }
+    if (unit.directory != nullptr) {
+      STOKER_TRY(unit.directory->WriteRecord(claim.slot, record));
+      STOKER_TRY(unit.directory->FlushRecords());
     }
   }
-  if (!status.ok()) {
-    unit.index->Abandon(claim);
-    return status.WithContext("note " + commit.name + " in the cache");
+  layout_noted_ = true;
+  return {};
+}
+
+// --- asking ------------------------------------------------------------------
+
+bool Catalogue::any() const { return home().commit_board().pages.load() > 0; }
+
+bool Catalogue::Fits(const Commit& commit) const {
+  Commit whole = commit;
+  whole.store = store_;
+  return table_->Fits(whole);
+}
+
+std::uint64_t Catalogue::moved() const {
+  return home().commit_board().moved.load();
+}
+
+void Catalogue::NoteMoved() { home().commit_board().moved.fetch_add(1); }
+
+// Where a writer died between two steps there are two.
+const Commit* Catalogue::NewestOf(std::string_view store,
+                                  std::string_view name) const {
+  const Commit* newest = nullptr;
+  for (const auto& [unit, commit] : table_->entries()) {
+    if (commit.name == name && commit.store == store &&
+        (newest == nullptr || newest->sequence < commit.sequence)) {
+      newest = &commit;
+    }
   }
-  commit.slot = {.slot = claim.slot, .generation = claim.generation};
-  if (!unit.index->PublishCommit(claim, record)) {
-    return {core::Code::kUnavailable,
-            "note " + commit.name + " in the cache: its slot was taken"};
+  return newest;
+}
+
+core::Result<std::optional<Commit>> Catalogue::Find(std::string_view name) {
+  const auto known = [&]() -> core::Result<std::optional<Commit>> {
+    const Commit* const newest = NewestOf(store_, name);
+    return newest == nullptr ? std::nullopt : std::optional<Commit>(*newest);
+  };
+  if (!any()) {
+    return std::optional<Commit>();
+  }
+  {
+    const std::scoped_lock lock(mutex_);
+    if (table_->IsUpToDate()) {
+      return known();
+    }
+  }
+  return Within(fmt::format("look for {} in the cache", name), known);
+}
+
+core::Result<std::vector<Commit>> Catalogue::AllDirty() {
+  if (!any()) {
+    return std::vector<Commit>();
+  }
+  return Within(
+      "look for what the store does not have yet",
+      [&]() -> core::Result<std::vector<Commit>> {
+        std::vector<Commit> dirty;
+        for (const auto& [unit, commit] : table_->entries()) {
+          if (commit.dirty && NewestOf(commit.store, commit.name) == &commit) {
+            dirty.push_back(commit);
+          }
+        }
+        std::ranges::sort(dirty, {}, &Commit::sequence);
+        return dirty;
+      });
+}
+
+core::Result<std::vector<Commit>> Catalogue::Dirty() {
+  STOKER_ASSIGN(std::vector<Commit> dirty, AllDirty());
+  std::erase_if(dirty,
+                [&](const Commit& commit) { return commit.store != store_; });
+  return dirty;
+}
+
+// --- room --------------------------------------------------------------------
+
+core::Result<bool> Catalogue::Reserve(std::uint64_t slots, std::uint64_t most) {
+  return Within("write to the cache", [&]() -> core::Result<bool> {
+    STOKER_TRY(NoteLayout());
+    STOKER_TRY(table_->EnsurePage());
+    std::uint64_t taken = home().reserved_dirty();
+    for (const TierUnit& unit : tier_.units()) {
+      taken += unit.index->DirtyCount();
+    }
+    if (taken + slots > most) {
+      return false;
+    }
+    home().ReserveDirty(static_cast<std::int64_t>(slots));
+    return true;
+  });
+}
+
+void Catalogue::GiveBack(std::uint64_t slots) {
+  home().ReserveDirty(-static_cast<std::int64_t>(slots));
+}
+
+// An entry whose object the store has, and of which no block is left, is of no
+// use; where that does not do, the oldest of those that still are one.
+core::Status Catalogue::MakeRoom(const Commit& commit) {
+  std::vector<std::pair<std::uint32_t, Commit>> clean;
+  for (const auto& [unit, other] : table_->entries()) {
+    if (!other.dirty) {
+      clean.emplace_back(unit, other);
+    }
+  }
+  std::ranges::sort(clean, {},
+                    [](const auto& one) { return one.second.sequence; });
+  for (const auto& [unit, other] : clean) {
+    bool used = false;
+    ForEachBlock(other,
+                 [&](TierUnit&, const Index::FoundBlock&) { used = true; });
+    if (!used) {
+      STOKER_TRY(table_->Erase(unit));
+    }
+  }
+  if (table_->HasRoom(commit) || table_->EnsureRoom(commit).ok()) {
+    return {};
+  }
+  for (const auto& [unit, other] : clean) {
+    if (table_->entries().contains(unit)) {
+      STOKER_TRY(table_->Erase(unit));
+      Forget(other);
+    }
+    if (table_->HasRoom(commit)) {
+      break;
+    }
+  }
+  return {};
+}
+
+// --- changing ----------------------------------------------------------------
+
+// Of the writings of a name, all but one.
+core::Status Catalogue::EraseAll(std::string_view store, std::string_view name,
+                                 std::uint64_t but_sequence) {
+  std::vector<std::uint32_t> units;
+  for (const auto& [unit, commit] : table_->entries()) {
+    if (commit.name == name && commit.store == store &&
+        commit.sequence != but_sequence) {
+      units.push_back(unit);
+    }
+  }
+  for (const std::uint32_t unit : units) {
+    STOKER_TRY(table_->Erase(unit));
   }
   return {};
 }
 
 core::Status Catalogue::Add(Commit& commit, const std::vector<Placed>& blocks,
                             bool durable) {
+  const std::string what = "note " + commit.name + " in the cache";
   for (const Placed& block : blocks) {
     if (block.unit->directory != nullptr) {
       SlotRecord record = block.record;
@@ -281,18 +331,34 @@ core::Status Catalogue::Add(Commit& commit, const std::vector<Placed>& blocks,
       STOKER_TRY(block.unit->directory->WriteRecord(block.slot.slot, record));
     }
   }
-  const std::scoped_lock lock(mutex_);
-  Index& index = *tier_.UnitOf({.high = kCommitKeyHigh}).index;
-  const Fingerprint key = CommitKey(store_, commit.name);
-  const std::optional<Commit> before = FindLocked(key);
-  commit.store = store_;
-  commit.sequence = index.NextSequence();
-  commit.first_sequence = before.has_value() && before->dirty
-                              ? before->first_sequence
-                              : commit.sequence;
-  adding_.insert(commit.sequence);
-  const core::Status written = WriteLocked(commit, durable);
-  if (written.ok()) {
+  // What is noted comes after what it is about.
+  if (durable) {
+    const std::scoped_lock lock(mutex_);
+    STOKER_TRY(table_->Flush().WithContext(what));
+  }
+  KillPoint("D3");
+  return Within(what, [&]() -> core::Status {
+    std::optional<Commit> before;
+    if (const Commit* const known = NewestOf(store_, commit.name)) {
+      before = *known;
+    }
+    commit.store = store_;
+    commit.durable = durable;
+    commit.sequence = home().commit_board().sequence.load() + 1;
+    commit.first_sequence = before.has_value() && before->dirty
+                                ? before->first_sequence
+                                : commit.sequence;
+    if (!table_->HasRoom(commit)) {
+      STOKER_TRY(MakeRoom(commit).WithContext(what));
+    }
+    STOKER_ASSIGN(const std::uint32_t unit, table_->Put(commit));
+    KillPoint("D4");
+    if (durable) {
+      if (const core::Status flushed = table_->Flush(); !flushed.ok()) {
+        (void)table_->Erase(unit);
+        return flushed.WithContext(what);
+      }
+    }
     for (const Placed& block : blocks) {
       if (commit.dirty) {
         block.unit->index->Settle(block.slot);
@@ -300,61 +366,90 @@ core::Status Catalogue::Add(Commit& commit, const std::vector<Placed>& blocks,
         block.unit->index->MakeClean(block.slot);
       }
     }
-    if (commit.dirty) {
-      index.Settle(commit.slot);
-    }
+    // One that stays is older, and counts for nothing.
+    (void)EraseAll(store_, commit.name, commit.sequence);
+    home().NoteMutation();
     if (before.has_value()) {
       Forget(*before);
     }
+    return {};
+  });
+}
+
+core::Result<bool> Catalogue::Take(const Commit& commit) {
+  return Within(
+      "bring " + commit.name + " to the store", [&]() -> core::Result<bool> {
+        const Commit* const now = NewestOf(commit.store, commit.name);
+        return now != nullptr && now->dirty && IsSameWriting(*now, commit) &&
+               home().TakeSeat(SeatName(commit));
+      });
+}
+
+void Catalogue::Leave(const Commit& commit) {
+  const std::scoped_lock lock(mutex_);
+  const Held held(home().commit_board());
+  if (held.status().ok()) {
+    home().LeaveSeat(SeatName(commit));
   }
-  adding_.erase(commit.sequence);
-  return written;
 }
 
 core::Status Catalogue::MakeClean(const Commit& commit,
                                   std::uint64_t store_version) {
-  const std::scoped_lock lock(mutex_);
-  const std::optional<Commit> now =
-      FindLocked(CommitKey(commit.store, commit.name));
-  if (!now.has_value() || now->sequence != commit.sequence || !now->dirty) {
-    return {};  // replaced, removed, or brought there by another
-  }
-  Commit clean = *now;
-  clean.dirty = false;
-  clean.store_version = store_version;
-  STOKER_TRY(WriteLocked(clean, false));
-  ForEachBlock(clean, [](TierUnit& unit, const Index::FoundBlock& block) {
-    if (unit.index->MakeClean(block.slot) && unit.directory != nullptr) {
-      SlotRecord record = block.record;
-      record.state = SlotState::kValid;
-      // Without it the object is brought there again after a reboot.
-      (void)unit.directory->WriteRecord(block.slot.slot, record);
+  const std::string what = "note that the store has " + commit.name;
+  return Within(what, [&]() -> core::Status {
+    const Commit* const now = NewestOf(commit.store, commit.name);
+    if (now == nullptr || !now->dirty || !IsSameWriting(*now, commit)) {
+      return {};
     }
+    Commit clean = *now;
+    clean.dirty = false;
+    clean.store_version = store_version;
+    // An older one must not be found where the change is torn.
+    STOKER_TRY(EraseAll(commit.store, commit.name, clean.sequence));
+    STOKER_TRY(table_->Flush().WithContext(what));
+    STOKER_TRY(table_->ReplaceWriting(clean).WithContext(what));
+    // Before its blocks may be evicted.
+    STOKER_TRY(table_->Flush().WithContext(what));
+    home().NoteMutation();
+    ForEachBlock(clean, [](TierUnit& unit, const Index::FoundBlock& block) {
+      CleanBlock(unit, block);
+    });
+    return {};
   });
-  return {};
 }
 
-bool Catalogue::Remove(std::string_view name) {
-  if (!any()) {
-    return false;
+// The record first, while nobody else may use the slot. Without it the block is
+// let go of after a reboot.
+void Catalogue::CleanBlock(TierUnit& unit, const Index::FoundBlock& block) {
+  if (block.record.state != SlotState::kDirty) {
+    return;
   }
-  const std::scoped_lock lock(mutex_);
-  const Fingerprint key = CommitKey(store_, name);
-  const std::optional<Commit> commit = FindLocked(key);
-  if (!commit.has_value()) {
-    return false;
-  }
-  TierUnit& unit = tier_.UnitOf(key);
-  // On the device first: after a reboot it must not be there again.
   if (unit.directory != nullptr) {
-    SlotRecord gone;
-    gone.generation = commit->slot.generation;
-    (void)unit.directory->WriteRecord(commit->slot.slot, gone);
-    (void)unit.directory->FlushRecords();
+    SlotRecord record = block.record;
+    record.state = SlotState::kValid;
+    (void)unit.directory->WriteRecord(block.slot.slot, record);
   }
-  unit.index->Discard(commit->slot);
-  Forget(*commit);
-  return true;
+  unit.index->MakeClean(block.slot);
+}
+
+core::Result<std::optional<bool>> Catalogue::Remove(std::string_view name) {
+  if (!any()) {
+    return std::optional<bool>();
+  }
+  const std::string what = fmt::format("remove {} from the cache", name);
+  return Within(what, [&]() -> core::Result<std::optional<bool>> {
+    const Commit* const known = NewestOf(store_, name);
+    if (known == nullptr) {
+      return std::optional<bool>();
+    }
+    const Commit commit = *known;
+    STOKER_TRY(EraseAll(store_, name, 0).WithContext(what));
+    // After a power cut it must not be there again.
+    STOKER_TRY(table_->Flush().WithContext(what));
+    home().NoteMutation();
+    Forget(commit);
+    return std::optional<bool>(commit.dirty);
+  });
 }
 
 // Lets go of the blocks of a writing that is of no use any more.
@@ -366,9 +461,7 @@ void Catalogue::Forget(const Commit& commit) {
 
 template <class Visit>
 void Catalogue::ForEachBlock(const Commit& commit, Visit visit) {
-  const Fingerprint object =
-      ObjectKey(std::string(commit.store).append("/").append(commit.name),
-                commit.version);
+  const Fingerprint object = ObjectOf(commit);
   const std::uint64_t block = tier_.block_bytes();
   for (std::uint64_t n = 0; n * block < commit.size; ++n) {
     const Fingerprint key = BlockKey(object, n);
@@ -380,62 +473,101 @@ void Catalogue::ForEachBlock(const Commit& commit, Visit visit) {
   }
 }
 
-// Notes the slots of all objects that are whole, and lets go of the commits of
-// those that are not.
-void Catalogue::MarkKnown(SlotSet& known) {
-  const auto mark = [&](const TierUnit& unit, const DirtySlot& slot) {
-    known[static_cast<std::size_t>(&unit - tier_.units().data())][slot.slot] =
-        true;
-  };
-  const std::uint64_t block = tier_.block_bytes();
-  TierUnit& home = tier_.UnitOf({.high = kCommitKeyHigh});
-  for (const Commit& commit : DirtyLocked()) {
-    std::uint64_t found = 0;
-    ForEachBlock(commit, [&](TierUnit& /*unit*/, const Index::FoundBlock& one) {
-      found += one.record.state == SlotState::kDirty ? 1 : 0;
-    });
-    const bool orphan = home.index->IsOrphan(commit.slot);
-    if (orphan && found < (commit.size + block - 1) / block) {
-      home.index->Discard(commit.slot);
-      continue;
+// --- after a death -----------------------------------------------------------
+
+core::Status Catalogue::Adopt() {
+  const auto body = [&]() -> core::Status {
+    std::vector<std::vector<bool>> known;
+    for (TierUnit& unit : tier_.units()) {
+      known.emplace_back(unit.index->geometry().slots());
     }
-    mark(home, commit.slot);
-    ForEachBlock(commit, [&](TierUnit& unit, const Index::FoundBlock& one) {
-      mark(unit, one.slot);
-      if (unit.index->IsOrphan(one.slot)) {
-        unit.index->Settle(one.slot);
+    const auto mark = [&](const TierUnit& unit, const DirtySlot& slot) {
+      known[static_cast<std::size_t>(&unit - tier_.units().data())][slot.slot] =
+          true;
+    };
+    std::vector<std::pair<std::uint32_t, Commit>> entries(
+        table_->entries().begin(), table_->entries().end());
+    // The newest of a name first: where it does not stand, the one before does.
+    std::ranges::sort(entries, std::ranges::greater(),
+                      [](const auto& entry) { return entry.second.sequence; });
+    for (const auto& [unit_number, commit] : entries) {
+      if (NewestOf(commit.store, commit.name)->sequence != commit.sequence) {
+        STOKER_TRY(table_->Erase(unit_number));
+        continue;
+      }
+      // Of a power cut only those stand that have been waited for, or have
+      // arrived by themselves.
+      if (commit.dirty && !commit.durable && home().made()) {
+        STOKER_ASSIGN(const bool whole, IsWholeOnDevice(commit));
+        if (!whole) {
+          STOKER_TRY(table_->Erase(unit_number));
+          continue;
+        }
+      }
+      ForEachBlock(commit, [&](TierUnit& unit, const Index::FoundBlock& block) {
+        mark(unit, block.slot);
+        if (!commit.dirty) {
+          CleanBlock(unit, block);
+        } else if (unit.index->IsOrphan(block.slot)) {
+          unit.index->Settle(block.slot);
+        }
+      });
+    }
+    LetGoOfUnknown(known);
+    return {};
+  };
+  return any() ? Within("look after what was written to the cache", body)
+               : core::Status();
+}
+
+void Catalogue::LetGoOfUnknown(const std::vector<std::vector<bool>>& known) {
+  for (std::size_t u = 0; u < known.size(); ++u) {
+    Index& index = *tier_.units()[u].index;
+    std::vector<DirtySlot> others;
+    index.ForEachDirty([&](const DirtySlot& slot, const SlotRecord& record) {
+      if (IsCommitKey(record.key)) {
+        index.Settle(slot);
+      } else if (!known[u][slot.slot] &&
+                 (index.IsOrphan(slot) || index.IsSettled(slot))) {
+        others.push_back(slot);
       }
     });
-    if (orphan) {
-      home.index->Settle(commit.slot);
+    for (const DirtySlot& slot : others) {
+      index.Discard(slot);
     }
   }
 }
 
-void Catalogue::Adopt() {
-  const std::scoped_lock lock(mutex_);
-  SlotSet known;
-  for (const TierUnit& unit : tier_.units()) {
-    known.emplace_back(unit.index->geometry().slots());
-  }
-  MarkKnown(known);
-  std::vector<std::pair<std::size_t, DirtySlot>> others;
-  for (std::size_t u = 0; u < known.size(); ++u) {
-    const Index& index = *tier_.units()[u].index;
-    index.ForEachDirty([&](const DirtySlot& slot, const SlotRecord&) {
-      if (!known[u][slot.slot] &&
-          (index.IsOrphan(slot) || index.IsSettled(slot))) {
-        others.emplace_back(u, slot);
-      }
-    });
-  }
-  // An object that was added meanwhile was so before its blocks were settled.
-  MarkKnown(known);
-  for (const auto& [u, slot] : others) {
-    if (!known[u][slot.slot]) {
-      tier_.units()[u].index->Discard(slot);
+core::Result<bool> Catalogue::IsWholeOnDevice(const Commit& commit) {
+  STOKER_ASSIGN(const std::unique_ptr<storage::BlockQueue> queue,
+                tier_.device().NewQueue(1, clock_));
+  const std::uint64_t block = tier_.block_bytes();
+  STOKER_ASSIGN(const core::AlignedBuffer memory,
+                core::AlignedBuffer::Make(block, false));
+  std::uint64_t whole = 0;
+  core::Status failed;
+  ForEachBlock(commit, [&](TierUnit& unit, const Index::FoundBlock& found) {
+    if (!failed.ok()) {
+      return;
     }
-  }
+    const auto bytes = memory.bytes().first(core::PagesUp(found.record.length));
+    storage::BlockOp op = WriteOf(unit, found.slot.slot, bytes, 0);
+    op.kind = storage::BlockOp::Kind::kRead;
+    storage::BlockDone done;
+    const core::Result<std::size_t> sent = queue->Submit(std::span(&op, 1));
+    failed = sent.status();
+    if (failed.ok()) {
+      failed = queue->Reap(std::span(&done, 1), 1, core::kNever).status();
+    }
+    const SlotRecord& record = found.record;
+    if (failed.ok() && done.status.ok() &&
+        IsWhole(unit, record.key, found.slot.slot, record.generation,
+                record.crc, bytes.first(record.length))) {
+      ++whole;
+    }
+  });
+  STOKER_TRY(failed);
+  return whole == (commit.size + block - 1) / block;
 }
 
 }  // namespace stoker::cache::internal

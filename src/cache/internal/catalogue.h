@@ -4,14 +4,16 @@
 // behind needs to be told of them.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "cache/internal/commit.h"
+#include "cache/internal/commit_table.h"
 #include "cache/tier.h"
 #include "core/aligned_buffer.h"
 #include "core/clock.h"
@@ -20,25 +22,6 @@
 
 namespace stoker::cache::internal {
 
-// What is known of an object that was written through the cache. It is in a
-// slot of its own ("commit"), as JSON, at most a granule long; its key is that
-// of the name, its sequence number is in its record.
-struct Commit {
-  std::string store;  // StoreName of what is behind
-  std::string name;   // of the object there
-  std::uint64_t sequence = 0;
-  std::uint64_t size = 0;     // bytes
-  std::uint64_t version = 0;  // of its blocks' keys; drawn for each writing
-  bool dirty = true;          // the store does not have it yet
-  std::uint64_t store_version = 0;  // there, once it has it
-  // The first of the writings of this name, one after the other, that the store
-  // has not seen. While it is behind that, what is there under the name is of
-  // before.
-  std::uint64_t first_sequence = 0;
-  std::vector<std::string> after{};  // WriteOptions::after
-  DirtySlot slot{};
-};
-
 // A block of an object that is being written.
 struct Placed {
   TierUnit* unit = nullptr;
@@ -46,62 +29,91 @@ struct Placed {
   SlotRecord record{};
 };
 
-// Of this process; all see the same commits. Safe for concurrent use.
+// Of this process; all of a host see the same commits, and change them one at a
+// time, under a lock in shared memory. Safe for concurrent use.
+//
+// Errors of every call: as the device says; kUnavailable if the process that
+// holds the lock does not give it back (it is stopped).
 class Catalogue {
  public:
-  // `store`: StoreName. `tier` and `clock` outlive it.
+  // `store`: StoreName. `tier` and `clock` outlive it. kInvalidArgument: a
+  // directory holds what was written through other directories, or these in
+  // another order, and the store does not have it yet.
   static core::Result<std::unique_ptr<Catalogue>> Make(Tier& tier,
                                                        std::string store,
                                                        core::Clock& clock);
 
-  // Cheap where there is none.
+  // Whether there may be objects; cheap.
   bool any() const;
   // Nothing if it was not written through the cache, or is not known any more.
-  std::optional<Commit> Find(std::string_view name);
-  // Those that the store does not have yet, the oldest first; of all stores.
-  std::vector<Commit> Dirty();
-  // As Dirty, of this store, and but those that their writers have not settled.
-  std::vector<Commit> ReadyForUpload();
+  // Cheap while nobody changes anything.
+  core::Result<std::optional<Commit>> Find(std::string_view name);
+  // Those that the store does not have yet, the oldest first; of all stores,
+  // and of this one.
+  core::Result<std::vector<Commit>> AllDirty();
+  core::Result<std::vector<Commit>> Dirty();
+
+  // Promises this process so many slots for dirty blocks, of `most` that are
+  // dirty or promised on this host together; false: not now. Looks at every
+  // slot. Given back with GiveBack, one by one as they are used or at once.
+  core::Result<bool> Reserve(std::uint64_t slots, std::uint64_t most);
+  void GiveBack(std::uint64_t slots);
 
   // Makes an object of `blocks`, which are all on the device: dirty ones that
   // nobody evicts, or clean ones if the store has it. Replaces what was known
-  // under the name. `durable`: all of it is on stable storage then. Fills in
-  // sequence and slot. An error: `blocks` are still the caller's.
+  // under the name, if that was written before. `durable`: all of it is on
+  // stable storage then. Fills in store, sequence and `durable`. An error:
+  // `blocks` are still the caller's.
   core::Status Add(Commit& commit, const std::vector<Placed>& blocks,
                    bool durable);
-  // The store has it, in that version.
+  // The caller's process brings it to the store, until Leave. False: another
+  // process does, or this writing is no longer what the store is to get.
+  core::Result<bool> Take(const Commit& commit);
+  void Leave(const Commit& commit);
+  // The store has it, in that version. Nothing if another writing took its
+  // place.
   core::Status MakeClean(const Commit& commit, std::uint64_t store_version);
-  // Forgets the object; dirty blocks are lost. Returns whether there was one.
-  bool Remove(std::string_view name);
-  // Decides on what dead writers left: objects that are whole are to stay, the
-  // rest is let go of. Any number of processes may do so at once.
-  void Adopt();
+  // Forgets the object, dirty or not. Returns whether the store did not have
+  // it; nothing if there was none. It does not come back after a power cut.
+  core::Result<std::optional<bool>> Remove(std::string_view name);
+  // Decides on what dead writers left: objects that are whole stay, blocks of
+  // none are let go of. Any number of processes may do so.
+  core::Status Adopt();
 
   // Whether it can be noted; else its name or `after` is too long.
   bool Fits(const Commit& commit) const;
+  // Counts parts that reached the store, of all processes of the host.
+  std::uint64_t moved() const;
+  void NoteMoved();
 
  private:
+  class Held;  // the lock
   Catalogue(Tier& tier, std::string store, core::Clock& clock);
-  std::optional<Commit> FindLocked(const Fingerprint& key);
-  std::optional<Commit> ReadLocked(TierUnit& unit, const DirtySlot& slot,
-                                   const SlotRecord& record);
-  core::Status WriteLocked(Commit& commit, bool durable);
-  core::Status Flush();
-  std::vector<Commit> DirtyLocked();
+
+  Index& home() const { return *tier_.units().front().index; }
+  // Runs `body` with both locks held and the view up to date.
+  template <class Body>
+  auto Within(std::string_view what, Body body) -> decltype(body());
+  const Commit* NewestOf(std::string_view store, std::string_view name) const;
+  core::Status EraseAll(std::string_view store, std::string_view name,
+                        std::uint64_t but_sequence);
+  core::Status MakeRoom(const Commit& commit);
+  core::Status CheckLayout();
+  core::Status NoteLayout();
   void Forget(const Commit& commit);
-  using SlotSet = std::vector<std::vector<bool>>;  // by unit
-  void MarkKnown(SlotSet& known);
+  static void CleanBlock(TierUnit& unit, const Index::FoundBlock& block);
+  core::Result<bool> IsWholeOnDevice(const Commit& commit);
+  void LetGoOfUnknown(const std::vector<std::vector<bool>>& known);
   template <class Visit>
   void ForEachBlock(const Commit& commit, Visit visit);
-  std::uint64_t granule_bytes() const;
 
   Tier& tier_;
   const std::string store_;
   core::Clock& clock_;
-  std::mutex mutex_;  // guards what follows
-  std::unique_ptr<storage::BlockQueue> queue_;
-  core::AlignedBuffer page_;
-  std::set<std::uint64_t> adding_;  // sequences that are not settled
+  const std::uint64_t layout_;  // which directories, in which order
+  std::mutex mutex_;            // guards what follows
+  std::unique_ptr<CommitTable> table_;
+  bool layout_noted_ = false;
 };
 
 }  // namespace stoker::cache::internal

@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "cache/index.h"
+#include "cache/internal/commit_board.h"
 #include "cache/internal/process_table.h"
 #include "cache/internal/robust_lock.h"
 
@@ -26,8 +27,7 @@ struct Index::Header {
   std::atomic<std::uint64_t> mutations;
   std::atomic<std::uint32_t> swept_ms;  // when somebody began to sweep last
   std::atomic<std::int64_t> budget_whole_at;  // WriteBudget's
-  std::atomic<std::uint64_t> sequence;        // of commits, the last one's
-  std::atomic<std::uint32_t> has_commits;     // 1: there may be some
+  internal::CommitBoard commits;
   struct Class {
     pthread_mutex_t lock;  // guards `eviction` and the policy's fields
     EvictionState eviction;

@@ -33,30 +33,40 @@ void Clear(ProcessRow& row) {
   row.pid.store(0, std::memory_order_release);
 }
 
-}  // namespace
-
-std::optional<std::uint64_t> StartTimeOf(std::int32_t pid) {
+// /proc/<pid>/stat from its third field on; empty if there is no such process.
+std::string ReadStat(std::int32_t pid) {
   const std::string path = fmt::format("/proc/{}/stat", pid);
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
-    return std::nullopt;
+    return {};
   }
   std::array<char, 1024> text{};
   const ssize_t size = ::read(fd, text.data(), text.size());
   ::close(fd);
   if (size <= 0) {
-    return std::nullopt;
+    return {};
   }
   // Field 2 is the program's name in parentheses, which may hold anything.
   const std::string_view all(text.data(), static_cast<std::size_t>(size));
-  std::size_t at = all.rfind(')');
-  if (at == std::string_view::npos) {
-    return std::nullopt;
-  }
-  at += 2;
-  if (at < all.size() && (all[at] == 'Z' || all[at] == 'X')) {
+  const std::size_t end = all.rfind(')');
+  return end == std::string_view::npos || end + 2 > all.size()
+             ? std::string()
+             : std::string(all.substr(end + 2));
+}
+
+}  // namespace
+
+std::optional<char> StateOf(std::int32_t pid) {
+  const std::string stat = ReadStat(pid);
+  return stat.empty() ? std::nullopt : std::optional(stat.front());
+}
+
+std::optional<std::uint64_t> StartTimeOf(std::int32_t pid) {
+  const std::string all = ReadStat(pid);
+  if (all.empty() || all.front() == 'Z' || all.front() == 'X') {
     return std::nullopt;  // it has ended, and only its parent's wait is missing
   }
+  std::size_t at = 0;
   for (int field = 3; field < 22 && at != std::string_view::npos; ++field) {
     at = all.find(' ', at);
     at += at == std::string_view::npos ? 0 : 1;
@@ -130,6 +140,12 @@ core::Result<std::uint16_t> ProcessTable::Join(std::string_view run) {
 }
 
 void ProcessTable::Leave(std::uint16_t row) { Clear(rows_[row]); }
+
+bool ProcessTable::IsStopped(std::uint16_t row) const {
+  const std::optional<char> state =
+      StateOf(rows_[row].pid.load(std::memory_order_acquire));
+  return state == 'T' || state == 't';
+}
 
 bool ProcessTable::IsDead(std::uint16_t row) const {
   return rows_[row].pid.load(std::memory_order_acquire) != 0 && !IsAlive(row);

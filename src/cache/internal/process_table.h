@@ -33,6 +33,8 @@ struct ProcessRow {
 
 // Field 22 of /proc/<pid>/stat; nothing if there is no such process.
 std::optional<std::uint64_t> StartTimeOf(std::int32_t pid);
+// Field 3 of it, a letter; nothing if there is no such process.
+std::optional<char> StateOf(std::int32_t pid);
 
 // A view of rows in shared memory. Safe for concurrent use.
 class ProcessTable {
@@ -50,6 +52,8 @@ class ProcessTable {
   bool IsAlive(std::uint16_t row) const;
   // Whether the row is taken by a process that is gone.
   bool IsDead(std::uint16_t row) const;
+  // Whether its process is stopped (SIGSTOP), or being traced and held.
+  bool IsStopped(std::uint16_t row) const;
   // Living processes besides the one of `row`.
   std::size_t Others(std::uint16_t row) const;
 

@@ -58,11 +58,31 @@ StagedObject::~StagedObject() {
       block.unit->index->Discard(block.slot);
     }
   }
-  tier_.units().front().index->TakeBackReserved(promised_);
+  GiveBackPromised(promised_);
+}
+
+void StagedObject::GiveBackPromised(std::uint32_t slots) {
+  promised_ -= slots;
+  tier_.units().front().index->ReserveDirty(-std::int64_t{slots});
 }
 
 core::Status StagedObject::Put(std::uint64_t offset,
                                std::span<const std::byte> bytes) {
+  if (failed_.ok()) {
+    failed_ = TryPut(offset, bytes);
+  }
+  return failed_;
+}
+
+core::Status StagedObject::Finish(std::uint64_t size) {
+  if (failed_.ok()) {
+    failed_ = TryFinish(size);
+  }
+  return failed_;
+}
+
+core::Status StagedObject::TryPut(std::uint64_t offset,
+                                  std::span<const std::byte> bytes) {
   const std::uint64_t block = tier_.block_bytes();
   while (!bytes.empty()) {
     const std::uint64_t from = offset % block;
@@ -118,7 +138,8 @@ core::Result<Claim> StagedObject::ClaimFor(TierUnit& unit,
     if (clock_.Now() >= deadline) {
       return core::Status(core::Code::kUnavailable,
                           "write to the cache: no slot became free within 60 "
-                          "s; remedy: a larger cache, or less at once");
+                          "s; remedy: a larger cache, a lower dirty=, or less "
+                          "at once");
     }
     clock_.SleepUntil(clock_.Now() + kStagePause);
   }
@@ -181,15 +202,14 @@ core::Status StagedObject::Take() {
                        .slot = {.slot = buffer.claim.slot,
                                 .generation = buffer.claim.generation},
                        .record = buffer.record});
-    if (promised_ > 0 && buffer.unit == &tier_.units().front()) {
-      --promised_;
-      tier_.units().front().index->TakeBackReserved(1);
+    if (promised_ > 0) {
+      GiveBackPromised(1);
     }
   }
   return status;
 }
 
-core::Status StagedObject::Finish(std::uint64_t size) {
+core::Status StagedObject::TryFinish(std::uint64_t size) {
   const std::uint64_t block = tier_.block_bytes();
   for (std::uint32_t i = 0; i < buffers_.size(); ++i) {
     const Buffer& buffer = buffers_[i];

@@ -19,12 +19,12 @@ namespace stoker::cache::internal {
 
 // Takes an object's bytes in any order, each once, and writes its blocks as
 // dirty ones of the caller's process. Ended without Keep it leaves none.
-// Belongs to one thread. After an error it is of no use.
+// Belongs to one thread. After an error every call returns that.
 class StagedObject {
  public:
-  // `key`: ObjectKey of name and version. `blocks`: about how many it has.
-  // `promised`: slots of the first unit that are (Index::ReserveDirty); taken
-  // back as they are used, or at the end. All else outlives it.
+  // `key`: ObjectOf the writing. `blocks`: about how many it has. `promised`:
+  // slots that are (Catalogue::Reserve); given back as they are used, or at the
+  // end. All else outlives it.
   static core::Result<std::unique_ptr<StagedObject>> Make(
       Tier& tier, const Fingerprint& key, std::uint32_t blocks,
       std::uint32_t promised, CacheCounters& counters, core::Clock& clock);
@@ -57,6 +57,9 @@ class StagedObject {
 
   StagedObject(Tier& tier, const Fingerprint& key, std::uint32_t promised,
                CacheCounters& counters, core::Clock& clock);
+  core::Status TryPut(std::uint64_t offset, std::span<const std::byte> bytes);
+  core::Status TryFinish(std::uint64_t size);
+  void GiveBackPromised(std::uint32_t slots);
   core::Result<std::uint32_t> BufferOf(std::uint64_t block);
   core::Result<Claim> ClaimFor(TierUnit& unit, const Fingerprint& key,
                                std::uint32_t length);
@@ -76,6 +79,7 @@ class StagedObject {
   std::unique_ptr<storage::BlockQueue> queue_;
   std::vector<Buffer> buffers_;
   std::vector<Placed> placed_;
+  core::Status failed_;
   bool kept_ = false;
 };
 

@@ -17,9 +17,9 @@ namespace stoker::cache::internal {
 
 namespace {
 
-constexpr core::Nanos kUploadLease = std::chrono::seconds(5);
 constexpr core::Nanos kUploadIdle = std::chrono::milliseconds(200);
-constexpr core::Nanos kDrainGlance = std::chrono::milliseconds(2);
+constexpr core::Nanos kDrainGlance = std::chrono::milliseconds(5);
+constexpr core::Nanos kSeenGlance = std::chrono::milliseconds(200);
 constexpr core::Nanos kAfterFailure = std::chrono::milliseconds(500);
 constexpr core::Nanos kUploadPatience = std::chrono::seconds(60);
 constexpr std::size_t kUploadDepth = 8;     // blocks read at once
@@ -31,21 +31,23 @@ constexpr std::uint64_t kUploadPartBytes = 8U << 20U;
 core::Result<storage::ReadDone> AskObject(storage::Backend& store,
                                           const std::string& name,
                                           core::Clock& clock) {
-  STOKER_ASSIGN(const std::unique_ptr<storage::ReadQueue> queue,
+  STOKER_ASSIGN(std::unique_ptr<storage::ReadQueue> queue,
                 store.NewReadQueue({.depth = 1}, clock));
   const storage::ObjectId object = store.Resolve(name);
   const storage::ReadOp op{.kind = storage::ReadOp::Kind::kSize,
                            .object = object};
   storage::ReadDone done;
-  STOKER_TRY(queue->Submit(std::span(&op, 1)).status());
-  STOKER_ASSIGN(
-      const std::size_t count,
-      queue->Reap(std::span(&done, 1), 1, clock.Now() + kUploadPatience));
-  if (count == 0) {
+  core::Result<std::size_t> count = queue->Submit(std::span(&op, 1));
+  if (count.ok()) {
+    count = queue->Reap(std::span(&done, 1), 1, clock.Now() + kUploadPatience);
+  }
+  queue.reset();  // before what it asks for is let go of
+  store.Release(object);
+  STOKER_TRY(count.status());
+  if (count.value() == 0) {
     return core::Status(core::Code::kTimedOut,
                         "ask the store for " + name + ": no answer");
   }
-  store.Release(object);
   return done;
 }
 
@@ -105,37 +107,78 @@ void Uploader::Note(const core::Status& status) {
   failed_ = status;
 }
 
+// What dead writers left would else take room until the cache is opened again.
+void Uploader::LookAfter() {
+  if (clock_.Now() - looked_ < Index::kSweepEvery) {
+    return;
+  }
+  looked_ = clock_.Now();
+  for (TierUnit& unit : tier_.units()) {
+    unit.index->SweepIfDue();
+  }
+  Note(catalogue_.Adopt());
+}
+
 bool Uploader::UploadOne() {
-  const std::vector<Commit> dirty = catalogue_.ReadyForUpload();
+  LookAfter();
+  const core::Result<std::vector<Commit>> waiting = catalogue_.Dirty();
+  if (!waiting.ok()) {
+    Note(waiting.status());
+    return false;
+  }
+  const std::vector<Commit>& dirty = waiting.value();
   core::Status failed;
   for (const Commit& commit : dirty) {
-    Index& home = *tier_.UnitOf({.high = kCommitKeyHigh}).index;
     const core::Result<bool> may = MayBeSeen(commit, dirty);
     if (!may.ok()) {
       failed = may.status();
       continue;
     }
-    if (!may.value() || !home.TakeForUpload(commit.slot, kUploadLease)) {
+    if (!may.value()) {
+      continue;
+    }
+    const core::Result<bool> mine = catalogue_.Take(commit);
+    if (!mine.ok()) {
+      failed = mine.status();
+      break;
+    }
+    if (!mine.value()) {
       continue;
     }
     const core::Status status = Upload(commit);
+    catalogue_.Leave(commit);
     if (status.ok()) {
       objects_.fetch_add(1);
       Note({});
       return true;
     }
-    home.LeaveUpload(commit.slot);
-    const std::optional<Commit> now = catalogue_.Find(commit.name);
-    if (now.has_value() && now->sequence == commit.sequence && now->dirty) {
+    const core::Result<std::optional<Commit>> now =
+        catalogue_.Find(commit.name);
+    if (!now.ok()) {
+      failed = now.status();
+    } else if (now.value().has_value() && now.value()->dirty &&
+               IsSameWriting(*now.value(), commit)) {
       failed = status.WithContext("bring " + commit.name +
                                   " from the cache to the store");
-      if (status.code() != core::Code::kCorruption) {
-        break;  // the store takes those behind it no better
-      }
+    }
+    if (!failed.ok() && status.code() != core::Code::kCorruption) {
+      break;  // the store takes those behind it no better
     }
   }
   Note(failed);
   return false;
+}
+
+core::Result<bool> Uploader::AreSeen(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    STOKER_ASSIGN(const storage::ReadDone done,
+                  AskObject(store_, name, clock_));
+    if (done.status.code() == core::Code::kNotFound) {
+      return false;
+    }
+    STOKER_TRY(done.status);
+  }
+  return true;
 }
 
 // Those of this host in their order; those of other hosts by looking.
@@ -147,18 +190,7 @@ core::Result<bool> Uploader::MayBeSeen(const Commit& commit,
       return false;
     }
   }
-  for (const std::string& name : commit.after) {
-    const core::Result<storage::ReadDone> done =
-        AskObject(store_, name, clock_);
-    if (!done.ok()) {
-      return done.status();
-    }
-    if (done.value().status.code() == core::Code::kNotFound) {
-      return false;
-    }
-    STOKER_TRY(done.value().status);
-  }
-  return true;
+  return AreSeen(commit.after);
 }
 
 // What the store has under the names of objects that come later, and were there
@@ -180,11 +212,18 @@ core::Status Uploader::HideReplaced(const Commit& commit,
 }
 
 core::Status Uploader::Upload(const Commit& commit) {
-  STOKER_TRY(HideReplaced(commit, catalogue_.ReadyForUpload()));
+  STOKER_ASSIGN(const std::vector<Commit> dirty, catalogue_.Dirty());
+  STOKER_TRY(HideReplaced(commit, dirty));
   if (!commit.after.empty()) {
     KillPoint("D9");
   }
-  Index& home = *tier_.UnitOf({.high = kCommitKeyHigh}).index;
+  const auto take = [&]() -> core::Status {
+    STOKER_ASSIGN(const bool mine, catalogue_.Take(commit));
+    return mine ? core::Status()
+                : core::Status(core::Code::kUnavailable,
+                               "another process took it over, or it was "
+                               "written again");
+  };
   const std::uint64_t block = tier_.block_bytes();
   const std::uint64_t part =
       std::max<std::uint64_t>(1, kUploadPartBytes / block) * block;
@@ -201,9 +240,7 @@ core::Status Uploader::Upload(const Commit& commit) {
     if (stop_.load()) {
       return {core::Code::kCancelled, "the run ended"};
     }
-    if (!home.TakeForUpload(commit.slot, kUploadLease)) {
-      return {core::Code::kUnavailable, "another process took it over"};
-    }
+    STOKER_TRY(take());
     STOKER_ASSIGN(const std::span<std::byte> buffer, stream->Buffer());
     const std::uint64_t some = std::min<std::uint64_t>(
         buffer.size(), commit.size - stream->position());
@@ -211,13 +248,16 @@ core::Status Uploader::Upload(const Commit& commit) {
                           buffer.first(std::min<std::uint64_t>(
                               buffer.size(), core::PagesUp(some)))));
     STOKER_TRY(stream->Append(some));
-    bytes_.fetch_add(some);
+    catalogue_.NoteMoved();
     KillPoint("D6");
   }
   KillPoint("D7");
+  // Whoever was stopped must not come over a later writing.
+  STOKER_TRY(take());
   STOKER_TRY(stream->Commit().status());
   KillPoint("D8");
-  if (!catalogue_.Find(commit.name).has_value()) {
+  STOKER_ASSIGN(const std::optional<Commit> now, catalogue_.Find(commit.name));
+  if (!now.has_value()) {
     // Removed meanwhile, perhaps before it was there.
     const core::Status removed = store_.Remove(commit.name);
     return removed.code() == core::Code::kNotFound ? core::Status() : removed;
@@ -232,7 +272,7 @@ core::Status Uploader::Upload(const Commit& commit) {
   }
   STOKER_TRY(catalogue_.MakeClean(commit, there.version));
   counters_.uploaded_bytes.fetch_add(commit.size, std::memory_order_relaxed);
-  home.NoteMutation();
+  catalogue_.NoteMoved();
   return {};
 }
 
@@ -241,9 +281,7 @@ core::Status Uploader::Upload(const Commit& commit) {
 core::Status Uploader::ReadBlocks(const Commit& commit, std::uint64_t offset,
                                   std::span<std::byte> into) {
   const std::uint64_t block = tier_.block_bytes();
-  const Fingerprint object =
-      ObjectKey(std::string(commit.store).append("/").append(commit.name),
-                commit.version);
+  const Fingerprint object = ObjectOf(commit);
   struct Read {
     TierUnit* unit = nullptr;
     Index::FoundBlock found{};
@@ -289,13 +327,10 @@ core::Status Uploader::ReadBlocks(const Commit& commit, std::uint64_t offset,
       }
     }
     std::array<storage::BlockDone, kUploadDepth> done;
-    const core::TimePoint deadline = clock_.Now() + kUploadPatience;
+    // However long it takes: what is on its way must not meet other bytes.
     for (std::size_t i = 0; i < count;) {
-      // It may be woken before.
-      STOKER_ASSIGN(const std::size_t some, device_->Reap(done, 1, deadline));
-      if (some == 0 && clock_.Now() >= deadline) {
-        return {core::Code::kTimedOut, "the cache's device does not answer"};
-      }
+      STOKER_ASSIGN(const std::size_t some,
+                    device_->Reap(done, 1, core::kNever));
       for (const storage::BlockDone& one : std::span(done).first(some)) {
         status = status.ok() ? one.status : status;
       }
@@ -319,48 +354,71 @@ core::Status Uploader::ReadBlocks(const Commit& commit, std::uint64_t offset,
 
 // --- waiting -----------------------------------------------------------------
 
-core::Status Uploader::WaitWhile(const std::function<bool()>& unfinished,
-                                 core::Nanos patience) {
-  core::TimePoint moved = clock_.Now();
-  std::uint64_t seen = bytes_.load();
-  std::size_t left = SIZE_MAX;
-  while (unfinished()) {
-    const std::uint64_t bytes = bytes_.load();
-    const std::size_t now_left = catalogue_.ReadyForUpload().size();
-    if (bytes != seen || now_left < left) {
-      seen = bytes;
-      left = now_left;
-      moved = clock_.Now();
+core::Status Uploader::WaitWhile(
+    const std::function<core::Result<bool>()>& unfinished,
+    core::Nanos patience) {
+  core::TimePoint since = clock_.Now();
+  std::uint64_t seen = catalogue_.moved();
+  Wake();
+  while (true) {
+    STOKER_ASSIGN(const bool waits, unfinished());
+    if (!waits) {
+      return {};
     }
-    if (clock_.Now() - moved > patience) {
+    const std::uint64_t moved = catalogue_.moved();
+    if (moved != seen) {
+      seen = moved;
+      since = clock_.Now();
+    }
+    if (clock_.Now() - since > patience) {
       const std::scoped_lock lock(mutex_);
       return failed_.ok()
                  ? core::Status(core::Code::kTimedOut,
-                                fmt::format("bring {} objects from the cache "
-                                            "to the store: nothing moved for "
-                                            "{:.0f} s",
-                                            now_left, core::Seconds(patience)))
+                                fmt::format("bring what is in the cache to the "
+                                            "store: nothing moved for {:.0f} s",
+                                            core::Seconds(patience)))
                  : failed_;
     }
-    Wake();
     clock_.SleepUntil(clock_.Now() + kDrainGlance);
   }
-  return {};
 }
 
 core::Status Uploader::WaitFor(const Commit& commit, core::Nanos patience) {
   return WaitWhile(
-      [&] {
-        const std::optional<Commit> now = catalogue_.Find(commit.name);
-        return now.has_value() && now->dirty &&
-               now->sequence == commit.sequence;
+      [&]() -> core::Result<bool> {
+        STOKER_ASSIGN(const std::optional<Commit> now,
+                      catalogue_.Find(commit.name));
+        return now.has_value() && now->dirty && IsSameWriting(*now, commit);
       },
       patience);
 }
 
 core::Status Uploader::Drain(core::Nanos patience) {
-  return WaitWhile([&] { return !catalogue_.ReadyForUpload().empty(); },
-                   patience);
+  return WaitWhile(
+      [&]() -> core::Result<bool> {
+        STOKER_ASSIGN(const std::vector<Commit> dirty, catalogue_.Dirty());
+        return !dirty.empty();
+      },
+      patience);
+}
+
+core::Status Uploader::WaitUntilSeen(const std::vector<std::string>& names,
+                                     core::Nanos patience) {
+  const core::TimePoint deadline = clock_.Now() + patience;
+  while (true) {
+    STOKER_ASSIGN(const bool seen, AreSeen(names));
+    if (seen) {
+      return {};
+    }
+    if (clock_.Now() >= deadline) {
+      return {
+          core::Code::kTimedOut,
+          fmt::format("wait until the store has the {} objects that must be "
+                      "there before: not within {:.0f} s",
+                      names.size(), core::Seconds(patience))};
+    }
+    clock_.SleepUntil(clock_.Now() + kSeenGlance);
+  }
 }
 
 storage::Drained Uploader::drained() const {

@@ -24,9 +24,10 @@
 namespace stoker::cache::internal {
 
 // A thread that uploads the objects of this host's cache, whoever wrote them,
-// the oldest first; each is one process's at a time, for as long as it renews
-// its lease. An object appears in the store whole, and after those it must not
-// be seen without. Safe for concurrent use.
+// the oldest first; those of one name are one process's at a time, for as long
+// as it lives and is not stopped. An object appears in the store whole, and
+// after those it must not be seen without. It also looks after what processes
+// left that died while they wrote. Safe for concurrent use.
 class Uploader {
  public:
   // All outlive it. Starts at once.
@@ -41,13 +42,16 @@ class Uploader {
   Uploader& operator=(const Uploader&) = delete;
 
   void Wake();
-  // Waits until the store has the writing `sequence` and all before it of this
-  // name, or a later one replaced it. Errors as Drain.
+  // Waits until the store has the writing, or a later one replaced it. Errors
+  // as Drain.
   core::Status WaitFor(const Commit& commit, core::Nanos patience);
   // Waits until the store has everything of it that this host's cache has.
   // kTimedOut, or the cause as the store says it: nothing was brought there for
-  // `patience`.
+  // `patience`, by any process of the host.
   core::Status Drain(core::Nanos patience);
+  // Waits until the store has objects of these names.
+  core::Status WaitUntilSeen(const std::vector<std::string>& names,
+                             core::Nanos patience);
   storage::Drained drained() const;
 
  private:
@@ -57,13 +61,15 @@ class Uploader {
   bool UploadOne();  // false: there is nothing that could be
   core::Result<bool> MayBeSeen(const Commit& commit,
                                const std::vector<Commit>& dirty);
+  core::Result<bool> AreSeen(const std::vector<std::string>& names);
   core::Status HideReplaced(const Commit& commit,
                             const std::vector<Commit>& dirty);
   core::Status Upload(const Commit& commit);
   core::Status ReadBlocks(const Commit& commit, std::uint64_t offset,
                           std::span<std::byte> into);
-  core::Status WaitWhile(const std::function<bool()>& unfinished,
+  core::Status WaitWhile(const std::function<core::Result<bool>()>& unfinished,
                          core::Nanos patience);
+  void LookAfter();
   void Note(const core::Status& status);
 
   Tier& tier_;
@@ -73,11 +79,11 @@ class Uploader {
   core::Clock& clock_;
   std::unique_ptr<storage::BlockQueue> device_;
   std::set<std::uint64_t> hidden_;  // first sequences whose names are removed
+  core::TimePoint looked_{};        // when LookAfter was last called
   std::atomic<bool> stop_ = false;
   std::atomic<std::uint64_t> objects_ = 0;
-  std::atomic<std::uint64_t> bytes_ = 0;  // also of objects on their way
-  mutable std::mutex mutex_;              // guards failed_
-  core::Status failed_;                   // of the last attempt
+  mutable std::mutex mutex_;  // guards failed_
+  core::Status failed_;       // of the last attempt
   core::ClockedThread thread_;
 };
 
