@@ -168,7 +168,7 @@ class CacheBackend final : public storage::WrapperBackend {
     }
     return inner().Identity(name);
   }
-  core::Result<storage::Drained> Drain(core::Nanos patience,
+  core::Result<storage::Drained> Drain(const storage::DrainOptions& options,
                                        core::Clock& clock) override;
 
   std::optional<storage::CacheCounts> CacheActivity() const override {
@@ -394,7 +394,7 @@ core::Result<std::unique_ptr<storage::WriteStream>> CacheBackend::Create(
           });
     }
     // It does not fit: the store gets it at once, after all before it.
-    STOKER_TRY(uploader_->Drain(kRoomPatience));
+    STOKER_TRY(uploader_->Drain({.patience = kRoomPatience}));
     STOKER_TRY(uploader_->WaitUntilSeen(options.after, kRoomPatience));
   }
   STOKER_TRY(SettleFor(name, clock));
@@ -501,17 +501,17 @@ core::Status CacheBackend::List(
   return {};
 }
 
-core::Result<storage::Drained> CacheBackend::Drain(core::Nanos patience,
-                                                   core::Clock& clock) {
+core::Result<storage::Drained> CacheBackend::Drain(
+    const storage::DrainOptions& options, core::Clock& clock) {
   STOKER_TRY(StartCatalogue(clock));
   STOKER_ASSIGN(const std::vector<internal::Commit> dirty, catalogue_->Dirty());
   if (uploader_ == nullptr && dirty.empty()) {
-    return inner().Drain(patience, clock);
+    return inner().Drain(options, clock);
   }
   STOKER_TRY(StartUploader(clock));
-  STOKER_TRY(uploader_->Drain(patience));
+  STOKER_TRY(uploader_->Drain(options));
   const storage::Drained mine = uploader_->drained();
-  STOKER_ASSIGN(const storage::Drained behind, inner().Drain(patience, clock));
+  STOKER_ASSIGN(const storage::Drained behind, inner().Drain(options, clock));
   return storage::Drained{.objects = mine.objects + behind.objects,
                           .bytes = mine.bytes + behind.bytes};
 }

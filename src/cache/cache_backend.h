@@ -46,8 +46,7 @@ inline constexpr std::array<storage::OptionHelp, 17> kCacheOptions{
       "off"},
      {"write", "around|through|back",
       "what is written (checkpoints): around the cache, to both, or to the "
-      "cache, which brings it to the store afterwards (experimental); "
-      "around"},
+      "cache, which brings it to the store afterwards; around"},
      {"ack", "local|backing",
       "with write=back, when a write counts as done: once the cache's device "
       "has it, or the store; local"},

@@ -28,13 +28,15 @@ std::string SizeText(std::uint64_t bytes) {
 
 // What the store does not have yet must not be lost by looking after a cache.
 Status RefuseDirty(const std::string& directory, std::string_view what,
-                   std::uint32_t dirty) {
+                   const cache::Tier& tier) {
+  const std::uint32_t dirty = tier.units().front().index->DirtyCount();
   return dirty == 0
              ? Status()
              : Status(Code::kUnavailable,
                       fmt::format("{} cache {}: the store does not have {} of "
                                   "its blocks yet; remedy: stoker cache drain "
-                                  "cache:{},<store>",
+                                  "cache:{},STORE, with all directories it was "
+                                  "used with",
                                   what, directory, dirty, directory));
 }
 
@@ -64,13 +66,15 @@ Status FormatCache(Console& console, const std::string& directory,
                    const cache::FormatOptions& options) {
   if (options.force) {
     core::SystemClock clock;
-    // One that cannot be opened has nothing that could be brought anywhere.
     const core::Result<std::unique_ptr<cache::Tier>> there =
         OpenOne(directory, clock);
     if (there.ok()) {
-      STOKER_TRY(
-          RefuseDirty(directory, "format",
-                      there.value()->units().front().index->Count().dirty));
+      STOKER_TRY(RefuseDirty(directory, "format", *there.value()));
+    } else if (const Code code = there.status().code();
+               code != Code::kNotFound && code != Code::kCorruption &&
+               code != Code::kUnsupported) {
+      // It may well have something that the store does not have.
+      return there.status();
     }
   }
   STOKER_TRY(cache::Directory::Format(directory, options));
@@ -176,7 +180,7 @@ Status ClearCache(Console& console, const std::string& directory) {
                         "for the end of the run",
                         directory, others)};
   }
-  STOKER_TRY(RefuseDirty(directory, "clear", unit.index->Count().dirty));
+  STOKER_TRY(RefuseDirty(directory, "clear", *tier));
   STOKER_TRY(cache::ClearUnit(unit));
   // Nothing is worth keeping: the memory is given back.
   cache::Index::Forget(unit.directory->id());
@@ -203,12 +207,10 @@ Status WarmCache(Console& console, const std::string& uri) {
 }
 
 Status DrainCache(Console& console, const std::string& uri) {
-  constexpr core::Nanos kPatience = std::chrono::minutes(1);
   core::SystemClock clock;
   STOKER_ASSIGN(const std::unique_ptr<storage::Backend> backend,
                 OpenCached("drain", uri, clock));
-  STOKER_ASSIGN(const storage::Drained drained,
-                backend->Drain(kPatience, clock));
+  STOKER_ASSIGN(const storage::Drained drained, backend->Drain({}, clock));
   console.Info(
       {.name = "cache_drained",
        .text = fmt::format("{} objects with {} brought to the store",

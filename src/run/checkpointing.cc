@@ -30,6 +30,7 @@
 #include "run/internal/host_checks.h"
 #include "run/internal/open_storage.h"
 #include "run/internal/preflight.h"
+#include "run/internal/retire.h"
 #include "run/internal/setup.h"
 #include "storage/registry.h"
 
@@ -378,7 +379,7 @@ class Checkpointing {
       STOKER_TRY(comm::Agree(comm(), Begin(CheckpointKind::kSave, i)));
       STOKER_ASSIGN(const metrics::CheckpointOp op, saver.Save(kEpoch, i));
       STOKER_TRY(comm::Agree(comm(), Done(op)));
-      STOKER_TRY(comm::Agree(comm(), leads() ? Retire(i) : Status()));
+      STOKER_TRY(Retire(i));
     }
     return {};
   }
@@ -388,11 +389,8 @@ class Checkpointing {
   Status Drain() {
     if (plan_.saves > 0) {
       const core::TimePoint start = context_.clock->Now();
-      STOKER_TRY(backend_->Drain(request_.io_timeout, *context_.clock)
-                     .status()
-                     .WithContext("drain the cache; what is left is kept there "
-                                  "and is brought to the store by: stoker "
-                                  "cache drain"));
+      STOKER_TRY(
+          internal::DrainStorage(context_, *backend_, request_.io_timeout));
       rank_.cache.drain = context_.clock->Now() - start;
     }
     before_restores_ =
@@ -423,15 +421,9 @@ class Checkpointing {
     if (request_.keep == 0 || saved <= request_.keep) {
       return {};
     }
-    const std::string folder =
-        checkpoint::StepFolder(kEpoch, saved - request_.keep);
-    STOKER_ASSIGN(
-        const checkpoint::DeletedCheckpoint deleted,
-        checkpoint::DeleteCheckpoint(*backend_, folder, *context_.clock));
-    context_.console->Print(
-        LogLevel::kVerbose,
-        fmt::format("deleted {}: {} files", folder, deleted.files));
-    return {};
+    return internal::RetireCheckpoint(
+        context_, *backend_,
+        checkpoint::StepFolder(kEpoch, saved - request_.keep));
   }
 
   Status Find() {

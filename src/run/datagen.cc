@@ -156,6 +156,9 @@ class Datagen {
         const generators::GenerateResult result,
         generators::Generate(*context_.comm, *backend_, plan, *context_.clock,
                              *context_.cancel, ProgressOf("datagen")));
+    STOKER_TRY(comm::Agree(
+        *context_.comm,
+        internal::DrainStorage(context_, *backend_, request_.io_timeout)));
     ReportGenerated(plan, result);
     return {};
   }

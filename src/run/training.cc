@@ -83,6 +83,10 @@ class Training final : private emulator::LoopObserver {
     STOKER_TRY(MakeLiveView());
     Announce();
     Status status = Loop();
+    if (status.ok() && checkpoints_ != nullptr) {
+      status = comm::Agree(*context_.comm,
+                           checkpoints_->Drain(context_, request_.io_timeout));
+    }
     if (status.ok()) {
       status = Finish();
     }

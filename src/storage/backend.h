@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/cancel.h"
 #include "core/clock.h"
 #include "core/status.h"
 #include "storage/cache_counts.h"
@@ -71,6 +72,11 @@ struct Unfinished {
   std::uint64_t busy = 0;     // whose writers may still be at work
 };
 enum class Sweep : std::uint8_t { kCount, kRemove };
+
+struct DrainOptions {
+  core::Nanos patience = std::chrono::seconds(60);  // without progress
+  const core::CancelFlag* cancel = nullptr;         // none: nobody cancels
+};
 
 // Objects that were acknowledged and then brought to the store they belong to.
 struct Drained {
@@ -172,9 +178,9 @@ class Backend {
   virtual void NoteEpoch(std::uint32_t /*epoch*/, std::uint32_t /*epochs*/) {}
   // Returns once all that was written here is where it is to stay: a back end
   // that acknowledges earlier (a cache that writes back) brings it there. What
-  // this process did of that since it was opened. `patience`: without progress;
-  // then the cause, and what is left is kept.
-  virtual core::Result<Drained> Drain(core::Nanos /*patience*/,
+  // this process did of that since it was opened. An error (kCancelled, else
+  // the cause): what is left is kept. `clock` outlives the back end.
+  virtual core::Result<Drained> Drain(const DrainOptions& /*options*/,
                                       core::Clock& /*clock*/) {
     return Drained{};
   }

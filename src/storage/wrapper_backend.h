@@ -80,9 +80,9 @@ class WrapperBackend : public Backend {
   void NoteEpoch(std::uint32_t epoch, std::uint32_t epochs) override {
     inner_->NoteEpoch(epoch, epochs);
   }
-  core::Result<Drained> Drain(core::Nanos patience,
+  core::Result<Drained> Drain(const DrainOptions& options,
                               core::Clock& clock) override {
-    return inner_->Drain(patience, clock);
+    return inner_->Drain(options, clock);
   }
   void HintOrder(ReadOrder& order) override { inner_->HintOrder(order); }
   core::Result<std::uint64_t> FreeBytes() override {

@@ -69,7 +69,8 @@ class WriteBackCare : public testing::WriteBackFaults {
         {.durable = durable, .after = std::move(after)});
   }
   core::Status DrainOf(storage::Backend& backend) {
-    return backend.Drain(std::chrono::seconds(30), clock_).status();
+    return backend.Drain({.patience = std::chrono::seconds(30)}, clock_)
+        .status();
   }
   // Overwrites the 4096 bytes at `offset` of the slot files, behind the cache's
   // back.
@@ -174,9 +175,10 @@ TEST_F(WriteBackCare, NamesOfAnyBytesAndLongListsOfNamesAreKept) {
   OpenStore();
   const auto backend = Open();
   EXPECT_EQ(ReadFrom(*backend, odd), Content(1, 5000));
-  EXPECT_EQ(
-      backend->Drain(std::chrono::milliseconds(300), clock_).status().code(),
-      core::Code::kTimedOut);
+  EXPECT_EQ(backend->Drain({.patience = std::chrono::milliseconds(300)}, clock_)
+                .status()
+                .code(),
+            core::Code::kTimedOut);
   EXPECT_EQ(InStore(odd), Content(1, 5000));
   EXPECT_EQ(InStore("manifest"), "not found");
   const auto store = storage::OpenBackend(store_uri()).value();

@@ -14,6 +14,7 @@ namespace stoker::cache {
 namespace {
 
 using testing::Child;
+using testing::kDirtySlot;
 using testing::kShard;
 using testing::WriteBackFaults;
 
@@ -40,7 +41,8 @@ TEST_P(KillDuringWriteBack, LosesNothingThatWasAcknowledgedAndFinishes) {
     CheckWhole(*backend, "manifest", manifest_, progress_->manifest);
   }
   const auto backend = Open();
-  ASSERT_TRUE(backend->Drain(std::chrono::seconds(30), clock_).ok());
+  ASSERT_TRUE(
+      backend->Drain({.patience = std::chrono::seconds(30)}, clock_).ok());
   if (progress_->shard) {
     EXPECT_EQ(InStore("shard"), shard_);
   }
@@ -56,7 +58,8 @@ TEST_P(KillDuringWriteBack, LosesNothingThatWasAcknowledgedAndFinishes) {
   ASSERT_TRUE(
       storage::WriteObject(*backend, "shard", again, clock_, {.durable = true})
           .ok());
-  ASSERT_TRUE(backend->Drain(std::chrono::seconds(30), clock_).ok());
+  ASSERT_TRUE(
+      backend->Drain({.patience = std::chrono::seconds(30)}, clock_).ok());
   EXPECT_EQ(InStore("shard"), again);
 }
 
@@ -75,7 +78,8 @@ TEST_F(WriteBackFaults, AnUploaderThatIsStoppedIsReplacedAndDoesNoHarm) {
   stopped.WaitForStop();
   {
     const auto backend = Open();
-    ASSERT_TRUE(backend->Drain(std::chrono::seconds(30), clock_).ok());
+    ASSERT_TRUE(
+        backend->Drain({.patience = std::chrono::seconds(30)}, clock_).ok());
     EXPECT_EQ(InStore("shard"), shard_);
   }
   stopped.Signal(SIGCONT);

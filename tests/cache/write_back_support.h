@@ -103,7 +103,9 @@ class WriteBackFaults : public ::testing::Test {
         return 2;
       }
       progress_->manifest = true;
-      return backend->Drain(std::chrono::seconds(30), clock_).ok() ? 0 : 3;
+      return backend->Drain({.patience = std::chrono::seconds(30)}, clock_).ok()
+                 ? 0
+                 : 3;
     });
   }
   // All of it, or "not found".

@@ -94,7 +94,8 @@ class WriteBack : public ::testing::Test {
                      : std::string(core::CodeName(read.status().code()));
   }
   core::Status Drain() {
-    return backend_->Drain(std::chrono::seconds(30), clock_).status();
+    return backend_->Drain({.patience = std::chrono::seconds(30)}, clock_)
+        .status();
   }
   SlotCounts Slots() { return TierOf(*backend_)->units()[0].index->Count(); }
 
@@ -274,7 +275,8 @@ TEST_F(WriteBack, ADamagedBlockIsAnErrorWhileTheStoreDoesNotHaveIt) {
   const std::string other = Content(20, 2 * kBackSlot);
   ASSERT_TRUE(Put("other", other).ok());
   gate_->open = true;
-  const auto drained = backend_->Drain(std::chrono::milliseconds(200), clock_);
+  const auto drained =
+      backend_->Drain({.patience = std::chrono::milliseconds(200)}, clock_);
   EXPECT_EQ(drained.status().code(), core::Code::kCorruption);
   EXPECT_EQ(InStore("object"), "not found");
   EXPECT_EQ(InStore("other"), other);
@@ -284,7 +286,8 @@ TEST_F(WriteBack, AStoreThatFailsIsNamedAndLosesNothing) {
   Open();
   const std::string content = Content(13, 100'000);
   ASSERT_TRUE(Put("object", content).ok());
-  const auto drained = backend_->Drain(std::chrono::milliseconds(200), clock_);
+  const auto drained =
+      backend_->Drain({.patience = std::chrono::milliseconds(200)}, clock_);
   EXPECT_EQ(drained.status().code(), core::Code::kUnavailable);
   EXPECT_NE(drained.status().message().find("the gate is shut"),
             std::string::npos)

@@ -356,7 +356,7 @@ core::Status Uploader::ReadBlocks(const Commit& commit, std::uint64_t offset,
 
 core::Status Uploader::WaitWhile(
     const std::function<core::Result<bool>()>& unfinished,
-    core::Nanos patience) {
+    const storage::DrainOptions& options) {
   core::TimePoint since = clock_.Now();
   std::uint64_t seen = catalogue_.moved();
   Wake();
@@ -370,13 +370,17 @@ core::Status Uploader::WaitWhile(
       seen = moved;
       since = clock_.Now();
     }
-    if (clock_.Now() - since > patience) {
+    if (options.cancel != nullptr && options.cancel->IsSet()) {
+      return {core::Code::kCancelled,
+              "bring what is in the cache to the store"};
+    }
+    if (clock_.Now() - since > options.patience) {
       const std::scoped_lock lock(mutex_);
       return failed_.ok()
                  ? core::Status(core::Code::kTimedOut,
                                 fmt::format("bring what is in the cache to the "
                                             "store: nothing moved for {:.0f} s",
-                                            core::Seconds(patience)))
+                                            core::Seconds(options.patience)))
                  : failed_;
     }
     clock_.SleepUntil(clock_.Now() + kDrainGlance);
@@ -390,16 +394,16 @@ core::Status Uploader::WaitFor(const Commit& commit, core::Nanos patience) {
                       catalogue_.Find(commit.name));
         return now.has_value() && now->dirty && IsSameWriting(*now, commit);
       },
-      patience);
+      {.patience = patience});
 }
 
-core::Status Uploader::Drain(core::Nanos patience) {
+core::Status Uploader::Drain(const storage::DrainOptions& options) {
   return WaitWhile(
       [&]() -> core::Result<bool> {
         STOKER_ASSIGN(const std::vector<Commit> dirty, catalogue_.Dirty());
         return !dirty.empty();
       },
-      patience);
+      options);
 }
 
 core::Status Uploader::WaitUntilSeen(const std::vector<std::string>& names,

@@ -47,8 +47,8 @@ class Uploader {
   core::Status WaitFor(const Commit& commit, core::Nanos patience);
   // Waits until the store has everything of it that this host's cache has.
   // kTimedOut, or the cause as the store says it: nothing was brought there for
-  // `patience`, by any process of the host.
-  core::Status Drain(core::Nanos patience);
+  // `options.patience`, by any process of the host.
+  core::Status Drain(const storage::DrainOptions& options);
   // Waits until the store has objects of these names.
   core::Status WaitUntilSeen(const std::vector<std::string>& names,
                              core::Nanos patience);
@@ -68,7 +68,7 @@ class Uploader {
   core::Status ReadBlocks(const Commit& commit, std::uint64_t offset,
                           std::span<std::byte> into);
   core::Status WaitWhile(const std::function<core::Result<bool>()>& unfinished,
-                         core::Nanos patience);
+                         const storage::DrainOptions& options);
   void LookAfter();
   void Note(const core::Status& status);
 

@@ -17,6 +17,7 @@
 #include "core/version.h"
 #include "dataset/manifest.h"
 #include "dataset/names.h"
+#include "run/internal/open_storage.h"
 
 namespace stoker::run::internal {
 
@@ -290,6 +291,10 @@ Status CheckSharedPlace(const RankContext& context, storage::Backend& backend) {
     const std::string name = fmt::format("stoker_probe_{:08x}", random());
     made = storage::WriteObject(backend, name, "x", *context.clock)
                .WithContext("write a probe to " + backend.uri());
+    if (made.ok()) {
+      // No other host sees what is in this one's cache alone.
+      made = DrainStorage(context, backend, storage::DrainOptions{}.patience);
+    }
     message = comm::ToBytes(name);
   }
   STOKER_TRY(comm::Agree(*context.comm, made));

@@ -27,6 +27,19 @@ inline core::Result<std::unique_ptr<storage::Backend>> OpenStorage(
             .more = cache::CacheBackends()});
 }
 
+// What a cache acknowledged is brought to the store, so that a run leaves
+// nothing that only this host has. Not collective.
+inline core::Status DrainStorage(const RankContext& context,
+                                 storage::Backend& backend,
+                                 core::Nanos io_timeout) {
+  return backend
+      .Drain({.patience = io_timeout, .cancel = context.cancel}, *context.clock)
+      .status()
+      .WithContext(
+          "drain the cache; what is left is kept there and is brought "
+          "to the store by: stoker cache drain");
+}
+
 // For a look at objects and free space outside a run: without the caches in
 // front, which add nothing to either and belong to one run at a time.
 inline core::Result<std::unique_ptr<storage::Backend>> OpenBehindCaches(

@@ -13,6 +13,7 @@
 #include "emulator/epoch.h"
 #include "metrics/run_facts.h"
 #include "run/checkpoint_plan.h"
+#include "run/internal/open_storage.h"
 #include "run/phases.h"
 #include "run/plan.h"
 #include "storage/backend.h"
@@ -44,6 +45,10 @@ class TrainingCheckpoints final : public emulator::CheckpointHook {
 
   core::Result<metrics::CheckpointOp> Save(std::uint32_t epoch,
                                            std::uint64_t step) override;
+  // As DrainStorage, after the last save.
+  core::Status Drain(const RankContext& context, core::Nanos io_timeout) {
+    return DrainStorage(context, *backend_, io_timeout);
+  }
 
   const metrics::TrainingCheckpoints& facts() const { return facts_; }
   const std::vector<std::string>& warnings() const { return plan_.warnings; }
