@@ -7,10 +7,14 @@
 
 #include "core/internal/crc32_fold.h"
 #include "core/internal/crc32_math.h"
+#include "core/internal/crc32_mix.h"
 
 namespace stoker::core {
 
 std::uint32_t Crc32(std::span<const std::byte> data, std::uint32_t seed) {
+  if (data.size() >= internal::kLeastMix && internal::MixesCrc32()) {
+    seed = internal::MixCrc32(data, seed);
+  }
   if (data.size() >= internal::kLeastFold && internal::FoldsCrc32()) {
     seed = internal::FoldCrc32(data, seed);
   }

@@ -85,17 +85,20 @@ std::uint32_t NumpyRandom::Interval(std::uint32_t max) {
 
 namespace {
 
-// Function clones pick the widest vector unit at run time. The sanitizers do
-// not support ifunc resolvers that run before they are set up.
+// Words may lie anywhere in memory: vectors are stored where they are to be,
+// aligned or not. Function clones pick the widest vector unit at run time. The
+// sanitizers do not support ifunc resolvers that run before they are set up.
 #if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && \
     !defined(__SANITIZE_THREAD__) && defined(__GNUC__) && !defined(__clang__)
 __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #endif
 void
-FillWords(std::uint64_t key, std::uint64_t first, std::uint64_t* out,
+FillWords(std::uint64_t key, std::uint64_t first, std::byte* out,
           std::size_t words) {
-  for (std::size_t i = 0; i < words; ++i) {
-    out[i] = Mix64(key + kGolden64 * (first + i));
+  std::uint64_t counter = key + kGolden64 * first;
+  for (std::size_t i = 0; i < words; ++i, counter += kGolden64) {
+    const std::uint64_t word = Mix64(counter);
+    std::memcpy(out + i * sizeof(word), &word, sizeof(word));
   }
 }
 
@@ -104,11 +107,14 @@ FillWords(std::uint64_t key, std::uint64_t first, std::uint64_t* out,
 __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #endif
 std::uint64_t
-DifferingBits(std::uint64_t key, std::uint64_t first, const std::uint64_t* data,
+DifferingBits(std::uint64_t key, std::uint64_t first, const std::byte* data,
               std::size_t words) {
+  std::uint64_t counter = key + kGolden64 * first;
   std::uint64_t bits = 0;
-  for (std::size_t i = 0; i < words; ++i) {
-    bits |= data[i] ^ Mix64(key + kGolden64 * (first + i));
+  for (std::size_t i = 0; i < words; ++i, counter += kGolden64) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, data + i * sizeof(word), sizeof(word));
+    bits |= word ^ Mix64(counter);
   }
   return bits;
 }
@@ -133,26 +139,8 @@ bool MatchesCounterStream(std::uint64_t key, std::uint64_t offset,
   offset += head;
   data = data.subspan(head);
   const std::size_t words = data.size() / kWord;
-  std::span<const std::byte> left = data.first(words * kWord);
-  std::uint64_t word = offset / kWord;
-  if (reinterpret_cast<std::uintptr_t>(left.data()) % kWord == 0) {
-    if (DifferingBits(key, word,
-                      reinterpret_cast<const std::uint64_t*>(left.data()),
-                      words) != 0) {
-      return false;
-    }
-    left = {};
-  }
-  constexpr std::size_t kBlockWords = 512;
-  std::uint64_t block[kBlockWords];
-  while (!left.empty()) {
-    const std::size_t bytes = std::min(left.size(), sizeof(block));
-    std::memcpy(block, left.data(), bytes);
-    if (DifferingBits(key, word, block, bytes / kWord) != 0) {
-      return false;
-    }
-    left = left.subspan(bytes);
-    word += bytes / kWord;
+  if (DifferingBits(key, offset / kWord, data.data(), words) != 0) {
+    return false;
   }
   return edge(offset + words * kWord, data.subspan(words * kWord));
 }
@@ -170,22 +158,12 @@ void FillCounterStream(std::uint64_t key, std::uint64_t offset,
     out = out.subspan(bytes);
     ++word;
   }
-  // Through a block on the stack where `out` is not aligned for words.
-  if (reinterpret_cast<std::uintptr_t>(out.data()) % kWord == 0) {
-    const std::size_t words = out.size() / kWord;
-    FillWords(key, word, reinterpret_cast<std::uint64_t*>(out.data()), words);
-    out = out.subspan(words * kWord);
-    word += words;
-  }
-  constexpr std::size_t kBlockWords = 512;
-  std::uint64_t block[kBlockWords];
-  while (!out.empty()) {
-    const std::size_t bytes = std::min(out.size(), sizeof(block));
-    const std::size_t words = (bytes + kWord - 1) / kWord;
-    FillWords(key, word, block, words);
-    std::memcpy(out.data(), block, bytes);
-    out = out.subspan(bytes);
-    word += words;
+  const std::size_t words = out.size() / kWord;
+  FillWords(key, word, out.data(), words);
+  out = out.subspan(words * kWord);
+  if (!out.empty()) {
+    const std::uint64_t value = Mix64(key + kGolden64 * (word + words));
+    std::memcpy(out.data(), &value, out.size());
   }
 }
 

@@ -2,9 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <numeric>
 #include <span>
 #include <string_view>
 #include <vector>
+
+#include "core/internal/crc32_fold.h"
+#include "core/internal/crc32_math.h"
+#include "core/internal/crc32_mix.h"
 
 namespace stoker::core {
 namespace {
@@ -16,9 +22,9 @@ std::span<const std::byte> AsBytes(std::string_view text) {
 }
 
 // Bit by bit from the polynomial (reflected), as the definition has it.
-std::uint32_t SlowCrc(std::span<const std::byte> data,
-                      std::uint32_t polynomial) {
-  std::uint32_t crc = ~0U;
+std::uint32_t SlowCrc(std::span<const std::byte> data, std::uint32_t polynomial,
+                      std::uint32_t seed = 0) {
+  std::uint32_t crc = ~seed;
   for (const std::byte byte : data) {
     crc ^= static_cast<std::uint32_t>(byte);
     for (int bit = 0; bit < 8; ++bit) {
@@ -67,6 +73,88 @@ TEST(Crc32, IsTheDefinitionsAtEverySizeAndAlignment) {
       EXPECT_EQ(Crc32(part), SlowCrc(part, 0xEDB88320U)) << size;
     }
   }
+}
+
+using Kernel = std::uint32_t (*)(std::span<const std::byte>&, std::uint32_t);
+
+// Compares `kernel` on texts of `least` bytes and more, at some starts in a
+// register of 32 bytes, each in memory of its own that ends with the text.
+void ExpectDefinition(Kernel kernel, std::size_t least, std::size_t rest,
+                      std::span<const std::size_t> more) {
+  for (const std::size_t start : {0U, 1U, 15U, 31U}) {
+    for (const std::size_t size : more) {
+      const std::vector<std::byte> memory = Pattern(start + least + size);
+      const auto text = std::span(memory).subspan(start);
+      for (const std::uint32_t seed : {0U, 0xDEADBEEFU}) {
+        std::span<const std::byte> left = text;
+        const std::uint32_t crc = kernel(left, seed);
+        EXPECT_LT(left.size(), rest);
+        EXPECT_EQ(left.data() + left.size(), text.data() + text.size());
+        const auto done = text.first(text.size() - left.size());
+        EXPECT_EQ(crc, SlowCrc(done, 0xEDB88320U, seed))
+            << start << " " << size;
+      }
+    }
+  }
+}
+
+TEST(Crc32, FoldedIsTheDefinitionsAtEverySizeAndAlignment) {
+  if (!internal::CanFoldCrc32()) {
+    GTEST_SKIP() << "this processor has no VPCLMULQDQ";
+  }
+  std::vector<std::size_t> more(400);
+  std::iota(more.begin(), more.end(), 0U);
+  more.push_back(100'000);
+  ExpectDefinition(internal::FoldCrc32, internal::kLeastFold, 128, more);
+}
+
+TEST(Crc32, MixedIsTheDefinitionsAtSizesAroundEachRoundAndAlignment) {
+  if (!internal::CanFoldCrc32()) {
+    GTEST_SKIP() << "this processor has no VPCLMULQDQ";
+  }
+  constexpr std::size_t kRound = internal::kMixRound;
+  const std::vector<std::size_t> more = {0,
+                                         1,
+                                         31,
+                                         32,
+                                         33,
+                                         96,
+                                         kRound - 32,
+                                         kRound - 1,
+                                         kRound,
+                                         kRound + 1,
+                                         3 * kRound - 31,
+                                         20 * kRound};
+  ExpectDefinition(internal::MixCrc32, internal::kLeastMix, kRound, more);
+}
+
+TEST(Crc32, MixedTakesABitAtAnyPlaceAsItsPowerOfX) {
+  if (!internal::CanFoldCrc32()) {
+    GTEST_SKIP() << "this processor has no VPCLMULQDQ";
+  }
+  // The CRC is linear: a bit changes it as it changes that of zeros, by
+  // x^(32 + bits behind it).
+  constexpr std::size_t kBytes = 5 * internal::kMixRound;
+  std::vector<std::byte> text(kBytes + 32);
+  const std::size_t skew =
+      (32 - reinterpret_cast<std::uintptr_t>(text.data()) % 32) % 32;
+  const auto part = std::span(text).subspan(skew, kBytes);
+  std::span<const std::byte> zeros = part;
+  const std::uint32_t plain = internal::MixCrc32(zeros, 0);
+  ASSERT_TRUE(zeros.empty());
+  for (std::size_t at = 0; at < kBytes; at += 13) {
+    part[at] = std::byte{0x80};  // reflected: x^0 of the byte
+    std::span<const std::byte> left = part;
+    EXPECT_EQ(internal::MixCrc32(left, 0) ^ plain,
+              internal::PowerOfX(32 + 8 * (kBytes - 1 - at)))
+        << at;
+    part[at] = {};
+  }
+}
+
+TEST(Crc32, OfALongTextIsTheDefinitions) {
+  const std::vector<std::byte> data = Pattern(300'001);
+  EXPECT_EQ(Crc32(data), SlowCrc(data, 0xEDB88320U));
 }
 
 TEST(Crc32Combine, OfTwoPartsIsTheWholes) {

@@ -1,6 +1,7 @@
 """What the machine can do, by fio: the ceiling beside which ours stands."""
 
 import json
+import shutil
 import subprocess
 
 
@@ -66,13 +67,22 @@ def write_fresh(log, folder, jobs, sizes):
     return job["io_bytes"] / (job["runtime"] / 1000)
 
 
-def write_stream(log, folder, jobs, size, fsync):
-    """Bytes per second of a new file of `size` bytes a job, in requests of
-    1 MiB, all of it on stable storage at the end if `fsync`."""
-    grouped = run(
-        log, "--name=stream", "--rw=write", "--ioengine=psync", "--bs=1m",
-        f"--numjobs={jobs}", f"--directory={folder}",
-        f"--size={size // 2**20}m", "--create_on_open=1", "--fallocate=none",
-        f"--end_fsync={int(fsync)}", "--unlink=1", "--group_reporting")
-    job = grouped[0]["write"]
-    return job["io_bytes"] / (job["runtime"] / 1000)
+def write_streams(log, folder, jobs, size, fsync, count):
+    """Bytes per second of each of `count` writings, one after the other: a new
+    file of `size` bytes a job, in requests of 1 MiB, all of it on stable
+    storage at the end if `fsync`. The files of the writing before are there
+    until it has ended."""
+    rates = []
+    for number in range(count):
+        place = folder / f"stream-{number}"
+        place.mkdir()
+        grouped = run(
+            log, "--name=stream", "--rw=write", "--ioengine=psync", "--bs=1m",
+            f"--numjobs={jobs}", f"--directory={place}",
+            f"--size={size // 2**20}m", "--create_on_open=1",
+            "--fallocate=none", f"--end_fsync={int(fsync)}",
+            "--group_reporting")
+        job = grouped[0]["write"]
+        rates.append(job["io_bytes"] / (job["runtime"] / 1000))
+        shutil.rmtree(folder / f"stream-{number - 1}", ignore_errors=True)
+    return rates

@@ -31,7 +31,7 @@ std::string Value(const std::vector<HttpHeader>& headers,
                   std::string_view name) {
   for (const HttpHeader& header : headers) {
     if (header.name == name) {
-      return header.value;
+      return std::string(header.value);
     }
   }
   return "";
@@ -39,7 +39,8 @@ std::string Value(const std::vector<HttpHeader>& headers,
 
 std::string Sign(const RequestToSign& request,
                  std::vector<HttpHeader> headers = {}) {
-  ExampleSigner().Sign(request, kThen, headers);
+  S3Signer signer = ExampleSigner();
+  signer.Sign(request, kThen, headers);
   return Value(headers, "authorization");
 }
 
@@ -102,16 +103,38 @@ TEST(S3Signer, SignsTheExampleOfAList) {
 
 TEST(S3Signer, SignsAndSendsTheTokenOfTemporaryCredentials) {
   std::vector<HttpHeader> headers;
-  ExampleSigner("token").Sign({.method = "GET",
-                               .host = kHost,
-                               .path = "/",
-                               .query = "",
-                               .payload_sha256 = kEmpty},
-                              kThen, headers);
+  S3Signer signer = ExampleSigner("token");
+  signer.Sign({.method = "GET",
+               .host = kHost,
+               .path = "/",
+               .query = "",
+               .payload_sha256 = kEmpty},
+              kThen, headers);
   EXPECT_EQ(Value(headers, "x-amz-security-token"), "token");
   EXPECT_NE(Value(headers, "authorization").find("x-amz-security-token"),
             std::string::npos);
   EXPECT_EQ(Value(headers, "x-amz-date"), "20130524T000000Z");
+}
+
+TEST(S3Signer, SignsEachOfManyRequestsAsTheOnlyOne) {
+  S3Signer one = ExampleSigner();
+  for (const std::string_view path : {"/longer/name", "/a", "/longer/name"}) {
+    for (const auto days : {0, 1}) {
+      const RequestToSign request{.method = "GET",
+                                  .host = kHost,
+                                  .path = path,
+                                  .query = "",
+                                  .payload_sha256 = kEmpty};
+      const auto when = kThen + std::chrono::days(days);
+      std::vector<HttpHeader> headers = {{"range", "bytes=0-9"}};
+      one.Sign(request, when, headers);
+      S3Signer other = ExampleSigner();
+      std::vector<HttpHeader> expected = {{"range", "bytes=0-9"}};
+      other.Sign(request, when, expected);
+      EXPECT_EQ(Value(headers, "authorization"),
+                Value(expected, "authorization"));
+    }
+  }
 }
 
 TEST(S3Signer, EncodesAllButUnreservedCharacters) {

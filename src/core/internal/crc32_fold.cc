@@ -20,13 +20,6 @@ namespace {
 constexpr std::size_t kLanes = 4;
 constexpr std::size_t kBlock = kLanes * 32;
 
-// What moves a 128-bit part over `bits` bits: its halves are multiplied by
-// these and added to what stands there (Gopal et al., "Fast CRC Computation for
-// Generic Polynomials Using PCLMULQDQ Instruction", Intel 2009; bit-reflected,
-// so a product lies one bit low).
-constexpr std::uint64_t FoldFactor(std::uint64_t bits) {
-  return std::uint64_t{PowerOfX(bits)} << 1;
-}
 constexpr std::uint64_t kLowHalf = FoldFactor(8 * kBlock + 32);
 constexpr std::uint64_t kHighHalf = FoldFactor(8 * kBlock - 32);
 
@@ -40,10 +33,13 @@ STOKER_FOLDS __m256i Fold(__m256i part, __m256i factors, __m256i next) {
 
 }  // namespace
 
-bool FoldsCrc32() {
+bool CanFoldCrc32() {
   return __builtin_cpu_supports("avx2") != 0 &&
-         __builtin_cpu_supports("vpclmulqdq") != 0 &&
-         __builtin_cpu_supports("avx512vl") == 0;
+         __builtin_cpu_supports("vpclmulqdq") != 0;
+}
+
+bool FoldsCrc32() {
+  return CanFoldCrc32() && __builtin_cpu_supports("avx512vl") == 0;
 }
 
 STOKER_FOLDS std::uint32_t FoldCrc32(std::span<const std::byte>& data,
@@ -80,6 +76,7 @@ STOKER_FOLDS std::uint32_t FoldCrc32(std::span<const std::byte>& data,
 
 #else
 
+bool CanFoldCrc32() { return false; }
 bool FoldsCrc32() { return false; }
 std::uint32_t FoldCrc32(std::span<const std::byte>& /*data*/,
                         std::uint32_t seed) {

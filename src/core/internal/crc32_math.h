@@ -32,4 +32,13 @@ constexpr std::uint32_t PowerOfX(std::uint64_t n) {
   return power;
 }
 
+// What moves a 128-bit part of a text over `bits` bits, where its halves are
+// multiplied by FoldFactor(bits + 32) and FoldFactor(bits - 32) and added to
+// what stands there (Gopal et al., "Fast CRC Computation for Generic
+// Polynomials Using PCLMULQDQ Instruction", Intel 2009; bit-reflected, so a
+// product lies one bit low).
+constexpr std::uint64_t FoldFactor(std::uint64_t bits) {
+  return std::uint64_t{PowerOfX(bits)} << 1;
+}
+
 }  // namespace stoker::core::internal

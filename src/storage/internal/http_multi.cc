@@ -24,7 +24,6 @@ namespace stoker::storage::internal {
 
 namespace {
 
-constexpr std::string_view kAgent = "stoker";
 constexpr int kMostEvents = 64;
 
 long Milliseconds(core::Nanos time) {
@@ -217,6 +216,7 @@ struct HttpMulti::Impl {
   core::Status Open();
   core::Status Prepare(Exchange& exchange, HttpMethod method);
   core::Status Call(curl_socket_t socket, int events);
+  core::Status CallIfDue();
   void CollectEnded();
 
   static std::size_t OnBody(char* data, std::size_t size, std::size_t count,
@@ -288,10 +288,9 @@ int HttpMulti::Impl::OnSocket(CURL* /*easy*/, curl_socket_t socket, int what,
   if (!watch.wanted) {
     return 0;
   }
-  epoll_event event{};
-  event.events = ((what & CURL_POLL_IN) != 0 ? EPOLLIN : 0U) |
-                 ((what & CURL_POLL_OUT) != 0 ? EPOLLOUT : 0U);
-  event.data.fd = socket;
+  epoll_event event{.events = ((what & CURL_POLL_IN) != 0 ? EPOLLIN : 0U) |
+                              ((what & CURL_POLL_OUT) != 0 ? EPOLLOUT : 0U),
+                    .data = {.fd = socket}};
   if (event.events != watch.events) {
     const int action = watch.events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
     ::epoll_ctl(impl.epoll, action, socket, &event);
@@ -345,9 +344,7 @@ core::Status HttpMulti::Impl::Open() {
             "limit of open files (ulimit -n) or lower the queue depth",
             errno};
   }
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.fd = wake;
+  epoll_event event{.events = EPOLLIN, .data = {.fd = wake}};
   ::epoll_ctl(epoll, EPOLL_CTL_ADD, wake, &event);
   ::curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, &Impl::OnSocket);
   ::curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, this);
@@ -386,7 +383,7 @@ core::Status HttpMulti::Impl::Prepare(Exchange& exchange, HttpMethod method) {
   set(CURLOPT_PROTOCOLS_STR, "http,https");
   set(CURLOPT_PROXY, "");
   set(CURLOPT_PATH_AS_IS, 1L);
-  set(CURLOPT_USERAGENT, kAgent.data());
+  set(CURLOPT_USERAGENT, "stoker");
   set(CURLOPT_ERRORBUFFER, exchange.error.data());
   set(CURLOPT_WRITEFUNCTION, &Impl::OnBody);
   set(CURLOPT_WRITEDATA, static_cast<void*>(&exchange));
@@ -441,6 +438,16 @@ core::Status HttpMulti::Impl::Call(curl_socket_t socket, int events) {
   return {};
 }
 
+// Begins exchanges that were started, and ends what has taken too long.
+core::Status HttpMulti::Impl::CallIfDue() {
+  if (timer.has_value() && *timer <= real.Now()) {
+    timer.reset();
+    STOKER_TRY(Call(CURL_SOCKET_TIMEOUT, 0));
+    CollectEnded();
+  }
+  return {};
+}
+
 void HttpMulti::Impl::CollectEnded() {
   int left = 0;
   while (CURLMsg* const message = ::curl_multi_info_read(multi, &left)) {
@@ -488,8 +495,8 @@ core::Status HttpMulti::Start(std::uint32_t slot, const HttpRequest& request) {
   STOKER_CHECK(slot < impl_->exchanges.size());
   Exchange& exchange = impl_->exchanges[slot];
   STOKER_CHECK(!exchange.busy);
+  const bool is_anew = exchange.set_for != request.method;
   STOKER_TRY(impl_->Prepare(exchange, request.method));
-  exchange.url = request.url;
   exchange.header_text = request.headers;
   exchange.SplitHeaders();
   exchange.body = request.body;
@@ -499,7 +506,10 @@ core::Status HttpMulti::Start(std::uint32_t slot, const HttpRequest& request) {
   exchange.answer = {};
   exchange.error[0] = '\0';
   CURL* const easy = exchange.easy;
-  ::curl_easy_setopt(easy, CURLOPT_URL, exchange.url.c_str());
+  if (is_anew || exchange.url != request.url) {
+    exchange.url = request.url;
+    ::curl_easy_setopt(easy, CURLOPT_URL, exchange.url.c_str());
+  }
   ::curl_easy_setopt(
       easy, CURLOPT_HTTPHEADER,
       exchange.header_list.empty() ? nullptr : exchange.header_list.data());
@@ -520,11 +530,14 @@ core::Status HttpMulti::Start(std::uint32_t slot, const HttpRequest& request) {
 }
 
 core::Status HttpMulti::Progress(core::Nanos longest) {
-  std::array<epoll_event, kMostEvents> events{};
-  const core::TimePoint now = impl_->real.Now();
+  STOKER_TRY(impl_->CallIfDue());
+  std::array<epoll_event, kMostEvents> events;
+  if (!impl_->ended.empty()) {
+    longest = core::Nanos{0};
+  }
   core::Nanos wait = std::max(longest, core::Nanos{0});
   if (impl_->timer.has_value()) {
-    wait = std::clamp(*impl_->timer - now, core::Nanos{0}, wait);
+    wait = std::clamp(*impl_->timer - impl_->real.Now(), core::Nanos{0}, wait);
   }
   const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(wait);
   const int count = ::epoll_wait(
@@ -552,13 +565,11 @@ core::Status HttpMulti::Progress(core::Nanos longest) {
         ((event.events & (EPOLLERR | EPOLLHUP)) != 0 ? CURL_CSELECT_ERR : 0);
     STOKER_TRY(impl_->Call(event.data.fd, bits));
   }
-  if (impl_->timer.has_value() && *impl_->timer <= impl_->real.Now()) {
-    impl_->timer.reset();
-    STOKER_TRY(impl_->Call(CURL_SOCKET_TIMEOUT, 0));
-  }
   impl_->CollectEnded();
-  return {};
+  return impl_->CallIfDue();
 }
+
+core::Status HttpMulti::Push() { return impl_->CallIfDue(); }
 
 std::size_t HttpMulti::TakeEnded(std::span<std::uint32_t> slots) {
   std::vector<std::uint32_t>& ended = impl_->ended;

@@ -78,6 +78,8 @@ class HttpMulti {
 
   // `slot`: below the capacity, not in use. kInvalidArgument: no such URL.
   core::Status Start(std::uint32_t slot, const HttpRequest& request);
+  // Sends what was started, without looking at what has arrived.
+  core::Status Push();
   // Goes on with all exchanges; returns once one has ended, at the latest after
   // `longest`, or when Wake() is called.
   core::Status Progress(core::Nanos longest);

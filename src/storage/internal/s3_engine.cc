@@ -172,6 +172,14 @@ S3Engine::S3Engine(S3Shared& shared, std::size_t capacity)
   waiting_.reserve(capacity);
   ended_.reserve(capacity);
   const S3Settings& settings = shared.settings();
+  for (const S3Endpoint& endpoint : settings.endpoints) {
+    hosts_.push_back((settings.virtual_host ? settings.bucket + "." : "") +
+                     endpoint.host_header());
+    origins_.push_back((endpoint.tls ? "https://" : "http://") + hosts_.back());
+  }
+  if (!settings.virtual_host) {
+    bucket_path_ = "/" + EncodeUri(settings.bucket, false);
+  }
   if (settings.credentials.has_value()) {
     signer_ =
         std::make_unique<S3Signer>(*settings.credentials, settings.region);
@@ -219,59 +227,57 @@ void S3Engine::Start(std::uint32_t slot, const S3Call& ask) {
 // The URL and the header lines of `call` for its endpoint, signed as of now.
 void S3Engine::BuildRequest(Call& call) {
   const S3Settings& settings = shared_.settings();
-  const S3Endpoint& endpoint = settings.endpoints[call.endpoint];
   const S3Call& ask = call.ask;
-  std::string host = endpoint.host_header();
-  std::string path = "/";
-  if (settings.virtual_host) {
-    host = settings.bucket + "." + host;
-  } else {
-    path += EncodeUri(settings.bucket, false);
-    path += call.key.empty() ? "" : "/";
+  path_ = bucket_path_;
+  if (path_.empty() || !call.key.empty()) {
+    path_ += '/';
   }
-  path += EncodeUri(call.key, true);
+  AppendEncodedUri(path_, call.key, true);
 
   std::vector<HttpHeader>& headers = signed_headers_;
   headers.clear();
   if (ask.range_bytes > 0) {
-    headers.push_back(
-        {"range", fmt::format("bytes={}-{}", ask.range_first,
-                              ask.range_first + ask.range_bytes - 1)});
+    range_.clear();
+    fmt::format_to(std::back_inserter(range_), "bytes={}-{}", ask.range_first,
+                   ask.range_first + ask.range_bytes - 1);
+    headers.push_back({"range", range_});
   }
-  for (const std::string_view line : core::Split(call.headers, '\n')) {
-    const std::size_t colon = line.find(": ");
-    if (colon != std::string_view::npos) {
-      headers.push_back({std::string(line.substr(0, colon)),
-                         std::string(line.substr(colon + 2))});
+  if (!call.headers.empty()) {
+    for (const std::string_view line : core::Split(call.headers, '\n')) {
+      const std::size_t colon = line.find(": ");
+      if (colon != std::string_view::npos) {
+        headers.push_back({line.substr(0, colon), line.substr(colon + 2)});
+      }
     }
   }
   if (signer_ != nullptr) {
-    std::string payload(kEmptySha256);
+    std::string_view payload = kEmptySha256;
     if (!ask.body.empty()) {
-      const bool summed =
-          settings.sign_payload || ask.body.size() <= kSmallBody;
-      payload = summed ? Sha256Hex({std::bit_cast<const char*>(ask.body.data()),
-                                    ask.body.size()})
-                       : std::string(kUnsignedPayload);
+      payload = kUnsignedPayload;
+      if (settings.sign_payload || ask.body.size() <= kSmallBody) {
+        payload_ = Sha256Hex(
+            {std::bit_cast<const char*>(ask.body.data()), ask.body.size()});
+        payload = payload_;
+      }
     }
     signer_->Sign({.method = NameOf(ask.method),
-                   .host = host,
-                   .path = path,
+                   .host = hosts_[call.endpoint],
+                   .path = path_,
                    .query = call.query,
                    .payload_sha256 = payload},
                   std::chrono::system_clock::now(), headers);
   }
   call.lines.clear();
   for (const HttpHeader& header : headers) {
-    fmt::format_to(std::back_inserter(call.lines), "{}: {}\n", header.name,
-                   header.value);
+    call.lines.append(header.name).append(": ").append(header.value) += '\n';
   }
   // Bodies are sent without asking whether they are welcome.
   call.lines += "expect:\n";
-  call.url.clear();
-  fmt::format_to(std::back_inserter(call.url), "http{}://{}{}{}{}",
-                 endpoint.tls ? "s" : "", host, path,
-                 call.query.empty() ? "" : "?", call.query);
+  call.url = origins_[call.endpoint];
+  call.url += path_;
+  if (!call.query.empty()) {
+    call.url.append("?").append(call.query);
+  }
 }
 
 void S3Engine::Send(std::uint32_t slot) {
@@ -423,6 +429,12 @@ void S3Engine::TakeAnswers() {
       Judge(slots[i]);
     }
   }
+}
+
+Status S3Engine::Push() {
+  STOKER_TRY(http_->Push());
+  TakeAnswers();
+  return {};
 }
 
 Status S3Engine::Progress(core::Nanos longest) {

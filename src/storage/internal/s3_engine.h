@@ -99,6 +99,8 @@ class S3Engine {
   // `slot` is below the capacity and free. Never fails: what is wrong is the
   // answer's status.
   void Start(std::uint32_t slot, const S3Call& call);
+  // Sends what was started, without looking at what has arrived.
+  core::Status Push();
   // Goes on until a call has ended, at the latest after `longest`, or Wake().
   core::Status Progress(core::Nanos longest);
   // The slots of calls that have ended since, each once.
@@ -145,7 +147,12 @@ class S3Engine {
   const core::SystemClock real_{};
   std::unique_ptr<HttpMulti> http_;
   std::unique_ptr<S3Signer> signer_;  // null: requests are not signed
+  // By endpoint: the Host header, and what URLs begin with: "http://host".
+  std::vector<std::string> hosts_, origins_;
+  std::string bucket_path_;  // "/bucket", encoded; "" with virtual hosts
+  // Of the request that is being built.
   std::vector<HttpHeader> signed_headers_;
+  std::string path_, range_, payload_;
   std::vector<Call> calls_;
   std::vector<std::uint32_t> waiting_;  // calls to be repeated when due
   std::vector<std::uint32_t> ended_;

@@ -22,6 +22,7 @@ namespace {
 constexpr std::size_t kReceiveMemory = 8U << 20;
 constexpr std::size_t kSmallestReceive = 16U << 10;
 constexpr std::size_t kLargestReceive = 256U << 10;
+constexpr core::Nanos kLong = std::chrono::hours(24);
 
 core::Status Damaged(std::string_view key, std::string_view what) {
   return {core::Code::kCorruption, fmt::format("read {}: {}", key, what), EIO};
@@ -72,7 +73,7 @@ core::Result<std::size_t> S3ReadQueue::DoSubmit(std::span<const ReadOp> ops) {
     ++count_;
   }
   Begin();
-  broken_ = engine_->Progress(core::Nanos{0});
+  broken_ = engine_->Push();
   STOKER_TRY(broken_);
   return ops.size();
 }
@@ -205,6 +206,9 @@ core::Result<std::size_t> S3ReadQueue::DoReap(std::span<ReadDone> done,
   std::size_t count = 0;
   // Looks at what has arrived even where nothing is waited for.
   core::Nanos longest{0};
+  if (done_.size() < at_least) {
+    longest = TimeLeft(clock(), deadline).value_or(kLong);
+  }
   while (true) {
     broken_ = engine_->Progress(longest);
     STOKER_TRY(broken_);
@@ -213,7 +217,7 @@ core::Result<std::size_t> S3ReadQueue::DoReap(std::span<ReadDone> done,
     if (engine_->TakeWoken() || count >= at_least) {
       return count;
     }
-    longest = TimeLeft(clock(), deadline).value_or(std::chrono::hours(24));
+    longest = TimeLeft(clock(), deadline).value_or(kLong);
     if (longest == core::Nanos{0}) {
       return count;
     }

@@ -24,16 +24,25 @@ const unsigned char* Raw(std::string_view text) {
   return std::bit_cast<const unsigned char*>(text.data());
 }
 
-std::string Hex(std::string_view bytes) {
+void AppendHex(std::string& out, std::string_view bytes) {
   constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  text.reserve(2 * bytes.size());
   for (const char byte : bytes) {
     const auto value = static_cast<unsigned char>(byte);
-    text += kDigits[value >> 4U];
-    text += kDigits[value & 15U];
+    out += kDigits[value >> 4U];
+    out += kDigits[value & 15U];
   }
+}
+
+std::string Hex(std::string_view bytes) {
+  std::string text;
+  text.reserve(2 * bytes.size());
+  AppendHex(text, bytes);
   return text;
+}
+
+template <typename... Texts>
+void Append(std::string& out, const Texts&... texts) {
+  (out.append(texts), ...);
 }
 
 std::string HmacSha256(std::string_view key, std::string_view data) {
@@ -79,10 +88,9 @@ std::string_view Trimmed(std::string_view value) {
 
 }  // namespace
 
-std::string EncodeUri(std::string_view text, bool keep_slash) {
+void AppendEncodedUri(std::string& out, std::string_view text,
+                      bool keep_slash) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string out;
-  out.reserve(text.size() + 8);
   for (const char c : text) {
     if (IsUnreserved(c) || (c == '/' && keep_slash)) {
       out += c;
@@ -93,6 +101,12 @@ std::string EncodeUri(std::string_view text, bool keep_slash) {
       out += kDigits[value & 15U];
     }
   }
+}
+
+std::string EncodeUri(std::string_view text, bool keep_slash) {
+  std::string out;
+  out.reserve(text.size() + 8);
+  AppendEncodedUri(out, text, keep_slash);
   return out;
 }
 
@@ -162,11 +176,61 @@ std::string ETagOfUpload(std::span<const std::string> etags) {
   return fmt::format("{}-{}", Md5Hex(digests), etags.size());
 }
 
+// SHA-256 without libcrypto's search for who computes it, which takes longer
+// than the sums of short texts: begun anew, a context keeps what was found.
+class S3Signer::Hasher {
+ public:
+  Hasher() : context_(::EVP_MD_CTX_new()) {
+    STOKER_CHECK(context_ != nullptr &&
+                 ::EVP_DigestInit_ex(context_, ::EVP_sha256(), nullptr) == 1);
+  }
+  ~Hasher() { ::EVP_MD_CTX_free(context_); }
+  Hasher(const Hasher&) = delete;
+  Hasher& operator=(const Hasher&) = delete;
+
+  // Each valid until the next call.
+  std::string_view Sum(std::string_view first, std::string_view second = {}) {
+    STOKER_CHECK(::EVP_DigestInit_ex(context_, nullptr, nullptr) == 1 &&
+                 ::EVP_DigestUpdate(context_, first.data(), first.size()) == 1);
+    if (!second.empty()) {
+      STOKER_CHECK(::EVP_DigestUpdate(context_, second.data(), second.size()) ==
+                   1);
+    }
+    STOKER_CHECK(::EVP_DigestFinal_ex(context_, sum_.data(), nullptr) == 1);
+    return {std::bit_cast<const char*>(sum_.data()), sum_.size()};
+  }
+
+  // HMAC (RFC 2104); `key`: at most 64 bytes.
+  std::string_view Hmac(std::string_view key, std::string_view data) {
+    std::array<char, kBlock> inner{};
+    std::array<char, kBlock> outer{};
+    STOKER_CHECK(key.size() <= kBlock);
+    std::ranges::copy(key, inner.begin());
+    for (std::size_t i = 0; i < kBlock; ++i) {
+      outer[i] = static_cast<char>(inner[i] ^ 0x5C);
+      inner[i] = static_cast<char>(inner[i] ^ 0x36);
+    }
+    std::array<char, SHA256_DIGEST_LENGTH> middle{};
+    std::ranges::copy(Sum({inner.data(), inner.size()}, data), middle.begin());
+    return Sum({outer.data(), outer.size()}, {middle.data(), middle.size()});
+  }
+
+ private:
+  static constexpr std::size_t kBlock = 64;
+  EVP_MD_CTX* context_;
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> sum_{};
+};
+
 S3Signer::S3Signer(S3Credentials credentials, std::string region,
                    std::string service)
     : credentials_(std::move(credentials)),
       region_(std::move(region)),
-      service_(std::move(service)) {}
+      service_(std::move(service)),
+      hasher_(std::make_unique<Hasher>()) {}
+
+S3Signer::~S3Signer() = default;
+S3Signer::S3Signer(S3Signer&&) noexcept = default;
+S3Signer& S3Signer::operator=(S3Signer&&) noexcept = default;
 
 std::string_view S3Signer::KeyOf(std::string_view day) {
   if (key_day_ != day) {
@@ -194,38 +258,35 @@ void S3Signer::Sign(const RequestToSign& request,
                     std::chrono::system_clock::time_point now,
                     std::vector<HttpHeader>& headers) {
   SetTime(now);
-  headers.push_back(
-      {"x-amz-content-sha256", std::string(request.payload_sha256)});
+  headers.push_back({"x-amz-content-sha256", request.payload_sha256});
   headers.push_back({"x-amz-date", stamp_});
   if (!credentials_.session_token.empty()) {
     headers.push_back({"x-amz-security-token", credentials_.session_token});
   }
-  headers.push_back({"host", std::string(request.host)});
+  headers.push_back({"host", request.host});
   std::ranges::sort(headers, {}, &HttpHeader::name);
 
-  std::string canonical =
-      fmt::format("{}\n{}\n{}\n", request.method, request.path, request.query);
-  std::string names;
+  canonical_.clear();
+  names_.clear();
+  Append(canonical_, request.method, "\n", request.path, "\n", request.query,
+         "\n");
   for (const HttpHeader& header : headers) {
-    fmt::format_to(std::back_inserter(canonical), "{}:{}\n", header.name,
-                   Trimmed(header.value));
-    names += names.empty() ? "" : ";";
-    names += header.name;
+    Append(canonical_, header.name, ":", Trimmed(header.value), "\n");
+    Append(names_, names_.empty() ? "" : ";", header.name);
   }
-  fmt::format_to(std::back_inserter(canonical), "\n{}\n{}", names,
-                 request.payload_sha256);
+  Append(canonical_, "\n", names_, "\n", request.payload_sha256);
 
-  const std::string to_sign = fmt::format("{}\n{}\n{}\n{}", kAlgorithm, stamp_,
-                                          scope_, Sha256Hex(canonical));
-  const std::string signature =
-      Hex(HmacSha256(KeyOf(std::string_view(stamp_).substr(0, 8)), to_sign));
+  to_sign_.clear();
+  Append(to_sign_, kAlgorithm, "\n", stamp_, "\n", scope_, "\n");
+  AppendHex(to_sign_, hasher_->Sum(canonical_));
+  authorization_.clear();
+  Append(authorization_, kAlgorithm, " Credential=", credentials_.access_key,
+         "/", scope_, ",SignedHeaders=", names_, ",Signature=");
+  const std::string_view key = KeyOf(std::string_view(stamp_).substr(0, 8));
+  AppendHex(authorization_, hasher_->Hmac(key, to_sign_));
   std::erase_if(headers,
                 [](const HttpHeader& one) { return one.name == "host"; });
-  headers.push_back(
-      {"authorization",
-       fmt::format("{} Credential={}/{},SignedHeaders={},Signature={}",
-                   kAlgorithm, credentials_.access_key, scope_, names,
-                   signature)});
+  headers.push_back({"authorization", authorization_});
 }
 
 }  // namespace stoker::storage::internal

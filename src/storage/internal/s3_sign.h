@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <ctime>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,9 +20,10 @@ struct S3Credentials {
   std::string session_token{};  // "" for keys that last
 };
 
+// Texts stay with whom they are from.
 struct HttpHeader {
-  std::string name;  // lower case
-  std::string value;
+  std::string_view name;  // lower case
+  std::string_view value;
 };
 
 // Names and values as they are meant, not encoded.
@@ -39,6 +41,8 @@ inline constexpr std::string_view kUnsignedPayload = "UNSIGNED-PAYLOAD";
 
 // All but letters, digits and "-._~" as %XX; '/' as well unless `keep_slash`.
 std::string EncodeUri(std::string_view text, bool keep_slash);
+// Appends it to `out`.
+void AppendEncodedUri(std::string& out, std::string_view text, bool keep_slash);
 // "%2F" and "+" taken back; what is no escape stays as it is.
 std::string DecodeUri(std::string_view text);
 // "a=1&b=" with both sides encoded, in the order that is signed.
@@ -54,21 +58,28 @@ std::string Md5Hex(std::string_view data);
 // the MD5 of their MD5s, "-" and their number. "" where they are no MD5s.
 std::string ETagOfUpload(std::span<const std::string> etags);
 
-// Belongs to one thread. Keeps the key of the day.
+// Belongs to one thread. Keeps the key of the day; allocates nothing once its
+// texts have grown.
 class S3Signer {
  public:
   // `service` is "s3" but for tests of the algorithm.
   S3Signer(S3Credentials credentials, std::string region,
            std::string service = "s3");
+  ~S3Signer();
+  S3Signer(S3Signer&&) noexcept;
+  S3Signer& operator=(S3Signer&&) noexcept;
 
   // Adds what must be sent (authorization, x-amz-content-sha256, x-amz-date,
   // x-amz-security-token) to `headers`, which are signed as they are, together
-  // with the host. `headers` holds none of these yet.
+  // with the host. `headers` holds none of these yet; what is added is valid
+  // until the next call and as long as `request` is.
   void Sign(const RequestToSign& request,
             std::chrono::system_clock::time_point now,
             std::vector<HttpHeader>& headers);
 
  private:
+  class Hasher;
+
   std::string_view KeyOf(std::string_view day);
   void SetTime(std::chrono::system_clock::time_point now);
 
@@ -80,6 +91,9 @@ class S3Signer {
   std::string scope_;        // "20130524/us-east-1/s3/aws4_request"
   std::string key_day_;      // "20130524"
   std::string key_;          // 32 bytes
+  std::unique_ptr<Hasher> hasher_;
+  // Of the last request: what its signature is of, and the header.
+  std::string canonical_, names_, to_sign_, authorization_;
 };
 
 }  // namespace stoker::storage::internal
