@@ -332,6 +332,10 @@ Claim Index::ClaimFreeSlot(const Fingerprint& key, std::uint32_t length) {
 Claim Index::ClaimWith(std::uint32_t slot, const Fingerprint& key,
                        std::uint32_t length, std::uint32_t next_use) {
   if (slot == kNoSlot) {
+    // It may be there, behind a link that leads nowhere.
+    if (const std::uint32_t bucket = BucketOf(key); !IsWhole(bucket)) {
+      WithStripe(bucket, [&] { MendChain(bucket); });
+    }
     return {.outcome = ClaimOutcome::kNoRoom};
   }
   const bool mine = WithStripe(BucketOf(key), [&] {
@@ -448,7 +452,10 @@ void Index::Drop(const PinnedSlot& pinned, PinCell cell) {
 // A valid slot becomes free, or rests where others read it. Nothing if it is no
 // longer that.
 void Index::Evacuate(std::uint32_t slot, std::uint32_t generation) {
-  Leave(slot, {.state = SlotState::kValid, .generation = generation});
+  const SlotWord word = WordOf(entry(slot));
+  if (word.state == SlotState::kValid && word.generation == generation) {
+    Leave(slot, word);
+  }
 }
 
 // The same of a slot whose word is this one.

@@ -266,6 +266,7 @@ class Index {
   // The slot of the bucket that holds `key`, or kNoSlot.
   std::uint32_t Find(const Fingerprint& key) const;
   void RepairStripe(std::uint32_t stripe);
+  bool IsWhole(std::uint32_t bucket) const;
   void MendChain(std::uint32_t bucket);
   void RepairClass(std::size_t number);
   template <class Body>

@@ -30,19 +30,25 @@ void Index::RepairStripe(std::uint32_t stripe) {
   }
 }
 
-// With the lock of the bucket's stripe. A chain that leads to what is no slot,
-// to a slot of another bucket or in a circle was spoilt by a memory error:
-// those of the whole stripe are made anew.
-void Index::MendChain(std::uint32_t bucket) {
+// Whether the bucket's chain leads to its own slots and to its end. Without the
+// lock of its stripe "no" may be because it changes meanwhile.
+bool Index::IsWhole(std::uint32_t bucket) const {
   const std::uint32_t slots = options_.geometry.slots();
   std::uint32_t slot = buckets_[bucket].load(std::memory_order_relaxed);
   for (std::uint32_t step = 0; slot < slots && step < slots; ++step) {
     if (BucketOf(KeyOf(entry(slot))) != bucket) {
-      break;
+      return false;
     }
     slot = entry(slot).chain.load(std::memory_order_relaxed);
   }
-  if (slot != kNoSlot) {
+  return slot == kNoSlot;
+}
+
+// With the lock of the bucket's stripe. A chain that leads to what is no slot,
+// to a slot of another bucket or in a circle was spoilt by a memory error:
+// those of the whole stripe are made anew.
+void Index::MendChain(std::uint32_t bucket) {
+  if (!IsWhole(bucket)) {
     damaged_.fetch_add(1, std::memory_order_relaxed);
     RepairStripe(bucket % kIndexStripes);
   }
