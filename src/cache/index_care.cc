@@ -3,6 +3,7 @@
 
 #include "cache/index.h"
 #include "cache/internal/index_header.h"
+#include "cache/internal/kill_point.h"
 #include "cache/internal/slot_words.h"
 #include "cache/internal/write_budget.h"
 
@@ -113,6 +114,7 @@ std::size_t Index::Sweep() {
       }
     }
   }
+  internal::KillPoint("A1");
   for (std::uint16_t row = 0; row < internal::kMostProcesses; ++row) {
     if (dead[row]) {
       table.Leave(row);
