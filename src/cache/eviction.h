@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "cache/slot_entry.h"
 #include "core/status.h"
@@ -110,9 +111,15 @@ class Eviction {
   // that of the lowest number counts as the oldest. O(slots), for kBelady
   // O(slots * log slots) at worst.
   void Rebuild(const std::function<bool(std::uint32_t)>& is_resident);
+  // Whether a call since the last of this one met links that cannot be, as
+  // memory errors leave them. It has followed none of them, and what it has
+  // returned is a slot or nothing; Rebuild makes the lists right again. With
+  // the lock of the class.
+  bool TakeDamage() { return std::exchange(damaged_, false); }
 
  protected:
   explicit Eviction(const EvictionMemory& memory) : memory_(memory) {}
+  bool damaged_ = false;
   EvictionState& state() const { return memory_.state; }
   SlotEntry& entry(std::uint32_t slot) const { return memory_.slots[slot]; }
 

@@ -49,8 +49,11 @@ std::uint32_t Index::BucketOf(const Fingerprint& key) const {
 }
 
 std::uint32_t Index::Find(const Fingerprint& key) const {
+  // What memory errors leave may lead anywhere: no number that is no slot's is
+  // followed, and kNoSlot is none.
+  const std::uint32_t slots = options_.geometry.slots();
   std::uint32_t slot = buckets_[BucketOf(key)].load(std::memory_order_acquire);
-  for (int step = 0; slot != kNoSlot && step < kMostSteps; ++step) {
+  for (int step = 0; slot < slots && step < kMostSteps; ++step) {
     if (KeyOf(entry(slot)) == key && IsLinkedState(WordOf(entry(slot)).state)) {
       return slot;
     }
@@ -70,10 +73,13 @@ void Index::Link(std::uint32_t slot, const Fingerprint& key) {
 
 // With the lock of the stripe of its key. Nothing to do if it is not linked.
 void Index::Unlink(std::uint32_t slot) {
-  std::atomic<std::uint32_t>* at = &buckets_[BucketOf(KeyOf(entry(slot)))];
-  for (std::uint32_t step = 0; step <= options_.geometry.slots(); ++step) {
+  const std::uint32_t bucket = BucketOf(KeyOf(entry(slot)));
+  MendChain(bucket);
+  const std::uint32_t slots = options_.geometry.slots();
+  std::atomic<std::uint32_t>* at = &buckets_[bucket];
+  for (std::uint32_t step = 0; step < slots; ++step) {
     const std::uint32_t next = at->load(std::memory_order_relaxed);
-    if (next == kNoSlot) {
+    if (next >= slots) {
       return;
     }
     if (next == slot) {
@@ -326,9 +332,14 @@ Claim Index::ClaimFreeSlot(const Fingerprint& key, std::uint32_t length) {
 Claim Index::ClaimWith(std::uint32_t slot, const Fingerprint& key,
                        std::uint32_t length, std::uint32_t next_use) {
   if (slot == kNoSlot) {
+    // It may be there, behind a link that leads nowhere.
+    if (const std::uint32_t bucket = BucketOf(key); !IsWhole(bucket)) {
+      WithStripe(bucket, [&] { MendChain(bucket); });
+    }
     return {.outcome = ClaimOutcome::kNoRoom};
   }
   const bool mine = WithStripe(BucketOf(key), [&] {
+    MendChain(BucketOf(key));
     const std::uint32_t other = Find(key);
     if (other != kNoSlot) {
       const SlotWord word = WordOf(entry(other));
@@ -441,7 +452,10 @@ void Index::Drop(const PinnedSlot& pinned, PinCell cell) {
 // A valid slot becomes free, or rests where others read it. Nothing if it is no
 // longer that.
 void Index::Evacuate(std::uint32_t slot, std::uint32_t generation) {
-  Leave(slot, {.state = SlotState::kValid, .generation = generation});
+  const SlotWord word = WordOf(entry(slot));
+  if (word.state == SlotState::kValid && word.generation == generation) {
+    Leave(slot, word);
+  }
 }
 
 // The same of a slot whose word is this one.

@@ -114,7 +114,8 @@ struct IndexCounters {
   std::uint64_t evictions = 0;
   std::uint64_t takeovers = 0;  // fetched because the owner died or hangs
   std::uint64_t lost = 0;       // fetched in vain: another had taken over
-  std::uint64_t repairs = 0;    // locks whose owner died within
+  std::uint64_t repairs = 0;    // chains and lists made anew
+  std::uint64_t damages = 0;    // of these, for a memory error and no death
 };
 
 // Safe for concurrent use by threads and, over the same memory, by processes;
@@ -270,6 +271,8 @@ class Index {
   // The slot of the bucket that holds `key`, or kNoSlot.
   std::uint32_t Find(const Fingerprint& key) const;
   void RepairStripe(std::uint32_t stripe);
+  bool IsWhole(std::uint32_t bucket) const;
+  void MendChain(std::uint32_t bucket);
   void RepairClass(std::size_t number);
   template <class Body>
   auto WithStripe(std::uint32_t bucket, Body body);
@@ -317,7 +320,7 @@ class Index {
   bool made_ = false;
   std::atomic<std::uint32_t> pins_reserved_ = 0;  // a bit for a thread
   std::atomic<std::uint64_t> evicted_ = 0, taken_over_ = 0, lost_ = 0,
-                             repaired_ = 0;
+                             repaired_ = 0, damaged_ = 0;
 };
 
 }  // namespace stoker::cache

@@ -7,6 +7,7 @@
 #include "cache/internal/boot_id.h"
 #include "cache/internal/index_header.h"
 #include "cache/internal/index_region.h"
+#include "cache/internal/kill_point.h"
 #include "cache/internal/shared_region.h"
 #include "cache/internal/slot_words.h"
 #include "core/check.h"
@@ -145,6 +146,7 @@ core::Status Index::Remake(
   Initialise();
   core::Result<std::uint32_t> first =
       restore([&](std::uint32_t slot, const SlotRecord& record) {
+        internal::KillPoint("S1");
         RestoreSlot(slot, record);
       });
   if (!first.ok()) {
@@ -157,6 +159,7 @@ core::Status Index::Remake(
       Swap(entry(slot), word, {.generation = first.value()});
     }
   }
+  internal::KillPoint("S2");
   header_->format.store(kIndexFormat, std::memory_order_release);
   made_ = true;
   return {};

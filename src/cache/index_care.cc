@@ -3,6 +3,7 @@
 
 #include "cache/index.h"
 #include "cache/internal/index_header.h"
+#include "cache/internal/kill_point.h"
 #include "cache/internal/slot_words.h"
 #include "cache/internal/write_budget.h"
 
@@ -30,6 +31,30 @@ void Index::RepairStripe(std::uint32_t stripe) {
   }
 }
 
+// Whether the bucket's chain leads to its own slots and to its end. Without the
+// lock of its stripe "no" may be because it changes meanwhile.
+bool Index::IsWhole(std::uint32_t bucket) const {
+  const std::uint32_t slots = options_.geometry.slots();
+  std::uint32_t slot = buckets_[bucket].load(std::memory_order_relaxed);
+  for (std::uint32_t step = 0; slot < slots && step < slots; ++step) {
+    if (BucketOf(KeyOf(entry(slot))) != bucket) {
+      return false;
+    }
+    slot = entry(slot).chain.load(std::memory_order_relaxed);
+  }
+  return slot == kNoSlot;
+}
+
+// With the lock of the bucket's stripe. A chain that leads to what is no slot,
+// to a slot of another bucket or in a circle was spoilt by a memory error:
+// those of the whole stripe are made anew.
+void Index::MendChain(std::uint32_t bucket) {
+  if (!IsWhole(bucket)) {
+    damaged_.fetch_add(1, std::memory_order_relaxed);
+    RepairStripe(bucket % kIndexStripes);
+  }
+}
+
 void Index::RepairClass(std::size_t number) {
   repaired_.fetch_add(1);
   const std::uint32_t first = FirstOf(number);
@@ -48,12 +73,17 @@ std::size_t Index::Sweep() {
   }
   const auto grace_ms =
       static_cast<std::int32_t>(options_.grace / std::chrono::milliseconds(1));
+  std::array<std::uint32_t, 2> free{};
   for (std::uint32_t slot = 0; slot < options_.geometry.slots(); ++slot) {
     SlotEntry& swept = entry(slot);
     const SlotWord word = WordOf(swept);
     const bool orphan = word.owner < dead.size() && dead[word.owner];
-    if (orphan && (word.state == SlotState::kFilling ||
-                   word.state == SlotState::kEvicting)) {
+    free[PlaceOf(slot).number] += word.state == SlotState::kFree ? 1 : 0;
+    // Only memory errors make states that are none, or owners that never were.
+    if (word.state > SlotState::kQuarantined ||
+        ((orphan || table.IsFree(word.owner)) &&
+         (word.state == SlotState::kFilling ||
+          word.state == SlotState::kEvicting))) {
       WithStripe(BucketOf(KeyOf(swept)), [&] {
         if (Swap(swept, word,
                  {.state = SlotState::kQuarantined,
@@ -84,10 +114,16 @@ std::size_t Index::Sweep() {
       }
     }
   }
+  internal::KillPoint("A1");
   for (std::uint16_t row = 0; row < internal::kMostProcesses; ++row) {
     if (dead[row]) {
       table.Leave(row);
     }
+  }
+  for (std::size_t c = 0; c < free.size(); ++c) {
+    // Of a count that says none nobody would look.
+    std::uint32_t none = 0;
+    header_->classes[c].free.compare_exchange_strong(none, free[c]);
   }
   return found;
 }
@@ -133,6 +169,7 @@ SlotCounts Index::Count() const {
         ++(IsCommitKey(KeyOf(entry(slot))) ? counts.table : counts.dirty);
         break;
       case SlotState::kQuarantined:
+      default:  // what a memory error has made of a state rests as well
         ++counts.quarantined;
         break;
     }
@@ -144,7 +181,8 @@ IndexCounters Index::counters() const {
   return {.evictions = evicted_.load(),
           .takeovers = taken_over_.load(),
           .lost = lost_.load(),
-          .repairs = repaired_.load()};
+          .repairs = repaired_.load(),
+          .damages = damaged_.load()};
 }
 
 void Index::ForEachValid(

@@ -271,6 +271,68 @@ TEST_P(EveryPolicy, RebuildsFromAnyGarbage) {
   }
 }
 
+TEST_P(EveryPolicy, FollowsNoLinkThatCannotBeAndSaysSo) {
+  static constexpr std::uint32_t kSlots = 40;
+  std::uint32_t seen = 0;
+  for (std::uint64_t round = 0; round < 300; ++round) {
+    PolicyMemory memory(kSlots);
+    const auto eviction = memory.Make(GetParam());
+    eviction->Reset();
+    Script before(GetParam(), kSlots, round);
+    for (int step = 0; step < 200; ++step) {
+      before.Step(memory, *eviction);
+    }
+    ASSERT_FALSE(eviction->TakeDamage());
+    // One bit of the links, or of the state.
+    core::CounterRandom random(core::StreamKey(31, round));
+    const auto bit = 1U << random.Below(32);
+    SlotEntry& entry = memory.entries[random.Below(kSlots)];
+    const std::array<std::uint32_t*, 7> numbers{
+        &memory.state.newest,         &memory.state.oldest,
+        &memory.state.small_newest,   &memory.state.small_oldest,
+        &memory.state.hand,           &memory.state.residents,
+        &memory.state.small_residents};
+    switch (random.Below(3)) {
+      case 0:
+        entry.newer ^= bit;
+        break;
+      case 1:
+        entry.older ^= bit;
+        break;
+      default:
+        *numbers.at(random.Below(numbers.size())) ^= bit;
+    }
+    // What is returned is a slot, whatever else it is.
+    for (std::uint32_t call = 0; call < 200; ++call) {
+      const std::uint32_t slot = call * 7 % kSlots;
+      const auto next_use = static_cast<std::uint32_t>(random.Below(1000));
+      if (before.residents().contains(slot)) {
+        eviction->OnHit(slot, next_use);
+      }
+      const auto victim = eviction->Victim(
+          [](std::uint32_t asked) {
+            EXPECT_LT(asked, kSlots);
+            return asked % 2 == 0;
+          },
+          next_use);
+      if (victim.has_value()) {
+        EXPECT_LT(*victim, kSlots);
+        memory.Insert(*eviction, *victim, call, next_use);
+      }
+    }
+    seen += eviction->TakeDamage() ? 1 : 0;
+    eviction->Rebuild([](std::uint32_t slot) { return slot % 3 == 0; });
+    EXPECT_FALSE(eviction->TakeDamage());
+    std::set<std::uint32_t> thirds;
+    for (std::uint32_t slot = 0; slot < kSlots; slot += 3) {
+      thirds.insert(slot);
+    }
+    ExpectResidents(memory, thirds);
+  }
+  // Of 300 bits a good part is in what this policy goes by.
+  EXPECT_GE(seen, GetParam() == Policy::kNever ? 0U : 30U);
+}
+
 TEST_P(EveryPolicy, TwoOverTheSameStateAreOne) {
   // As two processes would use it, in turn; the other memory has one alone.
   PolicyMemory shared(40);

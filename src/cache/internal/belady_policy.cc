@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <optional>
 
 #include "cache/internal/policies.h"
 #include "cache/internal/relaxed.h"
@@ -19,7 +20,8 @@ namespace {
 class BeladyEviction final : public Eviction {
  public:
   explicit BeladyEviction(const EvictionMemory& memory)
-      : Eviction(memory), heap_(memory.slots, memory.state.residents) {}
+      : Eviction(memory),
+        heap_(memory.slots, memory.state.residents, damaged_) {}
 
   bool HitNeedsLock() const override { return true; }
   void OnInsert(std::uint32_t slot, std::uint32_t next_use) override {
@@ -28,13 +30,15 @@ class BeladyEviction final : public Eviction {
   }
   void OnHit(std::uint32_t slot, std::uint32_t next_use) override {
     Store(entry(slot).use, next_use);
-    Restore(heap_.PositionOf(slot));
+    if (const auto position = heap_.PositionOf(slot); position.has_value()) {
+      Restore(*position);
+    }
   }
   void OnRemove(std::uint32_t slot) override {
-    const std::uint32_t position = heap_.PositionOf(slot);
+    const std::optional<std::uint32_t> position = heap_.PositionOf(slot);
     heap_.Remove(slot);
-    if (position < heap_.size()) {
-      Restore(position);
+    if (position.has_value() && *position < heap_.size()) {
+      Restore(*position);
     }
   }
   std::optional<std::uint32_t> Victim(const MayGo& may_go,
@@ -43,7 +47,9 @@ class BeladyEviction final : public Eviction {
  private:
   void Adopt(std::uint32_t slot) override {
     heap_.Append(slot);
-    Restore(heap_.size() - 1);
+    if (const auto position = heap_.PositionOf(slot); position.has_value()) {
+      Restore(*position);
+    }
   }
   std::uint32_t NextUse(std::uint32_t slot) const {
     return Load(entry(slot).use);

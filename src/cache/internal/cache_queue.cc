@@ -20,6 +20,9 @@ constexpr std::uint64_t kEndless = 1ULL << 62U;
 constexpr std::uint64_t kFactsTag = 1ULL << 63U;
 // With Verify::kSample one read of the device in so many is checked.
 constexpr std::uint64_t kSampleEvery = 16;
+// A block that cannot be read from the device, nor be let go of, is fetched all
+// the same after so many looks: only a memory error makes one.
+constexpr std::uint32_t kMostLooks = 8;
 
 }  // namespace
 
@@ -424,6 +427,7 @@ void CacheQueue::SendToFetcher(std::uint32_t number) {
        .from = range.from,
        .out = range.out,
        .next_use = ops_[range.op].uses.next,
+       .insists = range.looked >= kMostLooks,
        .tag = number,
        .reply = mailbox_.get()});
 }
@@ -515,6 +519,7 @@ void CacheQueue::OnReply(const FetchReply& reply) {
   Piece& piece = pieces_[number];
   Op& op = ops_[piece.range.op];
   if (reply.look_again && !closing_) {
+    ++piece.range.looked;
     redo_.push_back(piece.range);
     free_pieces_.push_back(number);
     return;

@@ -98,6 +98,7 @@ class CacheQueue final : public storage::ReadQueue {
     std::uint32_t block_bytes = 0;
     std::uint32_t from = 0;  // in the block
     std::span<std::byte> out{};
+    std::uint32_t looked = 0;  // how often the fetcher said to look again
   };
   // A range under way.
   struct Piece {

@@ -229,14 +229,18 @@ bool Fetcher::StartBlock(std::uint32_t node) {
   const Claim claim =
       ClaimToKeep(request.key, request.block_bytes, request.next_use);
   if (claim.outcome == ClaimOutcome::kTaken) {
-    if (tier_.UnitOf(request.key).index->Peek(request.key) != Look::kFilling) {
+    const bool filling =
+        tier_.UnitOf(request.key).index->Peek(request.key) == Look::kFilling;
+    if (!filling && !request.insists) {
       Reply(node, {.look_again = true});
       return true;
     }
-    counters_.waits.fetch_add(1, std::memory_order_relaxed);
-    nodes_[node].since = clock_.Now();
-    Push(waits_, node);
-    return true;
+    if (filling) {
+      counters_.waits.fetch_add(1, std::memory_order_relaxed);
+      nodes_[node].since = clock_.Now();
+      Push(waits_, node);
+      return true;
+    }
   }
   KillPoint("F1");
   if (claim.outcome == ClaimOutcome::kMine) {

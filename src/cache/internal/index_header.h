@@ -53,6 +53,17 @@ template <class Body>
 auto Index::WithClass(std::size_t number, Body body) {
   const internal::RobustLock lock(header_->classes[number].lock,
                                   [&] { RepairClass(number); });
+  // Before the lock goes, and after the result is known.
+  struct Mend {
+    Index& index;
+    std::size_t number;
+    ~Mend() {
+      if (index.evictions_[number]->TakeDamage()) {
+        index.damaged_.fetch_add(1, std::memory_order_relaxed);
+        index.RepairClass(number);
+      }
+    }
+  } const mend{*this, number};
   return body();
 }
 

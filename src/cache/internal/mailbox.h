@@ -78,6 +78,8 @@ struct FetchRequest {
   std::uint32_t from = 0;      // the part wanted, from the block's start
   std::span<std::byte> out{};  // filled
   std::uint32_t next_use = kNeverAgain;  // of the block, for Policy::kBelady
+  // Fetched for this one where it can be neither kept nor waited for.
+  bool insists = false;
   std::uint64_t tag = 0;
   Mailbox* reply = nullptr;
 };

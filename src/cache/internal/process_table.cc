@@ -86,11 +86,16 @@ void ProcessTable::Reset() {
   }
 }
 
+bool ProcessTable::IsFree(std::uint16_t row) const {
+  return row >= rows_.size() ||
+         rows_[row].pid.load(std::memory_order_acquire) == 0;
+}
+
 bool ProcessTable::IsAlive(std::uint16_t row) const {
-  const std::int32_t pid = rows_[row].pid.load(std::memory_order_acquire);
-  if (pid == 0) {
+  if (IsFree(row)) {
     return false;
   }
+  const std::int32_t pid = rows_[row].pid.load(std::memory_order_acquire);
   const std::optional<std::uint64_t> started = StartTimeOf(pid);
   const std::uint64_t known =
       rows_[row].started.load(std::memory_order_acquire);

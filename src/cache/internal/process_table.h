@@ -48,6 +48,8 @@ class ProcessTable {
   // everybody). kUnavailable: no row is free, or a row is of another run.
   core::Result<std::uint16_t> Join(std::string_view run);
   void Leave(std::uint16_t row);
+  // Whether no process has the row; true for what is no row at all.
+  bool IsFree(std::uint16_t row) const;
   // False for a row that is free, or whose process is gone. Asks the kernel.
   bool IsAlive(std::uint16_t row) const;
   // Whether the row is taken by a process that is gone.

@@ -8,16 +8,16 @@ namespace stoker::cache::internal {
 
 namespace {
 
-SlotList MainList(const EvictionMemory& memory) {
+SlotList MainList(const EvictionMemory& memory, bool& damaged) {
   EvictionState& state = memory.state;
-  return {memory.slots, {state.newest, state.oldest, state.residents}};
+  return {memory.slots, {state.newest, state.oldest, state.residents}, damaged};
 }
 
 // LRU is FIFO with hits that count as coming anew.
 class QueueEviction final : public Eviction {
  public:
   QueueEviction(const EvictionMemory& memory, bool renew)
-      : Eviction(memory), list_(MainList(memory)), renew_(renew) {}
+      : Eviction(memory), list_(MainList(memory, damaged_)), renew_(renew) {}
 
   bool HitNeedsLock() const override { return renew_; }
   void OnInsert(std::uint32_t slot, std::uint32_t /*next_use*/) override {
@@ -60,7 +60,9 @@ std::optional<std::uint32_t> QueueEviction::Victim(const MayGo& may_go,
 class SieveEviction final : public Eviction {
  public:
   explicit SieveEviction(const EvictionMemory& memory)
-      : Eviction(memory), list_(MainList(memory)) {}
+      : Eviction(memory),
+        list_(MainList(memory, damaged_)),
+        slots_(memory.slots.size()) {}
 
   void OnInsert(std::uint32_t slot, std::uint32_t /*next_use*/) override {
     Store(entry(slot).use, 0);
@@ -85,10 +87,12 @@ class SieveEviction final : public Eviction {
   void Adopt(std::uint32_t slot) override { list_.PushNewest(slot); }
   // The slot under the hand; kNoSlot of an empty list.
   std::uint32_t Hand() const {
-    return state().hand == kNoSlot ? list_.oldest() : state().hand;
+    const std::uint32_t hand = state().hand;
+    return hand < slots_ ? hand : list_.oldest();
   }
 
   SlotList list_;
+  const std::size_t slots_;
 };
 
 std::optional<std::uint32_t> SieveEviction::Victim(const MayGo& may_go,
@@ -99,6 +103,10 @@ std::optional<std::uint32_t> SieveEviction::Victim(const MayGo& may_go,
   const std::uint64_t rounds_end = std::uint64_t{2} * list_.size();
   for (std::uint64_t step = 0; step < rounds_end && questions.left(); ++step) {
     const std::uint32_t slot = Hand();
+    if (slot == kNoSlot) {
+      damaged_ = true;  // a list with a size and no slot
+      break;
+    }
     if (Load(entry(slot).use) != 0) {
       Store(entry(slot).use, 0);
     } else if (questions.MayGo(slot)) {

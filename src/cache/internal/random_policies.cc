@@ -33,7 +33,7 @@ class RandomEviction final : public Eviction {
  public:
   RandomEviction(const EvictionMemory& memory, std::uint64_t seed)
       : Eviction(memory),
-        residents_(memory.slots, memory.state.residents),
+        residents_(memory.slots, memory.state.residents, damaged_),
         seed_(seed) {}
 
   void OnInsert(std::uint32_t slot, std::uint32_t /*next_use*/) override {
@@ -72,7 +72,7 @@ class TwoRandomEviction final : public Eviction {
  public:
   TwoRandomEviction(const EvictionMemory& memory, std::uint64_t seed)
       : Eviction(memory),
-        residents_(memory.slots, memory.state.residents),
+        residents_(memory.slots, memory.state.residents, damaged_),
         seed_(seed) {}
 
   void OnInsert(std::uint32_t slot, std::uint32_t /*next_use*/) override {

@@ -25,11 +25,14 @@ class S3FifoEviction final : public Eviction {
  public:
   explicit S3FifoEviction(const EvictionMemory& memory)
       : Eviction(memory),
-        main_(memory.slots, {memory.state.newest, memory.state.oldest,
-                             memory.state.residents}),
+        main_(
+            memory.slots,
+            {memory.state.newest, memory.state.oldest, memory.state.residents},
+            damaged_),
         small_(memory.slots,
                {memory.state.small_newest, memory.state.small_oldest,
-                memory.state.small_residents}),
+                memory.state.small_residents},
+               damaged_),
         ghosts_(memory.ghosts, memory.state.ghosts),
         small_slots_(std::max(
             static_cast<std::uint32_t>(memory.slots.size()) / kSmallPart, 1U)) {
@@ -136,18 +139,18 @@ std::optional<std::uint32_t> S3FifoEviction::Victim(
     // A queue whose slots all had to stay makes way for the other.
     const bool small_is_due =
         small_.size() >= small_slots_ || search.main_left == 0;
-    if (small_is_due && search.small_left > 0) {
-      const std::uint32_t slot = small_.oldest();
-      if (TryOldestOfSmall(slot, search)) {
-        return slot;
-      }
-    } else if (search.main_left > 0) {
-      const std::uint32_t slot = main_.oldest();
-      if (TryOldestOfMain(slot, search)) {
-        return slot;
-      }
-    } else {
+    const bool ask_small = small_is_due && search.small_left > 0;
+    if (!ask_small && search.main_left == 0) {
       break;
+    }
+    const std::uint32_t slot = ask_small ? small_.oldest() : main_.oldest();
+    if (slot == kNoSlot) {
+      damaged_ = true;  // a queue with a size and no slot
+      break;
+    }
+    if (ask_small ? TryOldestOfSmall(slot, search)
+                  : TryOldestOfMain(slot, search)) {
+      return slot;
     }
   }
   return std::nullopt;
