@@ -29,17 +29,21 @@ void CacheQueue::MapVersion(storage::ObjectId object, ObjectFacts& facts) {
   }
 }
 
+// Whether the store still does not have the op's object.
+bool CacheQueue::IsOnlyHere(Op& op) {
+  if (op.dirty) {
+    const std::optional<Commit> commit =
+        shared_.catalogue->Find(objects_.Get(op.asked.object).name);
+    op.dirty = commit.has_value() && commit->dirty;
+  }
+  return op.dirty;
+}
+
 // Whether what is missing in the cache is nowhere: then the op fails.
 bool CacheQueue::IsLost(Op& op) {
-  if (!op.dirty) {
-    return false;
-  }
-  const std::string& name = objects_.Get(op.asked.object).name;
-  const std::optional<Commit> commit = shared_.catalogue->Find(name);
-  op.dirty = commit.has_value() && commit->dirty;
-  if (op.dirty && op.status.ok()) {
+  if (IsOnlyHere(op) && op.status.ok()) {
     op.status = {core::Code::kCorruption,
-                 name +
+                 objects_.Get(op.asked.object).name +
                      ": a part of it is damaged or missing on the cache's "
                      "device, and the store does not have it yet"};
   }
