@@ -126,12 +126,13 @@ class CacheQueue final : public storage::ReadQueue {
     std::uint32_t buffer = kNone;      // that one's number
   };
   // A read of the device that is no longer waited for. Until its answer comes
-  // it has its cell, and its buffer.
+  // it has its cell and its memory.
   struct HungRead {
     std::uint64_t tag = 0;
     std::size_t unit = 0;
     std::uint32_t cell = 0;
-    std::uint32_t buffer = kNone;
+    std::uint32_t buffer = kNone;   // where there was no memory for another
+    std::span<std::byte> memory{};  // of a buffer
     std::uint64_t bytes = 0;
     core::TimePoint asked{};
   };

@@ -21,7 +21,8 @@ constexpr std::uint64_t kSampleEvery = 16;
 
 CacheQueue::Way CacheQueue::WayOf(const Range& range,
                                   core::TimePoint now) const {
-  if (ops_[range.op].dirty) {
+  const Op& op = ops_[range.op];
+  if (op.dirty) {
     return free_cells_.empty() ? Way::kNoneYet : Way::kDevice;
   }
   if (range.past_cache) {
@@ -35,10 +36,11 @@ CacheQueue::Way CacheQueue::WayOf(const Range& range,
   if (free_cells_.empty() || (on_trial_ && on_device_ > 0)) {
     return Way::kPastCache;
   }
-  return range.out.size() == range.block_bytes ||
-                 !shared_.fetcher->Holds(range.key)
-             ? Way::kDevice
-             : Way::kFetcher;
+  const bool all_of_it =
+      op.asked.offset <= range.block_start &&
+      op.asked.offset + op.end >= range.block_start + range.block_bytes;
+  return all_of_it || !shared_.fetcher->Holds(range.key) ? Way::kDevice
+                                                         : Way::kFetcher;
 }
 
 // Whether the store reads what the device has.
@@ -245,9 +247,15 @@ void CacheQueue::GiveUp(std::uint32_t number, core::TimePoint now) {
                    .unit = piece.unit,
                    .cell = piece.cell,
                    .buffer = piece.buffer,
+                   .memory = {},
                    .bytes = piece.read_into.size(),
                    .asked = piece.asked});
-  op.buffer_held = op.buffer_held || piece.buffer == kNone;
+  if (piece.buffer == kNone) {
+    op.buffer_held = true;
+  } else if (hung_.back().memory = buffers_.PartFrom(piece.buffer);
+             !hung_.back().memory.empty()) {
+    hung_.back().buffer = kNone;
+  }
   piece.buffer = kNone;
   if (closing_) {
     EndPiece(number);
@@ -268,7 +276,9 @@ void CacheQueue::OnLateRead(const storage::BlockDone& done,
   shared_.meter->NoteLate(now - late->asked);
   shared_.tier->units()[late->unit].index->Unpin(Cell(late->unit, late->cell));
   free_cells_.push_back(late->cell);
-  if (late->buffer != kNone) {
+  if (!late->memory.empty()) {
+    buffers_.GiveBack(late->memory);
+  } else if (late->buffer != kNone) {
     buffers_.at(late->buffer) = {};
   }
   hung_.erase(late);
