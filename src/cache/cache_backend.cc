@@ -60,6 +60,7 @@ class CacheBackend final : public storage::WrapperBackend {
         tier_(std::move(tier)),
         options_(options),
         keeps_(options.fill != Fill::kOff),
+        meter_(options.guard, options.balance),
         store_name_(StoreName(this->inner().uri())) {}
 
   std::string_view scheme() const override { return "cache"; }
@@ -98,6 +99,7 @@ class CacheBackend final : public storage::WrapperBackend {
         {.tier = tier_.get(),
          .fetcher = fetcher_.get(),
          .health = &health_,
+         .meter = &meter_,
          .counters = &counters_,
          .catalogue = catalogue_.get(),
          .foresight = &foresight_,
@@ -259,13 +261,13 @@ class CacheBackend final : public storage::WrapperBackend {
     const std::size_t buffers = std::max<std::uint64_t>(
         2, options_.buffer_bytes / tier_->block_bytes());
     const std::size_t depth = std::max<std::size_t>(32, buffers);
-    STOKER_ASSIGN(fetcher_,
-                  internal::Fetcher::Make(*tier_, inner(), health_, counters_,
-                                          {.buffers = buffers,
-                                           .depth = depth,
-                                           .keeps = &keeps_,
-                                           .ahead = MakePrefetcher(depth)},
-                                          clock));
+    STOKER_ASSIGN(fetcher_, internal::Fetcher::Make(
+                                *tier_, inner(), health_, meter_, counters_,
+                                {.buffers = buffers,
+                                 .depth = depth,
+                                 .keeps = &keeps_,
+                                 .ahead = MakePrefetcher(depth)},
+                                clock));
     return {};
   }
 
@@ -284,6 +286,7 @@ class CacheBackend final : public storage::WrapperBackend {
   CacheOptions options_;
   std::atomic<bool> keeps_;
   internal::Health health_;
+  internal::DeviceMeter meter_;
   CacheCounters counters_;
   const std::string store_name_;
   storage::ObjectTable<CacheObject> objects_;

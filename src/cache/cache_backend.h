@@ -15,7 +15,7 @@
 
 namespace stoker::cache {
 
-inline constexpr std::array<storage::OptionHelp, 17> kCacheOptions{
+inline constexpr std::array<storage::OptionHelp, 19> kCacheOptions{
     {{"size", "bytes, 100GiB",
       "of all files of a directory together; needed where there is no cache "
       "yet, otherwise it must be that of the cache"},
@@ -44,6 +44,13 @@ inline constexpr std::array<storage::OptionHelp, 17> kCacheOptions{
      {"budget", "on|off",
       "on: no more is written than dwpd allows, of a day's worth at once; "
       "off"},
+     {"guard", "off, or 3, 5, ...",
+      "nothing is put in while reads of the device take more than so many "
+      "times what they take when it has little to do; off"},
+     {"balance", "on|off",
+      "on: while the device cannot keep up, the store reads a part of the "
+      "hits, "
+      "so that both are done together; off"},
      {"write", "around|through|back",
       "what is written (checkpoints): around the cache, to both, or to the "
       "cache, which brings it to the store afterwards; around"},

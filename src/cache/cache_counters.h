@@ -24,12 +24,15 @@ struct CacheCounters {
   std::atomic<std::uint64_t> prefetched_bytes = 0;
   std::atomic<std::uint64_t> bypasses = 0;  // parts read without keeping them
   std::atomic<std::uint64_t> over_budget = 0;     // of these, for it
+  std::atomic<std::uint64_t> guarded = 0;         // of these, to spare the hits
+  std::atomic<std::uint64_t> balanced = 0;        // hits read from the store
   std::atomic<std::uint64_t> staged_bytes = 0;    // acknowledged from here
   std::atomic<std::uint64_t> uploaded_bytes = 0;  // brought to the store later
   std::atomic<std::uint64_t> waits = 0;           // for another process's fetch
   std::atomic<std::uint64_t> hedges = 0;  // read twice, for it took long
   std::atomic<std::uint64_t> checksum_misses = 0;
   std::atomic<std::uint64_t> device_errors = 0;
+  std::atomic<std::uint64_t> device_hangs = 0;  // no answer in time
 };
 
 // All but what the index counts.
@@ -47,13 +50,16 @@ inline storage::CacheCounts Snapshot(const CacheCounters& counters) {
           .evictions = 0,
           .bypasses = counters.bypasses,
           .over_budget = counters.over_budget,
+          .guarded = counters.guarded,
+          .balanced = counters.balanced,
           .staged_bytes = counters.staged_bytes,
           .uploaded_bytes = counters.uploaded_bytes,
           .waits = counters.waits,
           .hedges = counters.hedges,
           .takeovers = 0,
           .checksum_misses = counters.checksum_misses,
-          .device_errors = counters.device_errors};
+          .device_errors = counters.device_errors,
+          .device_hangs = counters.device_hangs};
 }
 
 }  // namespace stoker::cache

@@ -48,6 +48,23 @@ core::Result<double> WritesPerDayOption(const storage::Uri& uri,
   return value;
 }
 
+core::Result<double> GuardOption(const storage::Uri& uri, double fallback) {
+  const std::string_view text = storage::TextOption(uri, "guard", "");
+  if (text.empty()) {
+    return fallback;
+  }
+  if (text == "off") {
+    return 0.0;
+  }
+  const core::Result<double> value = core::ParseDouble(text);
+  if (!value.ok() || !(value.value() > 1 && value.value() <= 1000)) {
+    return storage::BadOption(uri, "guard",
+                              "expected off, or a number above 1, at most "
+                              "1000");
+  }
+  return value;
+}
+
 core::Result<Verify> VerifyOption(const storage::Uri& uri) {
   const std::string_view text = storage::TextOption(uri, "verify", "full");
   if (text == "none") {
@@ -160,6 +177,8 @@ core::Result<CacheOptions> ParseCacheOptions(const storage::Uri& uri) {
   STOKER_ASSIGN(options.drive_writes_per_day,
                 WritesPerDayOption(uri, options.drive_writes_per_day));
   STOKER_ASSIGN(options.write_budget, OnOff(uri, "budget", false));
+  STOKER_ASSIGN(options.guard, GuardOption(uri, options.guard));
+  STOKER_ASSIGN(options.balance, OnOff(uri, "balance", options.balance));
   STOKER_ASSIGN(options.write, WriteOption(uri));
   STOKER_ASSIGN(options.ack, AckOption(uri));
   STOKER_ASSIGN(options.dirty_share,

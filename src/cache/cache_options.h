@@ -63,6 +63,10 @@ struct CacheOptions {
   // a day.
   double drive_writes_per_day = 1;
   bool write_budget = false;  // whether no more than that is written
+  // Nothing is put in while reads of the device take more than so many times
+  // what they take when it has little to do; 0: no matter.
+  double guard = 0;
+  bool balance = false;  // whether hits may be read from the store
   Write write = Write::kAround;
   Ack ack = Ack::kLocal;
   // Of the slots, that may wait for the store; kMostDirtyShare at most.

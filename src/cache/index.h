@@ -179,6 +179,12 @@ class Index {
   bool Publish(const Claim& claim, const SlotRecord& record);
   // It will not be; the slot is free again.
   void Abandon(const Claim& claim);
+  // The device does not answer to what was written to the slot of a claim: it
+  // rests, and others may fetch the block, until Abandon, which says that the
+  // answer has come, or Forsake: from now on nobody waits for it, and the slot
+  // is free after the time of grace.
+  void Rest(const Claim& claim);
+  void Forsake(const Claim& claim);
   // The block is not what it should be: it is let go of, also by the caller.
   void Drop(const PinnedSlot& pinned, PinCell cell);
 

@@ -63,6 +63,31 @@ void Index::RepairClass(std::size_t number) {
   });
 }
 
+void Index::Rest(const Claim& claim) {
+  SlotEntry& claimed = entry(claim.slot);
+  WithStripe(BucketOf(KeyOf(claimed)), [&] {
+    const SlotWord word = WordOf(claimed);
+    if (word.state == SlotState::kFilling && word.owner == row_ &&
+        word.generation == claim.generation) {
+      Quarantine(claim.slot, word);
+    }
+  });
+}
+
+void Index::Forsake(const Claim& claim) {
+  SlotEntry& claimed = entry(claim.slot);
+  const SlotWord word = WordOf(claimed);
+  if (word.state == SlotState::kQuarantined && word.owner == row_ &&
+      word.generation == claim.generation + 1) {
+    // Before the slot is anybody's to free.
+    claimed.lease_ms.store(NowMs());
+    Swap(claimed, word,
+         {.state = SlotState::kQuarantined,
+          .owner = kNobody,
+          .generation = word.generation});
+  }
+}
+
 std::size_t Index::Sweep() {
   internal::ProcessTable table(header_->processes);
   std::array<bool, internal::kMostProcesses> dead{};

@@ -35,6 +35,10 @@ class Tier {
   // has slots.
   TierUnit& UnitOf(const Fingerprint& key);
   storage::BlockDevice& device() { return *device_; }
+  // For who must keep it after the tier's end, because it does not answer.
+  std::shared_ptr<storage::BlockDevice> shared_device() const {
+    return device_;
+  }
   double rated_bytes_per_day() const { return rated_bytes_per_day_; }
   std::vector<TierUnit>& units() { return units_; }
   const std::vector<TierUnit>& units() const { return units_; }
@@ -47,7 +51,7 @@ class Tier {
   }
 
  private:
-  std::unique_ptr<storage::BlockDevice> device_;
+  std::shared_ptr<storage::BlockDevice> device_;
   std::vector<TierUnit> units_;
   std::uint64_t slots_ = 0;  // of all units
   double rated_bytes_per_day_ = 0;

@@ -54,7 +54,7 @@ inline constexpr std::array<RequestField, 10> kRequestFields{{
 // Every counter of CacheCounts by its name in reports.
 using CacheField =
     std::pair<std::string_view, std::uint64_t storage::CacheCounts::*>;
-inline constexpr std::array<CacheField, 20> kCacheFields{{
+inline constexpr std::array<CacheField, 23> kCacheFields{{
     {"hit_bytes", &storage::CacheCounts::hit_bytes},
     {"memory_bytes", &storage::CacheCounts::memory_bytes},
     {"store_bytes", &storage::CacheCounts::store_bytes},
@@ -68,6 +68,8 @@ inline constexpr std::array<CacheField, 20> kCacheFields{{
     {"evictions", &storage::CacheCounts::evictions},
     {"bypasses", &storage::CacheCounts::bypasses},
     {"over_budget", &storage::CacheCounts::over_budget},
+    {"guarded", &storage::CacheCounts::guarded},
+    {"balanced", &storage::CacheCounts::balanced},
     {"staged_bytes", &storage::CacheCounts::staged_bytes},
     {"uploaded_bytes", &storage::CacheCounts::uploaded_bytes},
     {"waits", &storage::CacheCounts::waits},
@@ -75,6 +77,7 @@ inline constexpr std::array<CacheField, 20> kCacheFields{{
     {"takeovers", &storage::CacheCounts::takeovers},
     {"checksum_misses", &storage::CacheCounts::checksum_misses},
     {"device_errors", &storage::CacheCounts::device_errors},
+    {"device_hangs", &storage::CacheCounts::device_hangs},
 }};
 
 // Some of a set's files: how much of them was in the page cache.

@@ -239,14 +239,19 @@ std::string CacheText(const storage::CacheCounts& cache) {
       core::FormatBytes(static_cast<double>(cache.filled_bytes)),
       core::FormatCount(cache.evictions));
   constexpr std::array<
-      std::pair<std::string_view, std::uint64_t storage::CacheCounts::*>, 6>
-      kOthers{{{"blocks prefetched", &storage::CacheCounts::prefetched},
-               {"checksum misses", &storage::CacheCounts::checksum_misses},
-               {"device errors", &storage::CacheCounts::device_errors},
-               {"takeovers", &storage::CacheCounts::takeovers},
-               {"hedged reads", &storage::CacheCounts::hedges},
-               {"blocks over the write budget",
-                &storage::CacheCounts::over_budget}}};
+      std::pair<std::string_view, std::uint64_t storage::CacheCounts::*>, 9>
+      kOthers{
+          {{"blocks prefetched", &storage::CacheCounts::prefetched},
+           {"checksum misses", &storage::CacheCounts::checksum_misses},
+           {"device errors", &storage::CacheCounts::device_errors},
+           {"device hangs", &storage::CacheCounts::device_hangs},
+           {"takeovers", &storage::CacheCounts::takeovers},
+           {"hedged reads", &storage::CacheCounts::hedges},
+           {"blocks over the write budget", &storage::CacheCounts::over_budget},
+           {"blocks not kept to spare the hits",
+            &storage::CacheCounts::guarded},
+           {"hits read from the store to spare the device",
+            &storage::CacheCounts::balanced}}};
   for (const auto& [name, field] : kOthers) {
     if (cache.*field > 0) {
       text += fmt::format(", {} {}", core::FormatCount(cache.*field), name);

@@ -38,6 +38,10 @@ enum class Access : std::uint8_t {
 struct QueueOptions {
   std::size_t depth = 32;  // ops in flight at most
   Access access = Access::kDefault;
+  // Whether the caller can do without a buffer for good (ReadDone::buffer_held)
+  // where a device does not answer. Otherwise a cache brings what it has
+  // through memory of its own, which costs a copy.
+  bool gives_up_buffers = false;
 };
 
 // What a back end can do: data, asked once, instead of failing calls.

@@ -22,6 +22,8 @@ struct CacheCounts {
   std::uint64_t evictions = 0;       // blocks that gave way
   std::uint64_t bypasses = 0;        // reads of blocks that were not kept
   std::uint64_t over_budget = 0;     // of these: no more may be written today
+  std::uint64_t guarded = 0;         // of these: to spare the hits
+  std::uint64_t balanced = 0;        // hits that were read from the store
   std::uint64_t staged_bytes = 0;    // written, acknowledged by the cache
   std::uint64_t uploaded_bytes = 0;  // brought to the store later
   std::uint64_t waits = 0;           // for another process's fetch
@@ -29,6 +31,7 @@ struct CacheCounts {
   std::uint64_t takeovers = 0;       // fetches whose owner died or hung
   std::uint64_t checksum_misses = 0;
   std::uint64_t device_errors = 0;
+  std::uint64_t device_hangs = 0;  // reads and writes not answered in time
 };
 
 }  // namespace stoker::storage

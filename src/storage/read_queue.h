@@ -44,6 +44,12 @@ struct ReadDone {
   // Of a kSize: changes when the object does; 0 where a back end cannot tell.
   std::uint64_t version = 0;
   ReadOp::Kind kind = ReadOp::Kind::kRead;
+  // Only with QueueOptions::gives_up_buffers: a device that was asked first has
+  // not answered, and may still write to the op's buffer: the same bytes until
+  // the queue's end, whatever it likes afterwards. The memory must not be used
+  // for anything else, or freed, until the process ends (core/abandon.h). The
+  // same goes for buffers of ops in flight at the queue's end.
+  bool buffer_held = false;
 };
 
 // What a caller must respect. A read may reach beyond the object's end.

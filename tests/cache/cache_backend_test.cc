@@ -134,7 +134,9 @@ class CacheBackendTest : public ::testing::Test {
                 std::uint64_t bytes, const std::string& content,
                 std::uint64_t misalign = 0) {
     if (queue_ == nullptr) {
-      queue_ = backend_->NewReadQueue({.depth = 8}, clock_).value();
+      queue_ =
+          backend_->NewReadQueue({.depth = 8, .gives_up_buffers = true}, clock_)
+              .value();
     }
     auto memory =
         core::AlignedBuffer::Make(bytes + misalign + 4096, false).value();

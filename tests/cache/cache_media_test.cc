@@ -101,7 +101,11 @@ TEST_F(CacheMedia, SwappedSlotsAreMisses) {
     slots.Put(places[0], slots.Get(places[1], kFaultSlot));
     slots.Put(places[1], one);
   }
-  EXPECT_EQ(MissesOfRead(), 2U);
+  // Of each block at least the part that is read first; those that were asked
+  // for beside it as well.
+  const std::uint64_t misses = MissesOfRead();
+  EXPECT_GE(misses, 2U);
+  EXPECT_LE(misses, 2U * kGranulesPerSlot);
 }
 
 TEST_F(CacheMedia, SwappedRecordsAreDamagedAndTheirBlocksMisses) {

@@ -83,7 +83,8 @@ class WriteBackFaults : public ::testing::Test {
     return cache::MakeCacheBackend(std::move(tier).value(), options,
                                    storage::OpenBackend(store_uri()).value());
   }
-  // Writes a shard and then a manifest, and waits until the store has both.
+  // Writes a shard and then a manifest, and waits until the store has both. One
+  // that is to be stopped writes no manifest: it would be stopped with a lock.
   Child Writer(std::string_view point, int signal) {
     return Child([this, point, signal] {
       point_name = point;
@@ -96,6 +97,12 @@ class WriteBackFaults : public ::testing::Test {
         return 1;
       }
       progress_->shard = true;
+      if (signal == SIGSTOP) {
+        return backend->Drain({.patience = std::chrono::seconds(30)}, clock_)
+                       .ok()
+                   ? 0
+                   : 3;
+      }
       storage::WriteOptions last = durable;
       last.after = {"shard"};
       if (!storage::WriteObject(*backend, "manifest", manifest_, clock_, last)

@@ -11,6 +11,7 @@
 #include "checkpoint/save.h"
 #include "core/crc.h"
 #include "tests/checkpoint/scenario.h"
+#include "tests/storage/holding_backend.h"
 
 namespace stoker::checkpoint {
 namespace {
@@ -33,6 +34,21 @@ std::vector<std::string> Names(storage::Backend& backend,
                   .ok());
   std::ranges::sort(names);
   return names;
+}
+
+TEST(HeldBuffers, ARestoreReadsIntoOthersAndLeavesThemBehind) {
+  auto holding =
+      std::make_unique<stoker::testing::HoldingBackend>(OpenOrDie("mem:"), 2);
+  stoker::testing::HoldingBackend& backend = *holding;
+  Scenario scenario(std::move(holding));
+  const auto saved = scenario.Save(1);
+  ASSERT_TRUE(saved.ok()) << saved.status().ToString();
+  const auto found = scenario.Find(1);
+  ASSERT_TRUE(found.ok()) << found.status().ToString();
+  // Every byte is compared.
+  const auto restored = scenario.Restore(found.value().at(0));
+  EXPECT_TRUE(restored.ok()) << restored.status().ToString();
+  EXPECT_GE(backend.Scribble(), 2U);
 }
 
 constexpr const char* kFile =

@@ -18,8 +18,6 @@ namespace {
 constexpr std::uint32_t kBuffers = 32;
 constexpr std::uint64_t kEndless = 1ULL << 62U;
 constexpr std::uint64_t kFactsTag = 1ULL << 63U;
-// With Verify::kSample one read of the device in so many is checked.
-constexpr std::uint64_t kSampleEvery = 16;
 // A block that cannot be read from the device, nor be let go of, is fetched all
 // the same after so many looks: only a memory error makes one.
 constexpr std::uint32_t kMostLooks = 8;
@@ -36,6 +34,7 @@ core::Result<std::unique_ptr<storage::ReadQueue>> CacheQueue::Make(
       .real_data = shared.stores_data};
   std::unique_ptr<CacheQueue> queue(
       new CacheQueue(shared, objects, limits, clock));
+  queue->gives_up_buffers_ = options.gives_up_buffers;
   STOKER_TRY(shared.fetcher->AddClient(kPieces + options.depth));
   queue->promised_ = kPieces + options.depth;
   STOKER_ASSIGN(queue->device_, shared.tier->device().NewQueue(kPieces, clock));
@@ -75,6 +74,7 @@ CacheQueue::CacheQueue(const CacheShared& shared, CacheObjects& objects,
   replies_.reserve(kPieces + limits.capacity);
   for (std::uint32_t piece = kPieces; piece-- > 0;) {
     free_pieces_.push_back(piece);
+    free_cells_.push_back(piece);
   }
 }
 
@@ -91,6 +91,7 @@ CacheQueue::~CacheQueue() {
     while (!mailbox_->all_woken()) {
       std::this_thread::yield();
     }
+    LeaveHung();
   }
   for (std::size_t u = 0; u < cells_.size(); ++u) {
     shared_.tier->units()[u].index->ReleasePins(cells_[u]);
@@ -144,9 +145,14 @@ core::Status CacheQueue::Progress(std::size_t at_least,
                                   core::TimePoint deadline) {
   STOKER_ASSIGN(const std::size_t count,
                 device_->Reap(read_, at_least,
-                              at_least == 0 ? core::TimePoint{} : deadline));
-  for (const storage::BlockDone& done : std::span(read_).first(count)) {
-    OnRead(done);
+                              at_least == 0 ? core::TimePoint{}
+                                            : std::min(deadline, next_late_)));
+  if (count > 0 || next_late_ != core::kNever) {
+    const core::TimePoint now = clock().Now();
+    for (const storage::BlockDone& done : std::span(read_).first(count)) {
+      OnRead(done, now);
+    }
+    GiveUpLate(now);
   }
   mailbox_->Take(replies_);
   for (const FetchReply& reply : replies_) {
@@ -330,27 +336,42 @@ std::uint64_t CacheQueue::BeginRange(const Range& range) {
   if (free_pieces_.empty()) {
     return 0;
   }
-  const std::uint32_t number = free_pieces_.back();
-  if ((op.dirty || shared_.health->IsGood(clock().Now())) &&
-      (range.out.size() == range.block_bytes ||
-       !shared_.fetcher->Holds(range.key))) {
+  const core::TimePoint now = clock().Now();
+  Way way = WayOf(range, now);
+  if (way == Way::kDevice) {
     PinnedSlot pinned;
     const std::size_t unit = UnitOf(range.key);
+    const PinCell cell = Cell(unit, free_cells_.back());
     Index& index = *shared_.tier->units()[unit].index;
-    if (index.Pin(range.key, Cell(unit, number), pinned, UseAfter(range)) ==
-        Look::kHit) {
-      if (pinned.length == range.block_bytes) {
-        return ReadDevice(range, unit, pinned);
+    if (index.Pin(range.key, cell, pinned, UseAfter(range)) == Look::kHit) {
+      if (pinned.length != range.block_bytes) {
+        index.Drop(pinned, cell);
+      } else if (MovesToStore(range, now)) {
+        index.Unpin(cell);
+        way = Way::kBalanced;
+      } else {
+        const std::uint64_t begun = ReadDevice(range, unit, pinned, now);
+        // What holds the buffers may hold them for good.
+        if (begun > 0 || hung_.empty() || op.dirty) {
+          return begun;
+        }
+        way = Way::kPastCache;
       }
-      index.Drop(pinned, Cell(unit, number));
     }
+  }
+  if (way == Way::kNoneYet) {
+    return 0;
   }
   if (IsLost(op)) {
     return range.out.size();
   }
+  const std::uint32_t number = free_pieces_.back();
   free_pieces_.pop_back();
   pieces_[number] = {};
   pieces_[number].range = range;
+  pieces_[number].range.past_cache =
+      way == Way::kPastCache || way == Way::kBalanced;
+  pieces_[number].balanced = way == Way::kBalanced;
   ++op.pieces;
   SendToFetcher(number);
   return range.out.size();
@@ -378,58 +399,24 @@ void CacheQueue::Account(Op& op, GranuleBuffers::Buffer& buffer,
   op.from_cache += bytes - again;
 }
 
-std::uint64_t CacheQueue::ReadDevice(const Range& range,
-                                     std::size_t unit_number,
-                                     const PinnedSlot& pinned) {
-  TierUnit& unit = shared_.tier->units()[unit_number];
-  const std::uint32_t number = free_pieces_.back();
-  const std::uint64_t granule = Tier::GranuleBytes(unit, pinned.slot);
-  Piece piece{.range = range, .unit = unit_number, .pinned = pinned};
-  std::uint64_t bytes = DirectBytes(range, granule);
-  if (bytes > 0) {
-    piece.read_from = range.from;
-    // A last part of a page has room behind it: DirectBytes saw to that.
-    piece.read_into = std::span(range.out.data(), core::PagesUp(bytes));
-  } else {
-    piece.buffer = buffers_.Take();
-    if (piece.buffer == GranuleBuffers::kNone) {
-      unit.index->Unpin(Cell(unit_number, number));
-      return 0;
-    }
-    piece.read_from =
-        static_cast<std::uint32_t>(range.from / granule * granule);
-    const std::uint64_t held =
-        std::min<std::uint64_t>(granule, range.block_bytes - piece.read_from);
-    piece.read_into = buffers_.memory(piece.buffer).first(core::PagesUp(held));
-    bytes = std::min<std::uint64_t>(range.out.size(),
-                                    piece.read_from + held - range.from);
-  }
-  piece.range.out = range.out.first(bytes);
-  free_pieces_.pop_back();
-  pieces_[number] = piece;
-  ++ops_[range.op].pieces;
-  to_device_.push_back({.kind = storage::BlockOp::Kind::kRead,
-                        .offset = unit.device_offset +
-                                  unit.index->geometry().OffsetOf(pinned.slot) +
-                                  piece.read_from,
-                        .buffer = piece.read_into,
-                        .tag = number});
-  return bytes;
-}
-
 void CacheQueue::SendToFetcher(std::uint32_t number) {
   const Range& range = pieces_[number].range;
-  to_fetcher_.push_back(
-      {.object = objects_.Get(ops_[range.op].asked.object).inner,
-       .key = range.key,
-       .block_start = range.block_start,
-       .block_bytes = range.block_bytes,
-       .from = range.from,
-       .out = range.out,
-       .next_use = ops_[range.op].uses.next,
-       .insists = range.looked >= kMostLooks,
-       .tag = number,
-       .reply = mailbox_.get()});
+  to_fetcher_.push_back(RequestFor(range));
+  to_fetcher_.back().metered = pieces_[number].balanced;
+  to_fetcher_.back().tag = number;
+}
+
+FetchRequest CacheQueue::RequestFor(const Range& range) const {
+  return {.object = objects_.Get(ops_[range.op].asked.object).inner,
+          .key = range.key,
+          .block_start = range.block_start,
+          .block_bytes = range.block_bytes,
+          .from = range.from,
+          .out = range.out,
+          .next_use = ops_[range.op].uses.next,
+          .insists = range.looked >= kMostLooks,
+          .past_cache = range.past_cache,
+          .reply = mailbox_.get()};
 }
 
 core::Status CacheQueue::Flush() {
@@ -445,79 +432,14 @@ core::Status CacheQueue::Flush() {
 
 // --- ending ----------------------------------------------------------------
 
-bool CacheQueue::IsRight(const Piece& piece) {
-  if (shared_.verify == Verify::kNone ||
-      (shared_.verify == Verify::kSample && sampled_++ % kSampleEvery != 0)) {
-    return true;
-  }
-  const Range& range = piece.range;
-  const std::uint64_t granule =
-      Tier::GranuleBytes(shared_.tier->units()[piece.unit], piece.pinned.slot);
-  const std::uint64_t end = std::min<std::uint64_t>(
-      range.block_bytes, piece.read_from + piece.read_into.size());
-  for (std::uint64_t at = piece.read_from; at < end; at += granule) {
-    const auto g = static_cast<std::uint32_t>(at / granule);
-    const std::span<const std::byte> bytes = piece.read_into.subspan(
-        at - piece.read_from, std::min(granule, end - at));
-    if (GranuleCrc(range.key, piece.pinned.slot, piece.pinned.generation, g,
-                   bytes) != piece.pinned.crc[g]) {
-      return false;
-    }
-  }
-  return true;
-}
-
-void CacheQueue::OnRead(const storage::BlockDone& done) {
-  const auto number = static_cast<std::uint32_t>(done.tag);
-  Piece& piece = pieces_[number];
-  Index& index = *shared_.tier->units()[piece.unit].index;
-  CacheCounters& counters = *shared_.counters;
-  counters.device_read_bytes.fetch_add(piece.read_into.size(),
-                                       std::memory_order_relaxed);
-  const bool arrived = done.status.ok();
-  if (!arrived) {
-    counters.device_errors.fetch_add(1, std::memory_order_relaxed);
-    shared_.health->NoteError(clock().Now());
-  }
-  const bool right = arrived && IsRight(piece);
-  if (arrived && !right) {
-    counters.checksum_misses.fetch_add(1, std::memory_order_relaxed);
-  }
-  if (!right) {
-    index.Drop(piece.pinned, Cell(piece.unit, number));
-    if (piece.buffer != GranuleBuffers::kNone) {
-      buffers_.at(piece.buffer) = {};
-    }
-    piece.buffer = GranuleBuffers::kNone;
-    if (IsLost(ops_[piece.range.op])) {
-      EndPiece(number);
-    } else {
-      SendToFetcher(number);
-    }
-    return;
-  }
-  index.Unpin(Cell(piece.unit, number));
-  Op& op = ops_[piece.range.op];
-  const std::uint64_t bytes = piece.range.out.size();
-  if (piece.buffer == GranuleBuffers::kNone) {
-    op.from_cache += bytes;
-  } else {
-    GranuleBuffers::Buffer& buffer = buffers_.at(piece.buffer);
-    buffer = {
-        .key = piece.range.key,
-        .from = piece.read_from,
-        .bytes = static_cast<std::uint32_t>(std::min<std::uint64_t>(
-            piece.read_into.size(), piece.range.block_bytes - piece.read_from)),
-        .delivered = piece.range.from};
-    CopyFrom(piece.buffer, piece.range);
-  }
-  EndPiece(number);
-}
-
 void CacheQueue::OnReply(const FetchReply& reply) {
   const auto number = static_cast<std::uint32_t>(reply.tag);
   Piece& piece = pieces_[number];
   Op& op = ops_[piece.range.op];
+  if (piece.balanced && StayWithDevice(piece, reply)) {
+    free_pieces_.push_back(number);
+    return;
+  }
   if (reply.look_again && !closing_) {
     ++piece.range.looked;
     redo_.push_back(piece.range);
@@ -573,7 +495,8 @@ void CacheQueue::EndOp(std::uint32_t number) {
   const bool is_read = op.asked.kind == storage::ReadOp::Kind::kRead;
   storage::ReadDone done{.tag = op.asked.tag,
                          .status = std::move(op.status),
-                         .first_byte = op.first_byte};
+                         .first_byte = op.first_byte,
+                         .buffer_held = op.buffer_held};
   if (done.status.ok()) {
     done.bytes = is_read ? op.end : op.facts_bytes;
     done.version = is_read ? 0 : op.version;

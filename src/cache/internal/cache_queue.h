@@ -12,6 +12,7 @@
 #include "cache/cache_counters.h"
 #include "cache/cache_options.h"
 #include "cache/internal/catalogue.h"
+#include "cache/internal/device_meter.h"
 #include "cache/internal/fetcher.h"
 #include "cache/internal/foresight.h"
 #include "cache/internal/granule_buffers.h"
@@ -37,6 +38,7 @@ struct CacheShared {
   Tier* tier = nullptr;
   Fetcher* fetcher = nullptr;
   Health* health = nullptr;
+  DeviceMeter* meter = nullptr;
   CacheCounters* counters = nullptr;
   Catalogue* catalogue = nullptr;
   Foresight* foresight = nullptr;
@@ -52,7 +54,12 @@ using CacheObjects = storage::ObjectTable<CacheObject>;
 // An op is cut into pieces: whole granules that go from the device straight
 // into the caller's memory, and parts of one granule that go through a buffer
 // here, which keeps it for the next piece. What is not in the cache is the
-// fetcher's work.
+// fetcher's work, and so is what its device does not answer to in time
+// (DeviceMeter::patience). Whoever does not give up buffers gets everything
+// through a buffer here.
+//
+// The end waits for the device as long as a read does; what hangs then stays
+// in memory, with the device, until the process ends.
 class CacheQueue final : public storage::ReadQueue {
  public:
   static core::Result<std::unique_ptr<ReadQueue>> Make(
@@ -89,6 +96,7 @@ class CacheQueue final : public storage::ReadQueue {
     std::uint64_t from_store = 0;
     core::TimePoint first_byte{};
     core::Status status;  // the first error
+    bool buffer_held = false;
   };
   // A part of a block, wanted by an op.
   struct Range {
@@ -99,16 +107,42 @@ class CacheQueue final : public storage::ReadQueue {
     std::uint32_t from = 0;  // in the block
     std::span<std::byte> out{};
     std::uint32_t looked = 0;  // how often the fetcher said to look again
+    bool past_cache = false;   // not to be looked for there
   };
   // A range under way.
   struct Piece {
     Range range;
+    bool balanced = false;  // read from the store though the device has it
     // Of a read of the device:
+    bool on_device = false;  // and waited for
+    bool hangs = false;      // past `due` once
     std::size_t unit = 0;
     PinnedSlot pinned{};
+    std::uint32_t cell = 0;  // that holds the pin, of kPieces
+    std::uint64_t tag = 0;   // of this read and no other
+    core::TimePoint asked{};
+    core::TimePoint due{};             // when it is given up
     std::uint32_t read_from = 0;       // in the block, a granule's start
     std::span<std::byte> read_into{};  // the caller's memory, or a buffer's
     std::uint32_t buffer = kNone;      // that one's number
+  };
+  // A read of the device that is no longer waited for. Until its answer comes
+  // it has its cell and its memory.
+  struct HungRead {
+    std::uint64_t tag = 0;
+    std::size_t unit = 0;
+    std::uint32_t cell = 0;
+    std::uint32_t buffer = kNone;   // where there was no memory for another
+    std::span<std::byte> memory{};  // of a buffer
+    std::uint64_t bytes = 0;
+    core::TimePoint asked{};
+  };
+  enum class Way : std::uint8_t {
+    kDevice,     // if it has it
+    kFetcher,    // who puts it into the cache
+    kPastCache,  // to the store
+    kBalanced,   // likewise, though the device has it
+    kNoneYet,
   };
 
   CacheQueue(const CacheShared& shared, CacheObjects& objects,
@@ -127,19 +161,29 @@ class CacheQueue final : public storage::ReadQueue {
   core::Result<std::optional<ObjectFacts>> FactsOfDirty(
       storage::ObjectId object);
   core::Status MapVersion(storage::ObjectId object, ObjectFacts& facts);
+  bool IsOnlyHere(const Op& op);
   bool IsLost(Op& op);
   void Ask(std::uint32_t number);
   std::uint64_t BeginRange(const Range& range);
   std::uint32_t UseAfter(const Range& range) const;
   std::uint64_t ReadDevice(const Range& range, std::size_t unit_number,
-                           const PinnedSlot& pinned);
+                           const PinnedSlot& pinned, core::TimePoint now);
+  Way WayOf(const Range& range, core::TimePoint now) const;
+  bool MovesToStore(const Range& range, core::TimePoint now) const;
+  bool StayWithDevice(Piece& piece, const FetchReply& reply);
+  void LeaveDevice(Piece& piece, bool answered, core::TimePoint now);
+  void GiveUpLate(core::TimePoint now);
+  void GiveUp(std::uint32_t number, core::TimePoint now);
+  void OnLateRead(const storage::BlockDone& done, core::TimePoint now);
+  void LeaveHung();
   std::uint64_t CopyFrom(std::uint32_t held, const Range& range);
   static void Account(Op& op, GranuleBuffers::Buffer& buffer,
                       std::uint32_t from, std::uint64_t bytes);
   std::uint64_t DirectBytes(const Range& range, std::uint64_t granule) const;
+  FetchRequest RequestFor(const Range& range) const;
   void SendToFetcher(std::uint32_t number);
   core::Status Flush();
-  void OnRead(const storage::BlockDone& done);
+  void OnRead(const storage::BlockDone& done, core::TimePoint now);
   void OnReply(const FetchReply& reply);
   void OnFacts(const FetchReply& reply);
   bool IsRight(const Piece& piece);
@@ -148,8 +192,8 @@ class CacheQueue final : public storage::ReadQueue {
   void EndOp(std::uint32_t number);
   core::Status Progress(std::size_t at_least, core::TimePoint deadline);
   std::size_t UnitOf(const Fingerprint& key) const;
-  PinCell Cell(std::size_t unit, std::uint32_t piece) const {
-    return {cells_[unit].number + piece};
+  PinCell Cell(std::size_t unit, std::uint32_t cell) const {
+    return {cells_[unit].number + cell};
   }
   std::uint64_t Mutations() const;
 
@@ -165,6 +209,14 @@ class CacheQueue final : public storage::ReadQueue {
   std::vector<Range> redo_;            // to be begun again, before those
   std::vector<Piece> pieces_;
   std::vector<std::uint32_t> free_pieces_;
+  std::vector<std::uint32_t> free_cells_;
+  std::vector<HungRead> hung_;
+  bool gives_up_buffers_ = false;
+  std::uint64_t device_reads_ = 0;
+  std::uint32_t on_device_ = 0;               // pieces
+  core::TimePoint next_late_ = core::kNever;  // the first `due` of those
+  bool on_trial_ = false;                     // since a read hung
+  core::TimePoint hung_since_{};
   GranuleBuffers buffers_;
   ObjectMemo memo_;
   std::vector<storage::BlockOp> to_device_;

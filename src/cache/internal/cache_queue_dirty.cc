@@ -32,6 +32,20 @@ core::Status CacheQueue::MapVersion(storage::ObjectId object,
   return {};
 }
 
+// Whether the store does not have the op's object as it was written, so that
+// only the device can serve it.
+bool CacheQueue::IsOnlyHere(const Op& op) {
+  if (!op.dirty) {
+    return false;
+  }
+  const core::Result<std::optional<Commit>> known =
+      shared_.catalogue->Find(objects_.Get(op.asked.object).name);
+  const bool uploaded = known.ok() && known.value().has_value() &&
+                        !known.value()->dirty &&
+                        known.value()->version == op.version;
+  return !uploaded;
+}
+
 // Whether what is missing in the cache is nowhere: then the op fails.
 bool CacheQueue::IsLost(Op& op) {
   if (!op.dirty) {

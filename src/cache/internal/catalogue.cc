@@ -205,28 +205,35 @@ const Commit* Catalogue::NewestOf(std::string_view store,
   return newest;
 }
 
-core::Result<std::optional<Commit>> Catalogue::Find(std::string_view name) {
-  const auto known = [&]() -> core::Result<std::optional<Commit>> {
-    const Commit* const newest = NewestOf(store_, name);
-    return newest == nullptr ? std::nullopt : std::optional<Commit>(*newest);
-  };
-  if (!any()) {
-    return std::optional<Commit>();
-  }
+// Asks the view; the lock of the host is taken only where it is not up to date.
+template <class Body>
+auto Catalogue::Looking(std::string_view what, Body body) -> decltype(body()) {
   {
     const std::scoped_lock lock(mutex_);
     if (table_->IsUpToDate()) {
-      return known();
+      return body();
     }
   }
-  return Within(fmt::format("look for {} in the cache", name), known);
+  return Within(what, body);
+}
+
+core::Result<std::optional<Commit>> Catalogue::Find(std::string_view name) {
+  if (!any()) {
+    return std::optional<Commit>();
+  }
+  return Looking(fmt::format("look for {} in the cache", name),
+                 [&]() -> core::Result<std::optional<Commit>> {
+                   const Commit* const newest = NewestOf(store_, name);
+                   return newest == nullptr ? std::nullopt
+                                            : std::optional<Commit>(*newest);
+                 });
 }
 
 core::Result<std::vector<Commit>> Catalogue::AllDirty() {
   if (!any()) {
     return std::vector<Commit>();
   }
-  return Within(
+  return Looking(
       "look for what the store does not have yet",
       [&]() -> core::Result<std::vector<Commit>> {
         std::vector<Commit> dirty;

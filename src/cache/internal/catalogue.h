@@ -94,6 +94,8 @@ class Catalogue {
   // Runs `body` with both locks held and the view up to date.
   template <class Body>
   auto Within(std::string_view what, Body body) -> decltype(body());
+  template <class Body>
+  auto Looking(std::string_view what, Body body) -> decltype(body());
   const Commit* NewestOf(std::string_view store, std::string_view name) const;
   core::Status EraseAll(std::string_view store, std::string_view name,
                         std::uint64_t but_sequence);

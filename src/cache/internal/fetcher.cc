@@ -6,7 +6,6 @@
 #include <cstring>
 #include <utility>
 
-#include "cache/block_key.h"
 #include "cache/internal/kill_point.h"
 #include "core/check.h"
 #include "core/pages.h"
@@ -27,11 +26,11 @@ constexpr core::Nanos kRenewal = std::chrono::milliseconds(100);
 }  // namespace
 
 core::Result<std::unique_ptr<Fetcher>> Fetcher::Make(
-    Tier& tier, storage::Backend& store, Health& health,
+    Tier& tier, storage::Backend& store, Health& health, DeviceMeter& meter,
     CacheCounters& counters, const FetcherOptions& options,
     core::Clock& clock) {
   std::unique_ptr<Fetcher> fetcher(
-      new Fetcher(tier, health, counters, options, clock));
+      new Fetcher(tier, health, meter, counters, options, clock));
   STOKER_ASSIGN(fetcher->store_,
                 store.NewReadQueue({.depth = options.depth}, clock));
   STOKER_ASSIGN(fetcher->device_,
@@ -49,10 +48,12 @@ core::Result<std::unique_ptr<Fetcher>> Fetcher::Make(
   return fetcher;
 }
 
-Fetcher::Fetcher(Tier& tier, Health& health, CacheCounters& counters,
-                 const FetcherOptions& options, core::Clock& clock)
+Fetcher::Fetcher(Tier& tier, Health& health, DeviceMeter& meter,
+                 CacheCounters& counters, const FetcherOptions& options,
+                 core::Clock& clock)
     : tier_(tier),
       health_(health),
+      meter_(meter),
       counters_(counters),
       options_(options),
       clock_(clock),
@@ -77,6 +78,7 @@ Fetcher::~Fetcher() {
     device_->Wake();
   }
   thread_.Join();
+  LeaveHungWrites();
 }
 
 core::Status Fetcher::AddClient(std::size_t requests) {
@@ -153,6 +155,7 @@ void Fetcher::Run() {
     SubmitToStore();
     WakeReceivers();
     Wait();
+    GiveUpLateWrites();
     PollWaits();
     RenewLeases();
     for (TierUnit& unit : tier_.units()) {
@@ -226,6 +229,13 @@ bool Fetcher::StartBlock(std::uint32_t node) {
   if (!StoreHasRoom() || FreeFill() == kNone) {
     return false;
   }
+  if (request.past_cache) {
+    if (CanPassThrough(request)) {
+      StartThrough(node);
+      return true;
+    }
+    return StartFill(node, nullptr);
+  }
   const Claim claim =
       ClaimToKeep(request.key, request.block_bytes, request.next_use);
   if (claim.outcome == ClaimOutcome::kTaken) {
@@ -254,44 +264,6 @@ bool Fetcher::StartBlock(std::uint32_t node) {
   return StartFill(node, nullptr);
 }
 
-// A slot for the block, if it is to be kept.
-Claim Fetcher::ClaimToKeep(const Fingerprint& key, std::uint32_t bytes,
-                           std::uint32_t next_use) {
-  return options_.keeps->load(std::memory_order_relaxed)
-             ? ClaimFor(key, bytes, next_use)
-             : Claim{};
-}
-
-Claim Fetcher::ClaimFor(const Fingerprint& key, std::uint32_t bytes,
-                        std::uint32_t next_use) {
-  if (!health_.IsGood(clock_.Now())) {
-    return {};
-  }
-  Index& index = *tier_.UnitOf(key).index;
-  if (!index.AllowsWrite(bytes)) {
-    counters_.over_budget.fetch_add(1, std::memory_order_relaxed);
-    return {};
-  }
-  const Claim claim = index.ClaimSlot(key, bytes, next_use);
-  if (claim.outcome == ClaimOutcome::kMine) {
-    index.SpendWrite(bytes);
-  }
-  return claim;
-}
-
-// The cache has lost a block that is still in a buffer.
-void Fetcher::KeepAgain(Fill& fill) {
-  if (fill.state != State::kHeld || !fill.claimed ||
-      tier_.UnitOf(fill.key).index->Peek(fill.key) != Look::kMiss) {
-    return;
-  }
-  const Claim claim = ClaimToKeep(fill.key, fill.bytes, fill.claim.next_use);
-  if (claim.outcome == ClaimOutcome::kMine) {
-    fill.claim = claim;
-    WriteToDevice(fill);
-  }
-}
-
 // Reads the whole block, for the cache if there is a claim.
 bool Fetcher::StartFill(std::uint32_t node, const Claim* claim) {
   Push(BeginFill(nodes_[node].request, claim).waiting, node);
@@ -313,6 +285,10 @@ Fetcher::Fill& Fetcher::BeginFill(const FetchRequest& request,
   fill.waiting = {};
   fill.started = clock_.Now();
   ++reading_;
+  fill.metered = request.metered;
+  if (!fill.metered) {
+    BeginStoreRead(fill.bytes);
+  }
   // The end of an object comes short; the buffer has room for whole pages.
   const std::uint64_t asked = store_->limits().offset_align == 1
                                   ? request.block_bytes
@@ -326,7 +302,12 @@ Fetcher::Fill& Fetcher::BeginFill(const FetchRequest& request,
 
 void Fetcher::StartThrough(std::uint32_t node) {
   const FetchRequest& request = nodes_[node].request;
-  counters_.bypasses.fetch_add(1, std::memory_order_relaxed);
+  if (!request.past_cache) {
+    counters_.bypasses.fetch_add(1, std::memory_order_relaxed);
+  }
+  if (!request.metered) {
+    BeginStoreRead(request.out.size());
+  }
   ops_.push_back({.object = request.object,
                   .offset = request.block_start + request.from,
                   .buffer = request.out,
@@ -339,6 +320,18 @@ bool Fetcher::CanPassThrough(const FetchRequest& request) const {
   const auto address = reinterpret_cast<std::uintptr_t>(request.out.data());
   return ((offset | request.out.size()) & (limits.offset_align - 1)) == 0 &&
          (address & (limits.buffer_align - 1)) == 0;
+}
+
+void Fetcher::BeginStoreRead(std::uint64_t bytes) {
+  if (meter_.balances()) {
+    meter_.BeginStore(bytes, clock_.Now());
+  }
+}
+
+void Fetcher::EndStoreRead(std::uint64_t bytes, const storage::ReadDone& done) {
+  if (meter_.balances()) {
+    meter_.EndStore(bytes, done.status.ok(), clock_.Now());
+  }
 }
 
 void Fetcher::SubmitToStore() {
@@ -371,7 +364,8 @@ void Fetcher::Wait() {
     core::TimePoint until = !waits_.empty()           ? now + kGlance
                             : reading_ + writing_ > 0 ? now + kRenewal
                                                       : core::kNever;
-    if (options_.ahead != nullptr && options_.ahead->waits_for_reader()) {
+    if (options_.ahead != nullptr &&
+        (options_.ahead->waits_for_reader() || holds_ahead_back_)) {
       until = std::min(until, now + kReaderGlance);
     }
     TakeWritten(1, until);
@@ -383,21 +377,8 @@ void Fetcher::Wait() {
   for (storage::ReadDone& done : std::span(answers_).first(count.value())) {
     OnAnswer(done);
   }
-  if (writing_ > 0) {
+  if (writing_ > 0 || !hung_writes_.empty()) {
     TakeWritten(0, now);
-  }
-}
-
-void Fetcher::TakeWritten(std::size_t at_least, core::TimePoint deadline) {
-  const core::Result<std::size_t> count =
-      device_->Reap(written_, at_least, deadline);
-  if (!count.ok()) {
-    health_.NoteError(clock_.Now());
-    return;
-  }
-  for (const storage::BlockDone& done :
-       std::span(written_).first(count.value())) {
-    OnWritten(done);
   }
 }
 
@@ -411,6 +392,9 @@ void Fetcher::OnAnswer(storage::ReadDone& done) {
       OnFacts(static_cast<std::uint32_t>(number), done);
       return;
     case kThroughTag:
+      if (!nodes_[number].request.metered) {
+        EndStoreRead(nodes_[number].request.out.size(), done);
+      }
       counters_.fetched_bytes.fetch_add(done.bytes, std::memory_order_relaxed);
       break;
     default:
@@ -424,6 +408,9 @@ void Fetcher::OnAnswer(storage::ReadDone& done) {
 
 void Fetcher::OnBlock(Fill& fill, storage::ReadDone& done) {
   --reading_;
+  if (!fill.metered) {
+    EndStoreRead(fill.bytes, done);
+  }
   core::Status status = std::move(done.status);
   if (status.ok() && done.bytes != fill.bytes) {
     status = {core::Code::kCorruption,
@@ -451,67 +438,6 @@ void Fetcher::OnBlock(Fill& fill, storage::ReadDone& done) {
   }
   if (fill.claimed) {
     WriteToDevice(fill);
-  }
-}
-
-void Fetcher::WriteToDevice(Fill& fill) {
-  TierUnit& unit = tier_.UnitOf(fill.key);
-  const std::uint32_t slot = fill.claim.slot;
-  const std::uint64_t granule = Tier::GranuleBytes(unit, slot);
-  fill.record = {.state = SlotState::kValid,
-                 .key = fill.key,
-                 .generation = fill.claim.generation,
-                 .length = fill.bytes};
-  for (std::uint32_t g = 0; g < kGranulesPerSlot && g * granule < fill.bytes;
-       ++g) {
-    const std::uint64_t bytes =
-        std::min<std::uint64_t>(granule, fill.bytes - g * granule);
-    fill.record.crc[g] = GranuleCrc(fill.key, slot, fill.claim.generation, g,
-                                    fill.buffer.subspan(g * granule, bytes));
-  }
-  const std::uint64_t bytes = core::PagesUp(fill.bytes);
-  std::ranges::fill(fill.buffer.subspan(fill.bytes, bytes - fill.bytes),
-                    std::byte{0});
-  const storage::BlockOp op{
-      .kind = storage::BlockOp::Kind::kWrite,
-      .offset = unit.device_offset + unit.index->geometry().OffsetOf(slot),
-      .buffer = fill.buffer.first(bytes),
-      .tag = static_cast<std::uint64_t>(&fill - fills_.data())};
-  const core::Result<std::size_t> taken = device_->Submit(std::span(&op, 1));
-  fill.state = State::kWriting;
-  ++writing_;
-  KillPoint("F2");
-  if (!taken.ok() || taken.value() == 0) {
-    OnWritten({.tag = op.tag,
-               .status = {core::Code::kIoError, "the queue is unusable"}});
-  }
-}
-
-void Fetcher::OnWritten(const storage::BlockDone& done) {
-  --writing_;
-  Fill& fill = fills_[done.tag];
-  fill.state = State::kHeld;
-  TierUnit& unit = tier_.UnitOf(fill.key);
-  if (!done.status.ok()) {
-    counters_.device_errors.fetch_add(1, std::memory_order_relaxed);
-    health_.NoteError(clock_.Now());
-    unit.index->Abandon(fill.claim);
-    return;
-  }
-  counters_.device_written_bytes.fetch_add(core::PagesUp(fill.bytes),
-                                           std::memory_order_relaxed);
-  KillPoint("F3");
-  if (!unit.index->Publish(fill.claim, fill.record)) {
-    return;
-  }
-  counters_.fills.fetch_add(1, std::memory_order_relaxed);
-  counters_.filled_bytes.fetch_add(fill.bytes, std::memory_order_relaxed);
-  KillPoint("F4");
-  // Without its record the block is found by nobody after a reboot, and no
-  // worse.
-  if (unit.directory != nullptr &&
-      !unit.directory->WriteRecord(fill.claim.slot, fill.record).ok()) {
-    counters_.device_errors.fetch_add(1, std::memory_order_relaxed);
   }
 }
 

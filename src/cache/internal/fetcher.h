@@ -11,9 +11,11 @@
 #include <vector>
 
 #include "cache/cache_counters.h"
+#include "cache/internal/device_meter.h"
 #include "cache/internal/health.h"
 #include "cache/internal/mailbox.h"
 #include "cache/internal/prefetcher.h"
+#include "cache/internal/recent_latencies.h"
 #include "cache/tier.h"
 #include "core/aligned_buffer.h"
 #include "core/clock.h"
@@ -35,11 +37,15 @@ struct FetcherOptions {
 // One thread of its own does all that has to do with the store: it claims,
 // reads, hands out, writes to the device and publishes. Safe for concurrent
 // use. What it was asked for is answered before its end.
+//
+// A write that takes ten times what nearly all took of late, from 5 to 20 s, is
+// given up: its slot rests (Index::Rest), nothing is put into the cache for ten
+// seconds, and its buffer is replaced until the device has answered.
 class Fetcher {
  public:
   // All outlive the fetcher.
   static core::Result<std::unique_ptr<Fetcher>> Make(
-      Tier& tier, storage::Backend& store, Health& health,
+      Tier& tier, storage::Backend& store, Health& health, DeviceMeter& meter,
       CacheCounters& counters, const FetcherOptions& options,
       core::Clock& clock);
   ~Fetcher();
@@ -55,6 +61,8 @@ class Fetcher {
   void Wake();
   // Whether the block is in a buffer here: a hint.
   bool Holds(const Fingerprint& key) const;
+  // Whether the store can put it where it is wanted, and no more than that.
+  bool CanPassThrough(const FetchRequest& request) const;
   std::string_view engine() const { return store_->engine(); }
 
  private:
@@ -68,7 +76,13 @@ class Fetcher {
   static std::uint64_t TagOf(std::uint64_t kind, std::uint64_t number) {
     return number << 2U | kind;
   }
-  enum class State : std::uint8_t { kIdle, kReading, kWriting, kHeld };
+  enum class State : std::uint8_t {
+    kIdle,
+    kReading,
+    kWriting,
+    kHeld,
+    kLost,  // its buffer hangs, and there is no other
+  };
 
   // A request on its way, in one list at a time.
   struct Node {
@@ -96,10 +110,22 @@ class Fetcher {
     std::uint64_t used = 0;  // for the choice of the one to be reused
     core::TimePoint started{};
     core::TimePoint first_byte{};
+    bool metered = false;         // as FetchRequest::metered
+    std::uint64_t write_tag = 0;  // of this write and no other
+    core::TimePoint write_began{};
+    core::TimePoint write_due{};  // when it is given up
+  };
+  // A write that is no longer waited for.
+  struct HungWrite {
+    std::uint64_t tag = 0;
+    Fingerprint key;
+    Claim claim;
+    std::span<std::byte> buffer;
   };
 
-  Fetcher(Tier& tier, Health& health, CacheCounters& counters,
-          const FetcherOptions& options, core::Clock& clock);
+  Fetcher(Tier& tier, Health& health, DeviceMeter& meter,
+          CacheCounters& counters, const FetcherOptions& options,
+          core::Clock& clock);
 
   void Run();
   bool TakeInbox();  // false: to stop
@@ -123,12 +149,18 @@ class Fetcher {
   void OnFacts(std::uint32_t number, const storage::ReadDone& done);
   void LeaveAhead(Fill& fill, bool arrived);
   void NoteNextUse(Fill& fill, std::uint32_t next_use);
+  void BeginStoreRead(std::uint64_t bytes);
+  void EndStoreRead(std::uint64_t bytes, const storage::ReadDone& done);
   void SubmitToStore();
   void Wait();
   void OnAnswer(storage::ReadDone& done);
   void OnBlock(Fill& fill, storage::ReadDone& done);
   void OnWritten(const storage::BlockDone& done);
   void WriteToDevice(Fill& fill);
+  void GiveUpLateWrites();
+  void GiveUpWrite(Fill& fill, core::TimePoint now);
+  void OnLateWrite(const storage::BlockDone& done);
+  void LeaveHungWrites();
   void PollWaits();
   void RenewLeases();
   void TakeWritten(std::size_t at_least, core::TimePoint deadline);
@@ -138,7 +170,6 @@ class Fetcher {
   void Fail(List& waiting, const core::Status& status);
   void Reply(std::uint32_t node, FetchReply reply);
   void SetHeld(std::size_t fill);
-  bool CanPassThrough(const FetchRequest& request) const;
   core::Nanos HedgeLimit();
   void Push(List& list, std::uint32_t node);
   std::uint32_t Pop(List& list);
@@ -148,6 +179,7 @@ class Fetcher {
 
   Tier& tier_;
   Health& health_;
+  DeviceMeter& meter_;
   CacheCounters& counters_;
   FetcherOptions options_;
   core::Clock& clock_;
@@ -165,8 +197,16 @@ class Fetcher {
   List waits_;  // for other processes
   std::uint64_t uses_ = 0;
   std::size_t reading_ = 0, writing_ = 0;
-  bool stopping_ = false;        // stop_, as the thread has seen it
-  std::size_t prefetching_ = 0;  // reads of the store that nobody asked for
+  bool stopping_ = false;          // stop_, as the thread has seen it
+  std::size_t prefetching_ = 0;    // reads of the store that nobody asked for
+  bool holds_ahead_back_ = false;  // blocks to prefetch, for the guard's sake
+  Health write_health_;
+  RecentLatencies write_times_;
+  std::uint64_t writes_ = 0;
+  core::TimePoint next_late_write_ = core::kNever;  // the first `write_due`
+  std::vector<HungWrite> hung_writes_;
+  std::vector<core::AlignedBuffer> more_memory_;  // of a block each
+  std::vector<std::span<std::byte>> spare_buffers_;
   std::vector<Mailbox*> to_wake_;
   core::Histogram fetch_times_;
   core::Nanos hedge_limit_{};

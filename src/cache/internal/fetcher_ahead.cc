@@ -38,6 +38,10 @@ void Fetcher::Prefetch() {
 
 // False: there is no block, or it has to wait.
 bool Fetcher::PrefetchBlock() {
+  holds_ahead_back_ = meter_.HoldsFillsBack(clock_.Now());
+  if (holds_ahead_back_) {
+    return false;
+  }
   const std::optional<Ahead> block = options_.ahead->NextBlock();
   if (!block.has_value() || FreeFill() == kNone ||
       !tier_.UnitOf(block->key).index->AllowsWrite(block->block_bytes)) {

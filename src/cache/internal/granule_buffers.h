@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "cache/slot_entry.h"
@@ -28,9 +29,12 @@ class GranuleBuffers {
   };
 
   void SetMemory(core::AlignedBuffer memory, std::size_t buffer_bytes) {
-    memory_ = std::move(memory);
     buffer_bytes_ = buffer_bytes;
-    buffers_.resize(memory_.size() / buffer_bytes);
+    buffers_.resize(memory.size() / buffer_bytes);
+    for (std::size_t i = 0; i < buffers_.size(); ++i) {
+      parts_.push_back(memory.bytes().subspan(i * buffer_bytes, buffer_bytes));
+    }
+    memory_.push_back(std::move(memory));
   }
 
   // The buffer that holds, or will hold, byte `at` of the block.
@@ -61,12 +65,34 @@ class GranuleBuffers {
   }
   Buffer& at(std::uint32_t number) { return buffers_[number]; }
   std::span<std::byte> memory(std::uint32_t number) const {
-    return memory_.bytes().subspan(number * buffer_bytes_, buffer_bytes_);
+    return parts_[number];
   }
+  // Frees a busy buffer whose memory somebody may still write to: it gets
+  // other memory, and what it had is returned, for GiveBack. Empty: there is no
+  // more, and the buffer stays busy.
+  std::span<std::byte> PartFrom(std::uint32_t number) {
+    if (spare_.empty()) {
+      core::Result<core::AlignedBuffer> more =
+          core::AlignedBuffer::Make(buffer_bytes_, false);
+      if (!more.ok()) {
+        return {};
+      }
+      spare_.push_back(more.value().bytes());
+      memory_.push_back(std::move(more).value());
+    }
+    buffers_[number] = {};
+    const std::span<std::byte> parted =
+        std::exchange(parts_[number], spare_.back());
+    spare_.pop_back();
+    return parted;
+  }
+  void GiveBack(std::span<std::byte> part) { spare_.push_back(part); }
   void Touch(std::uint32_t number) { buffers_[number].used = ++uses_; }
 
  private:
-  core::AlignedBuffer memory_;
+  std::vector<core::AlignedBuffer> memory_;
+  std::vector<std::span<std::byte>> parts_;  // of each buffer
+  std::vector<std::span<std::byte>> spare_;
   std::size_t buffer_bytes_ = 0;
   std::vector<Buffer> buffers_;
   std::uint64_t uses_ = 0;

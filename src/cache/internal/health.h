@@ -11,7 +11,8 @@
 namespace stoker::cache::internal {
 
 // After three errors within a minute the device is left alone for a minute;
-// then it is tried again, and one more error is enough. Safe for concurrent
+// then it is tried again, and one more error is enough. After an answer that
+// did not come in time it is left alone for ten seconds. Safe for concurrent
 // use.
 class Health {
  public:
@@ -28,15 +29,26 @@ class Health {
       return;
     }
     if (errors_.fetch_add(1, std::memory_order_relaxed) + 1 >= kMost) {
-      resting_until_.store(at + kRest.count(), std::memory_order_relaxed);
+      RestUntil(at + kRest.count());
       errors_.store(kMost - 1, std::memory_order_relaxed);
     }
+  }
+  void NoteHang(core::TimePoint now) {
+    RestUntil(now.time_since_epoch().count() + kHangRest.count());
   }
 
  private:
   static constexpr core::Nanos kSpan = std::chrono::seconds(60);
   static constexpr core::Nanos kRest = std::chrono::seconds(60);
+  static constexpr core::Nanos kHangRest = std::chrono::seconds(10);
   static constexpr int kMost = 3;
+
+  void RestUntil(std::int64_t until) {
+    std::int64_t before = resting_until_.load(std::memory_order_relaxed);
+    while (before < until && !resting_until_.compare_exchange_weak(
+                                 before, until, std::memory_order_relaxed)) {
+    }
+  }
 
   std::atomic<std::int64_t> resting_until_ = INT64_MIN;
   std::atomic<std::int64_t> first_error_ = 0;

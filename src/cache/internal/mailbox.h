@@ -80,6 +80,9 @@ struct FetchRequest {
   std::uint32_t next_use = kNeverAgain;  // of the block, for Policy::kBelady
   // Fetched for this one where it can be neither kept nor waited for.
   bool insists = false;
+  // From the store, though the cache may have it; it is not put in again.
+  bool past_cache = false;
+  bool metered = false;  // DeviceMeter knows of it as a read of the store
   std::uint64_t tag = 0;
   Mailbox* reply = nullptr;
 };

@@ -57,8 +57,10 @@ core::Result<std::unique_ptr<ChunkReader>> ChunkReader::Make(
   const ReadShape shape =
       ShapeOfReads(context, format, probe->limits().preferred_unit);
   std::unique_ptr<ChunkReader> reader(new ChunkReader(context, shape));
-  STOKER_ASSIGN(reader->queue_, context.backend->NewReadQueue(
-                                    {.depth = shape.depth}, *context.clock));
+  STOKER_ASSIGN(
+      reader->queue_,
+      context.backend->NewReadQueue(
+          {.depth = shape.depth, .gives_up_buffers = true}, *context.clock));
   STOKER_ASSIGN(reader->memory_,
                 core::AlignedBuffer::Make(shape.request_bytes * shape.depth,
                                           /*resident=*/false));
@@ -81,19 +83,25 @@ ChunkReader::ChunkReader(const ShardContext& context, ReadShape shape)
 }
 
 ChunkReader::~ChunkReader() {
-  if (broken_ && queue_ != nullptr && queue_->in_flight() > 0) {
+  const bool in_flight = queue_ != nullptr && queue_->in_flight() > 0;
+  const bool hangs = broken_ && in_flight;
+  if (!hangs) {
+    queue_.reset();
+  }
+  if (in_flight || !more_memory_.empty()) {
     // Storage that hangs may still write into the buffers; neither may go, nor
     // can the queue's end be waited for.
     struct Abandoned {
       std::unique_ptr<storage::ReadQueue> queue;
       core::AlignedBuffer memory;
+      std::vector<core::AlignedBuffer> more_memory;
     };
-    core::Abandon(std::make_shared<Abandoned>(
-        Abandoned{std::move(queue_), std::move(memory_)}));
-    return;
+    core::Abandon(std::make_shared<Abandoned>(Abandoned{
+        std::move(queue_), std::move(memory_), std::move(more_memory_)}));
   }
-  queue_.reset();  // waits for what is in flight
-  Close();
+  if (!hangs) {
+    Close();
+  }
 }
 
 void ChunkReader::Close() {
@@ -222,6 +230,14 @@ Status ChunkReader::Hand(const Range& range, const storage::ReadDone& done,
   Slot& slot = slots_[done.tag];
   slot.busy = false;
   free_.push_back(done.tag);
+  const std::span<const std::byte> buffer = slot.buffer;
+  if (done.buffer_held) {
+    STOKER_ASSIGN(core::AlignedBuffer more,
+                  core::AlignedBuffer::Make(shape_.request_bytes,
+                                            /*resident=*/false));
+    more_memory_.push_back(std::move(more));
+    slot.buffer = more_memory_.back().bytes();
+  }
   STOKER_TRY(done.status);
   if (done.bytes < slot.wanted) {
     return {Code::kCorruption,
@@ -237,7 +253,7 @@ Status ChunkReader::Hand(const Range& range, const storage::ReadDone& done,
   const std::uint64_t skip =
       range.begin > slot.offset ? range.begin - slot.offset : 0;
   return sink.OnChunk(slot.offset + skip,
-                      slot.buffer.subspan(skip, slot.wanted - skip));
+                      buffer.subspan(skip, slot.wanted - skip));
 }
 
 Status BlockSource::Read(std::uint64_t offset, std::span<std::byte> out) {

@@ -95,6 +95,8 @@ class ChunkReader {
   const ShardContext& context_;
   ReadShape shape_;
   core::AlignedBuffer memory_;
+  // A slot's buffer each, instead of those that a device holds.
+  std::vector<core::AlignedBuffer> more_memory_;
   std::unique_ptr<storage::ReadQueue> queue_;
   std::vector<Slot> slots_;
   std::vector<std::size_t> free_;  // the last used first: its memory is near

@@ -40,8 +40,8 @@ constexpr int kNear = (145 + 1) / 2;
 constexpr int kMiddle = (183 + 1) / 2;
 constexpr int kFar = (211 + 1) / 2;
 
-constexpr std::uint64_t kLowHalf = FoldFactor(8 * kMixRound + 32);
-constexpr std::uint64_t kHighHalf = FoldFactor(8 * kMixRound - 32);
+constexpr std::uint64_t kMixLowHalf = FoldFactor(8 * kMixRound + 32);
+constexpr std::uint64_t kMixHighHalf = FoldFactor(8 * kMixRound - 32);
 
 #define STOKER_MIXES __attribute__((target("avx2,pclmul,vpclmulqdq")))
 
@@ -110,8 +110,8 @@ STOKER_MIXES std::uint32_t MixCrc32(std::span<const std::byte>& data,
       seed, reinterpret_cast<const unsigned char*>(data.data()), skew);
   data = data.subspan(skew);
   const auto* at = reinterpret_cast<const __m256i*>(data.data());
-  constexpr auto kLow = static_cast<std::int64_t>(kLowHalf);
-  constexpr auto kHigh = static_cast<std::int64_t>(kHighHalf);
+  constexpr auto kLow = static_cast<std::int64_t>(kMixLowHalf);
+  constexpr auto kHigh = static_cast<std::int64_t>(kMixHighHalf);
   const __m256i factors = _mm256_set_epi64x(kHigh, kLow, kHigh, kLow);
   alignas(64) std::array<unsigned char, kMixRound> kept{};
   auto* registers = reinterpret_cast<__m256i*>(kept.data());

@@ -41,10 +41,11 @@ core::Result<std::unique_ptr<Pump>> Pump::Make(std::size_t lanes,
                                                const LoaderOptions& options,
                                                core::Clock& clock) {
   std::unique_ptr<Pump> pump(new Pump(data, options, clock));
-  STOKER_ASSIGN(
-      pump->queue_,
-      data.backend->NewReadQueue(
-          {.depth = lanes, .access = AccessOf(data, options)}, clock));
+  STOKER_ASSIGN(pump->queue_,
+                data.backend->NewReadQueue({.depth = lanes,
+                                            .access = AccessOf(data, options),
+                                            .gives_up_buffers = true},
+                                           clock));
   const storage::ReadLimits& limits = pump->queue_->limits();
   pump->queue_->set_observer(options.observer);
   const std::uint64_t each = LaneBufferBytes(data, options, limits);
@@ -73,15 +74,21 @@ core::Result<std::unique_ptr<Pump>> Pump::Make(std::size_t lanes,
 }
 
 Pump::~Pump() {
-  if (hung_) {
+  const bool held =
+      !more_buffers_.empty() || (queue_ != nullptr && queue_->in_flight() > 0);
+  if (!hung_) {
+    queue_.reset();
+  }
+  if (hung_ || held) {
     // The kernel may still write into the buffers; neither may go, nor can the
-    // queue's end be waited for.
+    // end of a queue that hangs be waited for.
     struct Abandoned {
       std::unique_ptr<storage::ReadQueue> queue;
       core::AlignedBuffer buffers;
+      std::vector<core::AlignedBuffer> more_buffers;
     };
-    core::Abandon(std::make_shared<Abandoned>(
-        Abandoned{std::move(queue_), std::move(buffers_)}));
+    core::Abandon(std::make_shared<Abandoned>(Abandoned{
+        std::move(queue_), std::move(buffers_), std::move(more_buffers_)}));
   }
 }
 
@@ -310,7 +317,9 @@ void Pump::LendBuffer(Lane& lane) {
 
 void Pump::ReturnBuffer(Lane& lane) {
   if (!lane.buffer.empty()) {
-    free_buffers_.push_back(std::exchange(lane.buffer, {}));
+    free_buffers_.push_back(lane.replacement.empty() ? lane.buffer
+                                                     : lane.replacement);
+    lane.buffer = lane.replacement = {};
   }
 }
 
@@ -332,7 +341,7 @@ core::Status Pump::Collect(Schedule& schedule, core::TimePoint deadline) {
 
 core::Status Pump::HandleDone(Schedule& schedule,
                               const storage::ReadDone& done) {
-  NoteDone(done);
+  STOKER_TRY(NoteDone(done));
   Lane& lane = lanes_[done.tag];
   if (!done.status.ok()) {
     return done.status.WithContext(fmt::format("read {} at byte {} from {}",
@@ -354,10 +363,17 @@ core::Status Pump::HandleDone(Schedule& schedule,
   return idle ? TryVisit(done.tag, schedule) : core::Status();
 }
 
-void Pump::NoteDone(const storage::ReadDone& done) {
+core::Status Pump::NoteDone(const storage::ReadDone& done) {
   if (done.kind == storage::ReadOp::Kind::kRead) {
     latency_max_ = std::max(latency_max_, done.finished - done.submitted);
   }
+  if (done.buffer_held) {
+    STOKER_ASSIGN(core::AlignedBuffer buffer,
+                  core::AlignedBuffer::Make(buffer_each_, /*resident=*/true));
+    more_buffers_.push_back(std::move(buffer));
+    lanes_[done.tag].replacement = more_buffers_.back().bytes();
+  }
+  return {};
 }
 
 core::Status Pump::CheckOverdue() {
@@ -405,7 +421,7 @@ core::Status Pump::Quiesce(const std::atomic<bool>& hurry) {
         const std::size_t count,
         queue_->Reap(done_, queue_->in_flight(), std::min(slice, give_up)));
     for (const storage::ReadDone& done : std::span(done_).first(count)) {
-      NoteDone(done);
+      STOKER_TRY(NoteDone(done));
       Lane& lane = lanes_[done.tag];
       lane.unclaimed +=
           done.kind == storage::ReadOp::Kind::kRead ? done.bytes : 0;

@@ -128,6 +128,8 @@ class Pump {
     // Of the last request, from when it is submitted until the program asks
     // again; empty else.
     std::span<std::byte> buffer;
+    // For the next one, where this one must not be used again.
+    std::span<std::byte> replacement;
     std::string name;
     storage::ObjectId object{};
     Visit visit;
@@ -169,7 +171,7 @@ class Pump {
   void LendBuffer(Lane& lane);
   void ReturnBuffer(Lane& lane);
   core::Status HandleDone(Schedule& schedule, const storage::ReadDone& done);
-  void NoteDone(const storage::ReadDone& done);
+  core::Status NoteDone(const storage::ReadDone& done);
   core::Status CheckOverdue();
   void EndVisit(Lane& lane);
 
@@ -177,6 +179,8 @@ class Pump {
   LoaderOptions options_;
   core::Clock& clock_;
   core::AlignedBuffer buffers_;
+  std::vector<core::AlignedBuffer> more_buffers_;  // one each, instead of those
+                                                   // that a device holds
   std::uint64_t buffer_each_ = 0;
   // The last one returned, whose bytes are in the nearest cache, goes first.
   std::vector<std::span<std::byte>> free_buffers_;

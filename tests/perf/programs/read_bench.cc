@@ -60,7 +60,8 @@ core::Status Make(storage::Backend& backend, std::string_view name,
 core::Status ReadAll(storage::Backend& backend, std::string_view name,
                      const Task& task, core::Clock& clock) {
   STOKER_ASSIGN(const std::unique_ptr<storage::ReadQueue> queue,
-                backend.NewReadQueue({.depth = task.depth}, clock));
+                backend.NewReadQueue(
+                    {.depth = task.depth, .gives_up_buffers = true}, clock));
   STOKER_ASSIGN(const core::AlignedBuffer memory,
                 core::AlignedBuffer::Make(task.block * task.depth, true));
   const storage::ObjectId object = backend.Resolve(name);
