@@ -21,7 +21,8 @@ TEST(ParseCacheOptions, TakesDirectoriesAndTheRest) {
   const auto options = Parse(
       "cache:/a/x:/b/x?size=1GiB&slot=256KiB&small_slot=64KiB&policy=s3fifo&"
       "verify=sample&start=cold&fill=off&buffers=8MiB&engine=threads&seed=7&"
-      "dwpd=0.3&budget=on&write=back&ack=backing&dirty=0.25,"
+      "dwpd=0.3&budget=on&guard=2.5&balance=on&write=back&ack=backing&dirty=0."
+      "25,"
       "null:");
   ASSERT_TRUE(options.ok()) << options.status().ToString();
   EXPECT_EQ(options.value().directories,
@@ -38,6 +39,8 @@ TEST(ParseCacheOptions, TakesDirectoriesAndTheRest) {
   EXPECT_EQ(options.value().seed, 7U);
   EXPECT_EQ(options.value().drive_writes_per_day, 0.3);
   EXPECT_TRUE(options.value().write_budget);
+  EXPECT_EQ(options.value().guard, 2.5);
+  EXPECT_TRUE(options.value().balance);
   EXPECT_EQ(options.value().write, Write::kBack);
   EXPECT_EQ(options.value().ack, Ack::kBacking);
   EXPECT_EQ(options.value().dirty_share, 0.25);
@@ -53,6 +56,14 @@ TEST(ParseCacheOptions, PrefetchesOnlyWithAnOrderToGoBy) {
             core::Code::kInvalidArgument);
 }
 
+TEST(ParseCacheOptions, NeitherGuardsNorBalancesUnlessTold) {
+  const auto options = Parse("cache:/a,null:");
+  ASSERT_TRUE(options.ok()) << options.status().ToString();
+  EXPECT_EQ(options.value().guard, 0);
+  EXPECT_FALSE(options.value().balance);
+  EXPECT_EQ(Parse("cache:/a?guard=off,null:").value().guard, 0);
+}
+
 TEST(ParseCacheOptions, RefusesWhatIsNoneByName) {
   for (const std::string_view text :
        {"cache:?size=1GiB,null:", "cache:/a?policy=mru,null:",
@@ -60,6 +71,8 @@ TEST(ParseCacheOptions, RefusesWhatIsNoneByName) {
         "cache:/a?fill=maybe,null:", "cache:/a?dwpd=0,null:",
         "cache:/a?write=never,null:", "cache:/a?ack=soon,null:",
         "cache:/a?dirty=2,null:", "cache:/a?dwpd=x,null:",
+        "cache:/a?guard=1,null:", "cache:/a?guard=on,null:",
+        "cache:/a?guard=1001,null:", "cache:/a?balance=1,null:",
         "cache:/a?budget=1,null:", "cache:/a?engine=aio,null:",
         "cache:/a?sise=1GiB,null:"}) {
     EXPECT_EQ(Parse(text).status().code(), core::Code::kInvalidArgument)

@@ -3,6 +3,7 @@
 // A device in memory that takes its time on a clock, and hangs when told to.
 
 #include <algorithm>
+#include <condition_variable>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -15,7 +16,6 @@
 #include "core/clock.h"
 #include "core/pages.h"
 #include "storage/block_device.h"
-#include "storage/internal/held_ops.h"
 
 namespace stoker::testing {
 
@@ -110,14 +110,19 @@ class TimedDevice final : public storage::BlockDevice {
             next = std::min(next, held_[i++].due);
           }
         }
-        if (waker_.TakeWoken() || count >= std::min(at_least, done.size()) ||
-            now >= deadline) {
+        std::unique_lock lock(waking_);
+        if (std::exchange(woken_, false) ||
+            count >= std::min(at_least, done.size()) || now >= deadline) {
           return count;
         }
-        waker_.WaitUntil(clock_, next);
+        clock_.WaitUntil(changed_, lock, next);
       }
     }
-    void Wake() override { waker_.Wake(clock_); }
+    void Wake() override {
+      const std::scoped_lock lock(waking_);
+      woken_ = true;
+      clock_.NotifyAll(changed_);
+    }
 
    private:
     struct Held {
@@ -136,7 +141,9 @@ class TimedDevice final : public storage::BlockDevice {
     TimedDevice& device_;
     core::Clock& clock_;
     std::vector<Held> held_;
-    storage::internal::ClockWaker waker_;
+    std::mutex waking_;  // guards woken_
+    std::condition_variable changed_;
+    bool woken_ = false;
   };
 
   core::TimePoint Take(const storage::BlockOp& op, core::TimePoint now) {

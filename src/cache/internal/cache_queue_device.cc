@@ -58,9 +58,12 @@ bool CacheQueue::StayWithDevice(Piece& piece, const FetchReply& reply) {
   const bool served =
       reply.status.ok() && reply.bytes == piece.range.out.size();
   const core::TimePoint now = clock().Now();
-  shared_.meter->EndStore(piece.range.out.size(), served, now);
+  const bool by_store = served && reply.from_memory == 0;
+  shared_.meter->EndStore(piece.range.out.size(), by_store, now);
   if (served) {
-    shared_.counters->balanced.fetch_add(1, std::memory_order_relaxed);
+    // The fetcher may have had it.
+    shared_.counters->balanced.fetch_add(by_store ? 1 : 0,
+                                         std::memory_order_relaxed);
     return false;
   }
   shared_.meter->NoteStoreFailure(now);

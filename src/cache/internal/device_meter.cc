@@ -28,7 +28,15 @@ void DeviceMeter::EndRead(std::uint64_t bytes, core::Nanos latency,
   const std::scoped_lock lock(mutex_);
   device_.End(bytes, answered, now);
   if (answered) {
-    last_read_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+    const std::int64_t at = now.time_since_epoch().count();
+    const std::int64_t last =
+        last_read_.exchange(at, std::memory_order_relaxed);
+    if (last != kNeverRead && at - last >= kHitsCount.count()) {
+      // What was before says nothing about now.
+      in_row_ = 0;
+      slow_.store(false, std::memory_order_relaxed);
+    }
+    ++in_row_;
     reads_.Add(latency);
     Look();
   }
@@ -51,9 +59,11 @@ void DeviceMeter::Look() {
   if (guard_ > 0) {
     // The quietest time there was: the smallest median of so many reads.
     idle_latency_ = std::min(idle_latency_, reads_.Quantile(0.5, kLookEvery));
-    slow_.store(static_cast<double>(reads_.Quantile(0.99).count()) >
-                    guard_ * static_cast<double>(idle_latency_.count()),
-                std::memory_order_relaxed);
+    slow_.store(
+        in_row_ >= kLookEvery &&
+            static_cast<double>(reads_.Quantile(0.99, in_row_).count()) >
+                guard_ * static_cast<double>(idle_latency_.count()),
+        std::memory_order_relaxed);
   }
 }
 

@@ -61,9 +61,11 @@ class DeviceMeter {
   const bool balance_;
   std::atomic<std::int64_t> patience_{kShortestPatience.count()};
   std::atomic<bool> slow_ = false;
-  std::atomic<std::int64_t> last_read_ = INT64_MIN;  // when it was answered
-  std::mutex mutex_;                                 // guards what follows
+  static constexpr std::int64_t kNeverRead = INT64_MIN / 2;
+  std::atomic<std::int64_t> last_read_ = kNeverRead;  // when it was answered
+  std::mutex mutex_;                                  // guards what follows
   RecentLatencies reads_;
+  std::uint64_t in_row_ = 0;  // of these, with less than a second between
   core::Nanos idle_latency_ = core::Nanos::max();
   ServiceRate device_;
   ServiceRate store_;
