@@ -101,6 +101,7 @@ class CacheBackend final : public storage::WrapperBackend {
          .counters = &counters_,
          .catalogue = catalogue_.get(),
          .foresight = &foresight_,
+         .visits = &visits_,
          .store = store_name_,
          .verify = options_.verify,
          .stores_data = inner().capabilities().stores_data},
@@ -192,6 +193,7 @@ class CacheBackend final : public storage::WrapperBackend {
   }
 
   const CacheCounters& counters() const { return counters_; }
+  const VisitLogs& visits() const { return visits_; }
   Tier& tier() { return *tier_; }
   storage::Backend& store() { return inner(); }
   const CacheOptions& options() const { return options_; }
@@ -273,6 +275,7 @@ class CacheBackend final : public storage::WrapperBackend {
   const std::string store_name_;
   storage::ObjectTable<CacheObject> objects_;
   internal::Foresight foresight_;
+  VisitLogs visits_;
   std::mutex starting_;  // guards the making of what follows
   std::unique_ptr<internal::Prefetcher> prefetcher_;
   std::unique_ptr<internal::Fetcher> fetcher_;
@@ -533,6 +536,11 @@ Tier* TierOf(storage::Backend& backend) {
 storage::Backend* StoreOf(storage::Backend& backend) {
   auto* const cache = dynamic_cast<CacheBackend*>(&backend);
   return cache == nullptr ? nullptr : &cache->store();
+}
+
+VisitSample VisitsOf(const storage::Backend& backend, core::TimePoint since) {
+  const auto* const cache = dynamic_cast<const CacheBackend*>(&backend);
+  return cache == nullptr ? VisitSample() : cache->visits().Collect(since);
 }
 
 const CacheOptions* OptionsOf(const storage::Backend& backend) {

@@ -17,6 +17,24 @@ std::uint32_t CacheQueue::UseAfter(const Range& range) const {
   return range.from + range.out.size() > last ? uses.next : uses.now;
 }
 
+// Small reads in a row are one visit of their block.
+void CacheQueue::NoteVisit(const Range& range) {
+  const Fingerprint& key = range.key;
+  std::uint64_t& last = visited_[key.low % visited_.size()];
+  if (range.from != 0 && last == key.low) {
+    return;
+  }
+  last = key.low;
+  const Geometry& geometry = shared_.tier->units().front().index->geometry();
+  const SlotClass& small = geometry.classes[1];
+  const bool is_small =
+      small.slots > 0 && range.block_bytes <= small.slot_bytes;
+  visits_->Note(
+      key,
+      static_cast<std::uint32_t>(geometry.classes[is_small ? 1 : 0].slot_bytes),
+      clock());
+}
+
 // How much of the front of the range the device can put where it is wanted:
 // whole granules, in aligned memory.
 std::uint64_t CacheQueue::DirectBytes(const Range& range,
