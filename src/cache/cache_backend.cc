@@ -83,6 +83,7 @@ class CacheBackend final : public storage::WrapperBackend {
       object.hash = core::Fnv1a64(name);
       object.inner = behind;
       object.number = foresight_.NumberOf(name);
+      object.opening = openings_.fetch_add(1, std::memory_order_relaxed);
     });
   }
   void Release(storage::ObjectId id) override {
@@ -276,6 +277,7 @@ class CacheBackend final : public storage::WrapperBackend {
   storage::ObjectTable<CacheObject> objects_;
   internal::Foresight foresight_;
   VisitLogs visits_;
+  std::atomic<std::uint64_t> openings_ = 0;
   std::mutex starting_;  // guards the making of what follows
   std::unique_ptr<internal::Prefetcher> prefetcher_;
   std::unique_ptr<internal::Fetcher> fetcher_;

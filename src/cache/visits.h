@@ -15,7 +15,7 @@
 
 namespace stoker::cache {
 
-// A block is read: from its beginning, or in any part of it after others.
+// A block is read, all of it or in parts, once for each opening of its object.
 struct Visit {
   std::uint64_t block = 0;  // half of its key
   core::TimePoint at{};

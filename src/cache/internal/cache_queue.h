@@ -31,6 +31,7 @@ struct CacheObject {
   std::uint64_t hash = 0;  // of the name
   storage::ObjectId inner{};
   std::uint64_t number = storage::ReadOrder::kNone;  // in the told order
+  std::uint64_t opening = 0;  // which of all openings of objects it is
 };
 
 // What the queues of a back end share; all of it outlives them.
@@ -178,7 +179,7 @@ class CacheQueue final : public storage::ReadQueue {
   std::atomic<bool> wake_asked_ = false;
   std::uint64_t sampled_ = 0;
   VisitLog* visits_ = nullptr;
-  std::vector<std::uint64_t> visited_;  // blocks, by part of their keys
+  std::vector<std::uint64_t> visited_;  // blocks and openings, by part of keys
   std::size_t promised_ = 0;            // requests to the fetcher at once
   std::uint32_t asking_ = 0;            // questions under way
   std::uint64_t asked_at_ = 0;          // Mutations() at the last one

@@ -5,6 +5,7 @@
 
 #include "cache/internal/cache_queue.h"
 #include "core/pages.h"
+#include "core/random.h"
 
 namespace stoker::cache::internal {
 
@@ -17,14 +18,17 @@ std::uint32_t CacheQueue::UseAfter(const Range& range) const {
   return range.from + range.out.size() > last ? uses.next : uses.now;
 }
 
-// Small reads in a row are one visit of their block.
+// Once for each opening of its object, in however many parts it is read.
 void CacheQueue::NoteVisit(const Range& range) {
   const Fingerprint& key = range.key;
+  const std::uint64_t opening =
+      objects_.Get(ops_[range.op].asked.object).opening;
+  const std::uint64_t visit = core::StreamKey(key.low, opening);
   std::uint64_t& last = visited_[key.low % visited_.size()];
-  if (range.from != 0 && last == key.low) {
+  if (last == visit) {
     return;
   }
-  last = key.low;
+  last = visit;
   const Geometry& geometry = shared_.tier->units().front().index->geometry();
   const SlotClass& small = geometry.classes[1];
   const bool is_small =
