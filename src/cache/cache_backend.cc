@@ -84,6 +84,7 @@ class CacheBackend final : public storage::WrapperBackend {
       object.hash = core::Fnv1a64(name);
       object.inner = behind;
       object.number = foresight_.NumberOf(name);
+      object.opening = openings_.fetch_add(1, std::memory_order_relaxed);
     });
   }
   void Release(storage::ObjectId id) override {
@@ -103,6 +104,7 @@ class CacheBackend final : public storage::WrapperBackend {
          .counters = &counters_,
          .catalogue = catalogue_.get(),
          .foresight = &foresight_,
+         .visits = &visits_,
          .store = store_name_,
          .verify = options_.verify,
          .stores_data = inner().capabilities().stores_data},
@@ -206,6 +208,7 @@ class CacheBackend final : public storage::WrapperBackend {
   }
 
   const CacheCounters& counters() const { return counters_; }
+  const VisitLogs& visits() const { return visits_; }
   Tier& tier() { return *tier_; }
   storage::Backend& store() { return inner(); }
   const CacheOptions& options() const { return options_; }
@@ -291,6 +294,8 @@ class CacheBackend final : public storage::WrapperBackend {
   const std::string store_name_;
   storage::ObjectTable<CacheObject> objects_;
   internal::Foresight foresight_;
+  VisitLogs visits_;
+  std::atomic<std::uint64_t> openings_ = 0;
   std::mutex starting_;  // guards the making of what follows
   std::unique_ptr<internal::Prefetcher> prefetcher_;
   std::unique_ptr<internal::Fetcher> fetcher_;
@@ -558,6 +563,11 @@ Tier* TierOf(storage::Backend& backend) {
 storage::Backend* StoreOf(storage::Backend& backend) {
   auto* const cache = dynamic_cast<CacheBackend*>(&backend);
   return cache == nullptr ? nullptr : &cache->store();
+}
+
+VisitSample VisitsOf(const storage::Backend& backend, core::TimePoint since) {
+  const auto* const cache = dynamic_cast<const CacheBackend*>(&backend);
+  return cache == nullptr ? VisitSample() : cache->visits().Collect(since);
 }
 
 const CacheOptions* OptionsOf(const storage::Backend& backend) {

@@ -9,6 +9,7 @@
 #include "cache/cache_counters.h"
 #include "cache/cache_options.h"
 #include "cache/tier.h"
+#include "cache/visits.h"
 #include "core/status.h"
 #include "storage/backend.h"
 #include "storage/registry.h"
@@ -93,5 +94,8 @@ Tier* TierOf(storage::Backend& backend);
 // What is behind it and what its URI said, if `backend` is a cache; else null.
 storage::Backend* StoreOf(storage::Backend& backend);
 const CacheOptions* OptionsOf(const storage::Backend& backend);
+// A sample of the blocks this process has read through the cache from `since`
+// on (cache/visits.h); none if `backend` is no cache. Not while it reads.
+VisitSample VisitsOf(const storage::Backend& backend, core::TimePoint since);
 
 }  // namespace stoker::cache

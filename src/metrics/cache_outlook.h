@@ -57,6 +57,18 @@ struct CacheOutlook {
   double written_bytes_per_day = 0;
   double drive_writes_per_day = 0;  // the rating
   double days_to_wear_out = 0;
+
+  // From the run's own reads, in a sample of the blocks: what a cache of
+  // another size, empty at first, would have hit of the blocks that were read
+  // again, in every epoch but the first that is; empty where too little was
+  // read again to tell.
+  struct SizeHits {
+    double times = 0;  // the size, in sizes of this cache
+    double lru = 0;    // the least recently used gives way
+    double never = 0;  // nothing gives way
+  };
+  std::vector<SizeHits> other_sizes{};
+  double read_again = 0;  // of what was read, the share read before in this run
 };
 
 // For epoch `index` (from 0) of `epochs`.

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/units.h"
@@ -85,6 +86,16 @@ Json CacheOutlookJson(const std::optional<CacheOutlook>& outlook) {
   json.Add("written_bytes_per_day", outlook->written_bytes_per_day);
   json.Add("drive_writes_per_day", outlook->drive_writes_per_day);
   json.Add("days_to_wear_out", outlook->days_to_wear_out);
+  json.Add("read_again", outlook->read_again);
+  Json::Array sizes;
+  for (const CacheOutlook::SizeHits& size : outlook->other_sizes) {
+    Json one = Json::MakeObject();
+    one.Add("times", size.times);
+    one.Add("lru_hits", size.lru);
+    one.Add("never_hits", size.never);
+    sizes.push_back(std::move(one));
+  }
+  json.Add("other_sizes", std::move(sizes));
   return json;
 }
 
@@ -145,6 +156,16 @@ std::string OutcomeLines(const CacheOutlook& outlook,
     }
     text += Line("hits", fmt::format("{} expected, {} reached", Hits(outlook),
                                      List(percents)));
+  }
+  if (!outlook.other_sizes.empty()) {
+    std::string sizes;
+    for (const CacheOutlook::SizeHits& size : outlook.other_sizes) {
+      sizes +=
+          fmt::format("{}{:g}x {:.1f} / {:.1f} %", sizes.empty() ? "" : ", ",
+                      size.times, 100 * size.never, 100 * size.lru);
+    }
+    text += Line("other sizes",
+                 "hits of what was read again, never-evict / LRU: " + sizes);
   }
   if (std::isfinite(outlook.days_to_wear_out) && outlook.days_to_wear_out > 0 &&
       !outlook.in_memory) {

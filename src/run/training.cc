@@ -82,6 +82,7 @@ class Training final : private emulator::LoopObserver {
                                                 dataset_, *backend_));
     STOKER_TRY(MakeLiveView());
     Announce();
+    began_ = context_.clock->Now();
     Status status = Loop();
     if (status.ok() && checkpoints_ != nullptr) {
       status = comm::Agree(*context_.comm,
@@ -449,6 +450,7 @@ class Training final : private emulator::LoopObserver {
     STOKER_ASSIGN(metrics::RunRecord record,
                   metrics::Collect(*context_.comm, facts_, rank_facts, host_,
                                    *recorder_));
+    STOKER_TRY(internal::LookAround(context_, began_, *backend_, outlook_));
     const Status status = leads() ? WriteReports(record) : Status();
     return comm::Agree(*context_.comm, status);
   }
@@ -491,6 +493,7 @@ class Training final : private emulator::LoopObserver {
   const config::WorkloadConfig& workload_;
   RunPlan plan_;
   metrics::TimeAnchor anchor_;
+  core::TimePoint began_{};                    // the first epoch
   std::unique_ptr<storage::ReadOrder> order_;  // where storage is told
   std::unique_ptr<storage::Backend> backend_;
   internal::Dataset dataset_;

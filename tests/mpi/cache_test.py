@@ -122,6 +122,16 @@ class CacheTest(harness.StokerCase):
         # What four ranks got of 20 MB/s, whatever else the machine did.
         self.assertLess(abs(cold["store_bytes_per_s"] / 20e6 - 1), 0.2)
         self.assertLess(cold["first_au"], cold["later_au"])
+        # Half of what two epochs read was read before; caches of this size and
+        # of twice it would have had all of that, smaller ones what they hold.
+        self.assertAlmostEqual(cold["read_again"], 0.5)
+        sizes = cold["other_sizes"]
+        self.assertEqual([size["times"] for size in sizes],
+                         [0.125, 0.25, 0.5, 1, 2])
+        never = [size["never_hits"] for size in sizes]
+        self.assertEqual(never, sorted(never))
+        self.assertLess(never[0], 0.5)
+        self.assertEqual([never[3], sizes[3]["lru_hits"]], [1, 1])
         warm = outlook(self.train(self.uri(store=slow), params=params))
         self.assertEqual(warm["found"], 1)
         self.assertEqual(warm["first_hits"], 1)

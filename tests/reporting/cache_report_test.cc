@@ -75,6 +75,20 @@ TEST(CacheReport, TellsHowLongADeviceLastsButNotHowLongMemoryDoes) {
               Not(HasSubstr("lasts")));
 }
 
+TEST(CacheReport, TellsWhatOtherSizesWouldHaveHit) {
+  CacheOutlook outlook = Outlook();
+  EXPECT_THAT(OutcomeLines(outlook, Reached({50, 99})),
+              Not(HasSubstr("other sizes")));
+  outlook.read_again = 0.5;
+  outlook.other_sizes = {{.times = 0.125, .lru = 0, .never = 0.25},
+                         {.times = 2, .lru = 1, .never = 1}};
+  EXPECT_THAT(OutcomeLines(outlook, Reached({50, 99})),
+              HasSubstr("0.125x 25.0 / 0.0 %, 2x 100.0 / 100.0 %"));
+  const std::string json = DumpJson(CacheOutlookJson(outlook), 0);
+  EXPECT_THAT(json, HasSubstr("\"read_again\""));
+  EXPECT_THAT(json, HasSubstr("\"never_hits\""));
+}
+
 TEST(CacheReport, HasNullForWhatNobodyKnowsOrHasNoEnd) {
   CacheOutlook outlook = Outlook();
   outlook.later_au.reset();

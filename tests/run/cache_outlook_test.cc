@@ -2,7 +2,20 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
 #include <vector>
+
+#include "cache/cache_backend.h"
+#include "comm/communicator.h"
+#include "core/clock.h"
+#include "storage/backend.h"
+#include "storage/registry.h"
+#include "tests/cache/support.h"
 
 namespace stoker::run::internal {
 namespace {
@@ -151,6 +164,63 @@ TEST(OrderOf, IsThatOfTheDescriptionOfTheLoaders) {
   EXPECT_EQ(OrderOf(PipelineShape::kShuffled, repeated), OrderClass::kCyclic);
   EXPECT_EQ(OrderOf(PipelineShape::kShuffled, none),
             OrderClass::kGlobalReshuffle);
+}
+
+// Two hosts of two ranks; each host reads its own 24 blocks in the same order
+// three times, the ranks of it in turn, through a cache of 16. So two thirds
+// are read again. Caches of 2, 4, 8 and 16 slots hit as many of 24 where
+// nothing gives way, and none where the least recently used does; one of 32
+// hits all. The ranks of a host take turns with each block, so that neither alone
+// reads one in two rounds in a row.
+TEST(LookAround, ReadsTheRanksOfAHostTogetherAndAddsTheHosts) {
+  constexpr std::uint64_t kSlotBytes = 64U << 10U;
+  core::SystemClock clock;
+  std::vector<std::unique_ptr<storage::Backend>> backends;
+  cache::CacheOptions options;
+  options.directories = {"memory"};
+  options.buffer_bytes = 4 * kSlotBytes;
+  for (int r = 0; r < 4; ++r) {
+    backends.push_back(cache::MakeCacheBackend(
+        testing::MemoryTier(testing::Options(16), clock), options,
+        storage::OpenBackend("mem:").value()));
+    for (int o = 0; o < 24; ++o) {
+      ASSERT_TRUE(storage::WriteObject(*backends.back(), std::to_string(o),
+                                       std::string(kSlotBytes, 'x'), clock)
+                      .ok());
+    }
+  }
+  const core::TimePoint since = clock.Now();
+  for (int round = 0; round < 3; ++round) {
+    for (int o = 0; o < 24; ++o) {
+      for (const int host : {0, 1}) {
+        storage::Backend& reader =
+            *backends[static_cast<std::size_t>(2 * host + (o + round) % 2)];
+        ASSERT_TRUE(storage::ReadObject(reader, std::to_string(o), clock).ok());
+      }
+    }
+  }
+  const auto comms = comm::MakeThreads(4, clock, nullptr, 2);
+  std::vector<std::optional<CacheOutlook>> outlooks(4, CacheOutlook());
+  {
+    std::vector<std::jthread> ranks;
+    for (std::size_t r = 0; r < 4; ++r) {
+      ranks.emplace_back([&, r] {
+        const RankContext context{.comm = comms[r].get(), .clock = &clock};
+        EXPECT_TRUE(LookAround(context, since, *backends[r], outlooks[r]).ok());
+      });
+    }
+  }
+  const CacheOutlook& outlook = *outlooks[0];
+  EXPECT_NEAR(outlook.read_again, 2.0 / 3, 1e-9);
+  ASSERT_EQ(outlook.other_sizes.size(), 5U);
+  const std::vector<double> times{0.125, 0.25, 0.5, 1, 2};
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    EXPECT_EQ(outlook.other_sizes[i].times, times[i]);
+    EXPECT_NEAR(outlook.other_sizes[i].never, std::min(1.0, 16 * times[i] / 24),
+                1e-9);
+    EXPECT_NEAR(outlook.other_sizes[i].lru, i == 4 ? 1 : 0, 1e-9);
+  }
+  EXPECT_TRUE(outlooks[1]->other_sizes.empty());
 }
 
 }  // namespace

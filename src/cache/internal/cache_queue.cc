@@ -21,6 +21,7 @@ constexpr std::uint64_t kFactsTag = 1ULL << 63U;
 // A block that cannot be read from the device, nor be let go of, is fetched all
 // the same after so many looks: only a memory error makes one.
 constexpr std::uint32_t kMostLooks = 8;
+constexpr std::size_t kVisited = 1024;
 
 }  // namespace
 
@@ -65,7 +66,9 @@ CacheQueue::CacheQueue(const CacheShared& shared, CacheObjects& objects,
       objects_(objects),
       ops_(limits.capacity),
       pieces_(kPieces),
-      read_(kPieces) {
+      read_(kPieces),
+      visits_(&shared.visits->Take()),
+      visited_(kVisited) {
   active_.reserve(limits.capacity);
   redo_.reserve(kPieces);
   done_.reserve(limits.capacity);
@@ -97,6 +100,7 @@ CacheQueue::~CacheQueue() {
     shared_.tier->units()[u].index->ReleasePins(cells_[u]);
   }
   shared_.fetcher->RemoveClient(promised_);
+  shared_.visits->Give(*visits_);
 }
 
 void CacheQueue::Wake() {
@@ -239,16 +243,17 @@ bool CacheQueue::AdvanceOp(std::uint32_t number) {
     const auto from = static_cast<std::uint32_t>(at - start);
     const std::uint64_t wanted =
         std::min<std::uint64_t>(bytes - from, op.end - op.begun);
-    const std::uint64_t begun =
-        BeginRange({.op = number,
-                    .key = BlockKey(op.object, start / block),
-                    .block_start = start,
-                    .block_bytes = bytes,
-                    .from = from,
-                    .out = op.asked.buffer.subspan(op.begun, wanted)});
+    const Range range{.op = number,
+                      .key = BlockKey(op.object, start / block),
+                      .block_start = start,
+                      .block_bytes = bytes,
+                      .from = from,
+                      .out = op.asked.buffer.subspan(op.begun, wanted)};
+    const std::uint64_t begun = BeginRange(range);
     if (begun == 0) {
       return false;
     }
+    NoteVisit(range);
     op.begun += begun;
   }
   return true;

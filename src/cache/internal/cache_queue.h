@@ -20,6 +20,7 @@
 #include "cache/internal/mailbox.h"
 #include "cache/internal/object_memo.h"
 #include "cache/tier.h"
+#include "cache/visits.h"
 #include "storage/object_table.h"
 #include "storage/read_queue.h"
 
@@ -31,6 +32,7 @@ struct CacheObject {
   std::uint64_t hash = 0;  // of the name
   storage::ObjectId inner{};
   std::uint64_t number = storage::ReadOrder::kNone;  // in the told order
+  std::uint64_t opening = 0;  // which of all openings of objects it is
 };
 
 // What the queues of a back end share; all of it outlives them.
@@ -42,6 +44,7 @@ struct CacheShared {
   CacheCounters* counters = nullptr;
   Catalogue* catalogue = nullptr;
   Foresight* foresight = nullptr;
+  VisitLogs* visits = nullptr;
   std::string store;  // StoreName of what is behind
   Verify verify = Verify::kFull;
   // False: the store answers at once with whatever was there (null), and no
@@ -165,6 +168,7 @@ class CacheQueue final : public storage::ReadQueue {
   bool IsLost(Op& op);
   void Ask(std::uint32_t number);
   std::uint64_t BeginRange(const Range& range);
+  void NoteVisit(const Range& range);
   std::uint32_t UseAfter(const Range& range) const;
   std::uint64_t ReadDevice(const Range& range, std::size_t unit_number,
                            const PinnedSlot& pinned, core::TimePoint now);
@@ -227,9 +231,11 @@ class CacheQueue final : public storage::ReadQueue {
   std::size_t done_first_ = 0;
   std::atomic<bool> wake_asked_ = false;
   std::uint64_t sampled_ = 0;
-  std::size_t promised_ = 0;    // requests to the fetcher at once
-  std::uint32_t asking_ = 0;    // questions under way
-  std::uint64_t asked_at_ = 0;  // Mutations() at the last one
+  VisitLog* visits_ = nullptr;
+  std::vector<std::uint64_t> visited_;  // blocks and openings, by part of keys
+  std::size_t promised_ = 0;            // requests to the fetcher at once
+  std::uint32_t asking_ = 0;            // questions under way
+  std::uint64_t asked_at_ = 0;          // Mutations() at the last one
   bool closing_ = false;
 };
 

@@ -5,6 +5,7 @@
 
 #include "cache/internal/cache_queue.h"
 #include "core/pages.h"
+#include "core/random.h"
 
 namespace stoker::cache::internal {
 
@@ -15,6 +16,27 @@ std::uint32_t CacheQueue::UseAfter(const Range& range) const {
   const std::uint64_t granule = shared_.tier->block_bytes() / kGranulesPerSlot;
   const std::uint64_t last = (range.block_bytes - 1) / granule * granule;
   return range.from + range.out.size() > last ? uses.next : uses.now;
+}
+
+// Once for each opening of its object, in however many parts it is read.
+void CacheQueue::NoteVisit(const Range& range) {
+  const Fingerprint& key = range.key;
+  const std::uint64_t opening =
+      objects_.Get(ops_[range.op].asked.object).opening;
+  const std::uint64_t visit = core::StreamKey(key.low, opening);
+  std::uint64_t& last = visited_[key.low % visited_.size()];
+  if (last == visit) {
+    return;
+  }
+  last = visit;
+  const Geometry& geometry = shared_.tier->units().front().index->geometry();
+  const SlotClass& small = geometry.classes[1];
+  const bool is_small =
+      small.slots > 0 && range.block_bytes <= small.slot_bytes;
+  visits_->Note(
+      key,
+      static_cast<std::uint32_t>(geometry.classes[is_small ? 1 : 0].slot_bytes),
+      clock());
 }
 
 // How much of the front of the range the device can put where it is wanted:

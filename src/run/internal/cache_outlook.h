@@ -41,6 +41,13 @@ void LookBack(const metrics::RunSummary& summary,
               const metrics::RunLedger& ledger, std::uint32_t hosts,
               storage::Backend& backend, metrics::CacheOutlook& outlook);
 
+// Collective: what caches of other sizes would have done with the blocks that
+// all ranks have read through `backend` from `since` on; at rank 0, in
+// `outlook`. Nothing where that is nothing. Not while anybody reads.
+core::Status LookAround(const RankContext& context, core::TimePoint since,
+                        storage::Backend& backend,
+                        std::optional<metrics::CacheOutlook>& outlook);
+
 // The part of LookAhead that only calculates, from what is set in `outlook`:
 // fits and found. `simulate` gives the utilisation of an epoch that can be fed
 // so many bytes per second, or nothing: then the limit of long epochs is taken.

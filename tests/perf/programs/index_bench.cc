@@ -2,10 +2,17 @@
 // of small slots there, and prints what was measured as JSON.
 
 #include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <array>
+#include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "cache/cache_options.h"
 #include "cache/directory.h"
@@ -24,6 +31,55 @@ constexpr std::uint32_t kLookups = 4U << 20U;
 cache::Fingerprint KeyOf(std::uint64_t number) {
   return {.high = core::StreamKey(1, number),
           .low = core::StreamKey(2, number)};
+}
+
+// Processes that use the index until they are killed, all at once; returns once
+// they are gone.
+constexpr int kUsers = 4;
+core::Status UseAndKill(const cache::CacheOptions& options) {
+  std::array<int, 2> ready{};
+  if (::pipe(ready.data()) != 0) {
+    return core::Status::FromErrno(errno, "make a pipe");
+  }
+  std::vector<pid_t> users;
+  for (int i = 0; i < kUsers; ++i) {
+    users.push_back(::fork());
+    if (users.back() == 0) {
+      core::SystemClock clock;
+      auto tier = cache::OpenTier(options, "bench", clock);
+      if (!tier.ok()) {
+        ::_exit(1);
+      }
+      cache::Index& index = *tier.value()->units().front().index;
+      const std::optional<cache::PinCell> cell = index.ReservePins();
+      for (std::uint64_t number = 0;; ++number) {
+        cache::PinnedSlot pinned;
+        if (index.Pin(KeyOf(number % kSlots), *cell, pinned) ==
+            cache::Look::kHit) {
+          index.Unpin(*cell);
+        }
+        if (number == kSlots && ::write(ready[1], "x", 1) != 1) {
+          ::_exit(1);
+        }
+      }
+    }
+  }
+  ::close(ready[1]);
+  int in_use = 0;
+  for (char letter = 0; in_use < kUsers && ::read(ready[0], &letter, 1) == 1;) {
+    ++in_use;
+  }
+  ::close(ready[0]);
+  for (const pid_t user : users) {
+    ::kill(user, SIGKILL);
+  }
+  for (const pid_t user : users) {
+    ::waitpid(user, nullptr, 0);
+  }
+  return in_use == kUsers ? core::Status()
+                          : core::Status(core::Code::kIoError,
+                                         "use the index: a process "
+                                         "could not attach to it");
 }
 
 core::Status Run(const std::string& path) {
@@ -66,6 +122,7 @@ core::Status Run(const std::string& path) {
     }
     lookup_seconds = core::Seconds(clock.Now() - start);
   }
+  STOKER_TRY(UseAndKill(options));
   const core::TimePoint attaching = clock.Now();
   {
     STOKER_TRY(cache::OpenTier(options, "", clock).status());
