@@ -327,6 +327,18 @@ class CacheTest(harness.StokerCase):
         # What lies in buffers differs by a few blocks.
         self.assertGreater(hits["belady"], 0.8 * hits["never"])
 
+    def test_bytes_add_up_where_hits_are_balanced_and_guarded(self):
+        self.train(self.uri("size=64MiB&balance=on&guard=1.1&start=cold"),
+                   epochs=3, params=["train.computation_time=0"])
+        ledger = self.ledger()
+        self.check_balance(ledger)
+        cache = counts(ledger["run"])
+        self.assertGreater(cache["hit_bytes"], 0)
+        self.assertLessEqual(cache["guarded"], cache["bypasses"])
+        # What was moved to the store is the store's.
+        self.assertLessEqual(cache["balanced"] > 0, cache["store_bytes"] > 0)
+        self.assertEqual(cache["checksum_misses"], 0)
+
     def test_the_commands_look_after_a_directory(self):
         made = self.stoker("cache", "format", str(self.cache), "--size",
                            "32MiB")

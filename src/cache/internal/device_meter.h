@@ -22,7 +22,7 @@ class DeviceMeter {
   // from the store.
   DeviceMeter(double guard, bool balance) : guard_(guard), balance_(balance) {}
 
-  static constexpr core::Nanos kShortestPatience = std::chrono::seconds(1);
+  static constexpr core::Nanos kShortestPatience = std::chrono::seconds(2);
   static constexpr core::Nanos kLongestPatience = std::chrono::seconds(5);
 
   // A read of the device, answered or given up after `latency`.
