@@ -305,12 +305,17 @@ bool Index::IsGivenUp(const SlotWord& word, std::uint32_t lease_ms) const {
 // With the lock of its stripe: the slot leaves its chain and rests. Its owner's
 // Publish finds another generation.
 void Index::Quarantine(std::uint32_t slot, SlotWord word) {
-  if (Swap(entry(slot), word,
-           {.state = SlotState::kQuarantined,
-            .owner = word.owner,
-            .generation = word.generation + 1})) {
-    entry(slot).lease_ms.store(NowMs());
+  // Nobody else's to free before it is unlinked and its rest has begun.
+  const SlotWord ours = {.state = SlotState::kEvicting,
+                         .owner = row_,
+                         .generation = word.generation + 1};
+  if (Swap(entry(slot), word, ours)) {
     Unlink(slot);
+    entry(slot).lease_ms.store(NowMs());
+    Swap(entry(slot), ours,
+         {.state = SlotState::kQuarantined,
+          .owner = word.owner,
+          .generation = ours.generation});
   }
 }
 

@@ -85,10 +85,10 @@ struct DirtySlot {
 };
 
 // Slots with a key of this upper half belong to the table of what was written
-// (internal/commit_table.h); one with this lower half says which directories
-// there are.
+// (internal/commit_table.h). The lower 32 bits of the key are a number; this
+// one says which directories there are.
 inline constexpr std::uint64_t kCommitKeyHigh = 0x636F6D6D69740001;
-inline constexpr std::uint64_t kLayoutMark = 1ULL << 63U;
+inline constexpr std::uint32_t kLayoutMark = UINT32_MAX;
 inline bool IsCommitKey(const Fingerprint& key) {
   return key.high == kCommitKeyHigh;
 }
@@ -225,6 +225,8 @@ class Index {
   // Whether a dirty slot's writer died before it was to stay; whether it is to
   // stay, and nobody brings it to the store.
   bool IsOrphan(const DirtySlot& dirty) const;
+  // Whether it is dirty, of this use, and this process has not settled it.
+  bool IsMine(const DirtySlot& dirty) const;
   bool IsSettled(const DirtySlot& dirty) const;
   // The block, if it is there, dirty or not. It is not pinned: what is read of
   // it afterwards is proved by its checksums, or by it still being dirty.

@@ -23,7 +23,7 @@ using internal::WordOf;
 namespace {
 
 // "Stokrch" and the version of the layout below.
-constexpr std::uint64_t kIndexFormat = 0x53746F6B72636804;
+constexpr std::uint64_t kIndexFormat = 0x53746F6B72636805;
 
 }  // namespace
 
@@ -189,9 +189,12 @@ void Index::Initialise() {
   header.commits.sequence.store(0);
   header.commits.changes.store(0);
   header.commits.moved.store(0);
+  header.commits.unproved.store(1);
+  header.commits.looked_ms.store(NowMs());
   for (internal::CommitBoard::Seat& seat : header.commits.seats) {
     seat.name.store(0);
     seat.row.store(0);
+    seat.pid.store(0);
   }
   header.swept_ms.store(NowMs());
   internal::ProcessTable(header.processes).Reset();
@@ -230,10 +233,10 @@ void Index::RestoreSlot(std::uint32_t slot, const SlotRecord& record) {
   // Of two that say they hold a block, the one used later is right; the other
   // was given up and not yet overwritten.
   const bool dirty = record.state == SlotState::kDirty;
-  if (IsCommitKey(record.key) && record.key.low < kLayoutMark) {
+  const auto number = static_cast<std::uint32_t>(record.key.low);
+  if (IsCommitKey(record.key) && number != kLayoutMark) {
     std::atomic<std::uint32_t>& pages = header_->commits.pages;
-    const auto page = static_cast<std::uint32_t>(record.key.low / 2);
-    pages.store(std::max(pages.load(), page + 1));
+    pages.store(std::max(pages.load(), number / 2 + 1));
   }
   const std::uint32_t other = Find(record.key);
   if (other != kNoSlot) {

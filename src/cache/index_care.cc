@@ -79,11 +79,9 @@ void Index::Forsake(const Claim& claim) {
   const SlotWord word = WordOf(claimed);
   if (word.state == SlotState::kQuarantined && word.owner == row_ &&
       word.generation == claim.generation + 1) {
-    // Before the slot is anybody's to free.
-    claimed.lease_ms.store(NowMs());
     Swap(claimed, word,
          {.state = SlotState::kQuarantined,
-          .owner = kNobody,
+          .owner = internal::kForsaken,
           .generation = word.generation});
   }
 }
@@ -93,7 +91,7 @@ std::size_t Index::Sweep() {
   std::array<bool, internal::kMostProcesses> dead{};
   std::size_t found = 0;
   for (std::uint16_t row = 0; row < internal::kMostProcesses; ++row) {
-    dead[row] = table.IsDead(row);
+    dead[row] = table.BeginBurial(row);
     found += dead[row] ? 1 : 0;
   }
   const auto grace_ms =
@@ -110,12 +108,17 @@ std::size_t Index::Sweep() {
          (word.state == SlotState::kFilling ||
           word.state == SlotState::kEvicting))) {
       WithStripe(BucketOf(KeyOf(swept)), [&] {
-        if (Swap(swept, word,
-                 {.state = SlotState::kQuarantined,
-                  .owner = kNobody,
-                  .generation = word.generation + 1})) {
-          swept.lease_ms.store(NowMs());
+        // Nobody else's to free before it is unlinked and its rest has begun.
+        const SlotWord ours = {.state = SlotState::kEvicting,
+                               .owner = row_,
+                               .generation = word.generation + 1};
+        if (Swap(swept, word, ours)) {
           Unlink(slot);
+          swept.lease_ms.store(NowMs());
+          Swap(swept, ours,
+               {.state = SlotState::kQuarantined,
+                .owner = kNobody,
+                .generation = ours.generation});
         }
       });
     } else if (orphan && word.state == SlotState::kDirty) {
@@ -125,7 +128,9 @@ std::size_t Index::Sweep() {
             .owner = internal::kOrphan,
             .generation = word.generation});
     } else if (word.state == SlotState::kQuarantined) {
-      const bool gone = word.owner >= dead.size() || dead[word.owner];
+      // What hangs on a device may arrive at any time.
+      const bool gone = word.owner != internal::kForsaken &&
+                        (word.owner >= dead.size() || dead[word.owner]);
       const auto rested =
           static_cast<std::int32_t>(NowMs() - swept.lease_ms.load());
       if (gone && word.owner != kNobody) {

@@ -113,13 +113,16 @@ bool Index::TakeSeat(std::uint64_t name) {
   for (internal::CommitBoard::Seat& seat : header_->commits.seats) {
     const std::uint64_t there = seat.name.load();
     const auto row = static_cast<std::uint16_t>(seat.row.load());
-    const bool given_up = there == 0 || !table.IsAlive(row) ||
+    // A row may be another process's by now.
+    const bool given_up = there == 0 || table.PidOf(row) != seat.pid.load() ||
+                          !table.IsAlive(row) ||
                           (row != row_ && table.IsStopped(row));
     if (there == name) {
       if (row != row_ && !given_up) {
         return false;
       }
       seat.row.store(row_);
+      seat.pid.store(table.PidOf(row_));
       return true;
     }
     unused = unused == nullptr && given_up ? &seat : unused;
@@ -128,6 +131,7 @@ bool Index::TakeSeat(std::uint64_t name) {
     return false;
   }
   unused->row.store(row_);
+  unused->pid.store(table.PidOf(row_));
   unused->name.store(name);
   return true;
 }
@@ -181,6 +185,12 @@ void Index::Discard(const DirtySlot& slot) {
       word.generation == slot.generation) {
     Leave(slot.slot, word);
   }
+}
+
+bool Index::IsMine(const DirtySlot& dirty) const {
+  return WordOf(entry(dirty.slot)) == SlotWord{.state = SlotState::kDirty,
+                                               .owner = row_,
+                                               .generation = dirty.generation};
 }
 
 bool Index::IsOrphan(const DirtySlot& dirty) const {

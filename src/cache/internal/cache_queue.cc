@@ -270,7 +270,7 @@ void CacheQueue::Ask(std::uint32_t number) {
     }
   }
   ++asking_;
-  asked_at_ = Mutations();
+  op.asked_at = Mutations();
   to_fetcher_.push_back({.kind = storage::ReadOp::Kind::kSize,
                          .object = objects_.Get(op.asked.object).inner,
                          .tag = kFactsTag | number,
@@ -313,7 +313,7 @@ void CacheQueue::OnFacts(const FetchReply& reply) {
     status = MapVersion(object, facts);
   }
   if (status.ok()) {
-    memo_.Put(objects_.Get(object).hash, asked_at_, facts);
+    memo_.Put(objects_.Get(object).hash, ops_[asked].asked_at, facts);
   }
   for (const std::uint32_t number : active_) {
     Op& op = ops_[number];
@@ -348,7 +348,7 @@ std::uint64_t CacheQueue::BeginRange(const Range& range) {
     const std::size_t unit = UnitOf(range.key);
     const PinCell cell = Cell(unit, free_cells_.back());
     Index& index = *shared_.tier->units()[unit].index;
-    if (index.Pin(range.key, cell, pinned, UseAfter(range)) == Look::kHit) {
+    if (PinBlock(range, index, cell, pinned)) {
       if (pinned.length != range.block_bytes) {
         index.Drop(pinned, cell);
       } else if (MovesToStore(range, now)) {

@@ -92,8 +92,9 @@ class CacheQueue final : public storage::ReadQueue {
     std::uint64_t begun = 0;   // of these
     std::uint32_t pieces = 0;  // under way
     bool knows_object = false;
-    bool asking = false;  // what it needs to know of the object
-    bool dirty = false;   // the store does not have the object
+    bool asking = false;         // what it needs to know of the object
+    std::uint64_t asked_at = 0;  // Mutations() then
+    bool dirty = false;          // the store does not have the object
     std::uint64_t from_cache = 0;
     std::uint64_t from_memory = 0;
     std::uint64_t from_store = 0;
@@ -165,6 +166,8 @@ class CacheQueue final : public storage::ReadQueue {
       storage::ObjectId object);
   core::Status MapVersion(storage::ObjectId object, ObjectFacts& facts);
   bool IsOnlyHere(const Op& op);
+  bool PinBlock(const Range& range, Index& index, PinCell cell,
+                PinnedSlot& pinned);
   bool IsLost(Op& op);
   void Ask(std::uint32_t number);
   std::uint64_t BeginRange(const Range& range);
@@ -235,7 +238,6 @@ class CacheQueue final : public storage::ReadQueue {
   std::vector<std::uint64_t> visited_;  // blocks and openings, by part of keys
   std::size_t promised_ = 0;            // requests to the fetcher at once
   std::uint32_t asking_ = 0;            // questions under way
-  std::uint64_t asked_at_ = 0;          // Mutations() at the last one
   bool closing_ = false;
 };
 

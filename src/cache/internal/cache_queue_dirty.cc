@@ -25,8 +25,14 @@ core::Status CacheQueue::MapVersion(storage::ObjectId object,
                                     ObjectFacts& facts) {
   STOKER_ASSIGN(const std::optional<Commit> commit,
                 shared_.catalogue->Find(objects_.Get(object).name));
-  if (commit.has_value() && !commit->dirty && commit->size == facts.size &&
-      commit->store_version == facts.version) {
+  if (!commit.has_value()) {
+    return {};
+  }
+  if (commit->dirty) {
+    // Written since the store was asked.
+    facts = {.size = commit->size, .version = commit->version, .dirty = true};
+  } else if (commit->size == facts.size &&
+             commit->store_version == facts.version) {
     facts.version = commit->version;
   }
   return {};
@@ -44,6 +50,22 @@ bool CacheQueue::IsOnlyHere(const Op& op) {
                         !known.value()->dirty &&
                         known.value()->version == op.version;
   return !uploaded;
+}
+
+// A chain that another process changes may look shorter than it is: for what
+// only the cache has that must not count as not there.
+bool CacheQueue::PinBlock(const Range& range, Index& index, PinCell cell,
+                          PinnedSlot& pinned) {
+  constexpr int kMostLooksForDirty = 64;
+  const std::uint32_t next = UseAfter(range);
+  Look look = index.Pin(range.key, cell, pinned, next);
+  for (int i = 0;
+       look != Look::kHit && ops_[range.op].dirty && i < kMostLooksForDirty &&
+       index.FindBlock(range.key).has_value();
+       ++i) {
+    look = index.Pin(range.key, cell, pinned, next);
+  }
+  return look == Look::kHit;
 }
 
 // Whether what is missing in the cache is nowhere: then the op fails.

@@ -1,31 +1,21 @@
 #include "cache/internal/catalogue.h"
 
 #include <fmt/format.h>
-#include <pthread.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <ctime>
-#include <span>
 #include <utility>
 
 #include "cache/block_key.h"
+#include "cache/internal/catalogue_lock.h"
 #include "cache/internal/kill_point.h"
-#include "cache/internal/slot_write.h"
-#include "core/check.h"
 #include "core/fnv.h"
-#include "core/pages.h"
 
 namespace stoker::cache::internal {
 
 namespace {
 
-// How long another process may hold the lock: it writes a few pages meanwhile.
-constexpr core::Nanos kLockPatience = std::chrono::seconds(30);
-// Says in a directory beside others which they are, in the first two checksums
-// of its record.
-constexpr Fingerprint kLayoutKey = {.high = kCommitKeyHigh, .low = kLayoutMark};
+constexpr core::Nanos kHoldPause = std::chrono::milliseconds(5);
 
 std::uint64_t LayoutOf(const Tier& tier) {
   std::string ids;
@@ -36,67 +26,12 @@ std::uint64_t LayoutOf(const Tier& tier) {
   return core::Fnv1a64(ids);
 }
 
-std::uint64_t LayoutIn(const SlotRecord& record) {
-  return std::uint64_t{record.crc[0]} << 32U | record.crc[1];
-}
-
-std::uint64_t SeatName(const Commit& commit) {
-  return ObjectKey(FullName(commit.store, commit.name), 0).low | 1U;
+// 0 is nobody's.
+std::uint64_t SeatName(std::string_view store, std::string_view name) {
+  return ObjectKey(FullName(store, name), 0).low | 1U;
 }
 
 }  // namespace
-
-// --- the lock ----------------------------------------------------------------
-
-class Catalogue::Held {
- public:
-  explicit Held(CommitBoard& board) : board_(board) {
-    timespec until{};
-    STOKER_CHECK(::clock_gettime(CLOCK_MONOTONIC, &until) == 0);
-    until.tv_sec += kLockPatience / std::chrono::seconds(1);
-    const int result =
-        ::pthread_mutex_clocklock(&board.lock, CLOCK_MONOTONIC, &until);
-    held_ = result == 0 || result == EOWNERDEAD;
-    STOKER_CHECK(held_ || result == ETIMEDOUT);
-    if (result == EOWNERDEAD) {
-      // It may have died between a change and the note of it.
-      board.NoteManyChanges();
-      STOKER_CHECK(::pthread_mutex_consistent(&board.lock) == 0);
-    }
-  }
-  ~Held() {
-    if (held_) {
-      STOKER_CHECK(::pthread_mutex_unlock(&board_.lock) == 0);
-    }
-  }
-  Held(const Held&) = delete;
-  Held& operator=(const Held&) = delete;
-  core::Status status() const {
-    return held_ ? core::Status()
-                 : core::Status(core::Code::kUnavailable,
-                                "a process of this host holds the lock of the "
-                                "cache's table of written objects; is one "
-                                "stopped?");
-  }
-
- private:
-  CommitBoard& board_;
-  bool held_ = false;
-};
-
-template <class Body>
-auto Catalogue::Within(std::string_view what, Body body) -> decltype(body()) {
-  const std::scoped_lock lock(mutex_);
-  const Held held(home().commit_board());
-  core::Status status = held.status();
-  if (status.ok()) {
-    status = table_->Refresh();
-  }
-  if (!status.ok()) {
-    return status.WithContext(std::string(what));
-  }
-  return body();
-}
 
 // --- making ------------------------------------------------------------------
 
@@ -114,67 +49,6 @@ Catalogue::Catalogue(Tier& tier, std::string store, core::Clock& clock)
       store_(std::move(store)),
       clock_(clock),
       layout_(LayoutOf(tier)) {}
-
-// A block's directory depends on how many there are, and on their order. A
-// directory that says nothing was alone.
-core::Status Catalogue::CheckLayout() {
-  const bool alone = tier_.units().size() == 1;
-  for (TierUnit& unit : tier_.units()) {
-    const std::uint32_t dirty = unit.index->DirtyCount();
-    if (dirty == 0) {
-      continue;
-    }
-    const std::optional<Index::FoundBlock> mark =
-        unit.index->FindBlock(kLayoutKey);
-    if (mark.has_value() ? LayoutIn(mark->record) != layout_ : !alone) {
-      return {core::Code::kInvalidArgument,
-              fmt::format("open cache {}: the store does not have {} of its "
-                          "blocks yet, which were written with other "
-                          "directories, or these in another order; remedy: "
-                          "stoker cache drain, with the directories named as "
-                          "they were then",
-                          unit.directory != nullptr ? unit.directory->path()
-                                                    : "in memory",
-                          dirty)};
-    }
-  }
-  return {};
-}
-
-// Before the first block that the store does not have.
-core::Status Catalogue::NoteLayout() {
-  if (layout_noted_) {
-    return {};
-  }
-  for (TierUnit& unit : tier_.units()) {
-    Index& index = *unit.index;
-    std::optional<Index::FoundBlock> mark = index.FindBlock(kLayoutKey);
-    if (mark.has_value() ? LayoutIn(mark->record) == layout_
-                         : tier_.units().size() == 1) {
-      continue;
-    }
-    if (mark.has_value()) {
-      index.Discard(mark->slot);
-    }
-    const Claim claim = index.ClaimDirtySlot(kLayoutKey, core::kPageBytes);
-    SlotRecord record{.state = SlotState::kDirty,
-                      .key = kLayoutKey,
-                      .generation = claim.generation,
-                      .length = core::kPageBytes};
-    record.crc[0] = static_cast<std::uint32_t>(layout_ >> 32U);
-    record.crc[1] = static_cast<std::uint32_t>(layout_);
-    if (claim.outcome != ClaimOutcome::kMine || !index.Publish(claim, record) ||
-        !index.Settle({.slot = claim.slot, .generation = claim.generation})) {
-      return {core::Code::kUnavailable, "write to the cache: no slot is free"};
-    }
-    if (unit.directory != nullptr) {
-      STOKER_TRY(unit.directory->WriteRecord(claim.slot, record));
-      STOKER_TRY(unit.directory->FlushRecords());
-    }
-  }
-  layout_noted_ = true;
-  return {};
-}
 
 // --- asking ------------------------------------------------------------------
 
@@ -205,16 +79,19 @@ const Commit* Catalogue::NewestOf(std::string_view store,
   return newest;
 }
 
-// Asks the view; the lock of the host is taken only where it is not up to date.
-template <class Body>
-auto Catalogue::Looking(std::string_view what, Body body) -> decltype(body()) {
-  {
-    const std::scoped_lock lock(mutex_);
-    if (table_->IsUpToDate()) {
-      return body();
+std::vector<const Commit*> Catalogue::NewestOfAll() const {
+  std::map<std::pair<std::string_view, std::string_view>, const Commit*> newest;
+  for (const auto& [unit, commit] : table_->entries()) {
+    const Commit*& known = newest[{commit.store, commit.name}];
+    if (known == nullptr || known->sequence < commit.sequence) {
+      known = &commit;
     }
   }
-  return Within(what, body);
+  std::vector<const Commit*> all;
+  for (const auto& [name, commit] : newest) {
+    all.push_back(commit);
+  }
+  return all;
 }
 
 core::Result<std::optional<Commit>> Catalogue::Find(std::string_view name) {
@@ -233,18 +110,17 @@ core::Result<std::vector<Commit>> Catalogue::AllDirty() {
   if (!any()) {
     return std::vector<Commit>();
   }
-  return Looking(
-      "look for what the store does not have yet",
-      [&]() -> core::Result<std::vector<Commit>> {
-        std::vector<Commit> dirty;
-        for (const auto& [unit, commit] : table_->entries()) {
-          if (commit.dirty && NewestOf(commit.store, commit.name) == &commit) {
-            dirty.push_back(commit);
-          }
-        }
-        std::ranges::sort(dirty, {}, &Commit::sequence);
-        return dirty;
-      });
+  return Looking("look for what the store does not have yet",
+                 [&]() -> core::Result<std::vector<Commit>> {
+                   std::vector<Commit> dirty;
+                   for (const Commit* const commit : NewestOfAll()) {
+                     if (commit->dirty) {
+                       dirty.push_back(*commit);
+                     }
+                   }
+                   std::ranges::sort(dirty, {}, &Commit::sequence);
+                   return dirty;
+                 });
 }
 
 core::Result<std::vector<Commit>> Catalogue::Dirty() {
@@ -331,6 +207,16 @@ core::Status Catalogue::EraseAll(std::string_view store, std::string_view name,
 core::Status Catalogue::Add(Commit& commit, const std::vector<Placed>& blocks,
                             bool durable) {
   const std::string what = "note " + commit.name + " in the cache";
+  const auto check = [&]() -> core::Status {
+    for (const Placed& block : blocks) {
+      if (!block.unit->index->IsMine(block.slot)) {
+        return {core::Code::kUnavailable,
+                what + ": one of its slots was taken over"};
+      }
+    }
+    return {};
+  };
+  STOKER_TRY(check());
   for (const Placed& block : blocks) {
     if (block.unit->directory != nullptr) {
       SlotRecord record = block.record;
@@ -345,9 +231,15 @@ core::Status Catalogue::Add(Commit& commit, const std::vector<Placed>& blocks,
   }
   KillPoint("D3");
   return Within(what, [&]() -> core::Status {
+    STOKER_TRY(check());
     std::optional<Commit> before;
     if (const Commit* const known = NewestOf(store_, commit.name)) {
       before = *known;
+    }
+    if (!durable && before.has_value() && before->dirty && before->durable) {
+      // What was promised may only give way to what is as safe.
+      STOKER_TRY(table_->Flush().WithContext(what));
+      durable = true;
     }
     commit.store = store_;
     commit.durable = durable;
@@ -383,21 +275,72 @@ core::Status Catalogue::Add(Commit& commit, const std::vector<Placed>& blocks,
   });
 }
 
+// A name is taken by one of this process's threads at a time, and by one
+// process.
+bool Catalogue::TakeSeat(std::uint64_t name, bool uploads) {
+  const auto there = seats_.find(name);
+  if (there != seats_.end() && there->second != uploads) {
+    return false;
+  }
+  if (!home().TakeSeat(name)) {
+    return false;
+  }
+  seats_[name] = uploads;
+  return true;
+}
+
+void Catalogue::LeaveSeat(std::uint64_t name) {
+  const Held held(home().commit_board());
+  seats_.erase(name);
+  if (held.status().ok()) {
+    home().LeaveSeat(name);
+  }
+}
+
+core::Status Catalogue::Hold(std::string_view name, core::Nanos patience) {
+  const std::string what = fmt::format("hold {}", name);
+  const std::uint64_t seat = SeatName(store_, name);
+  core::TimePoint since = clock_.Now();
+  std::uint64_t seen = moved();
+  while (true) {
+    STOKER_ASSIGN(const bool mine, Within(what, [&]() -> core::Result<bool> {
+                    return TakeSeat(seat, false);
+                  }));
+    if (mine) {
+      return {};
+    }
+    const core::TimePoint now = clock_.Now();
+    if (const std::uint64_t now_moved = moved(); now_moved != seen) {
+      seen = now_moved;
+      since = now;
+    }
+    if (now - since > patience) {
+      return {core::Code::kTimedOut,
+              fmt::format("{}: it is being brought to the store, of which "
+                          "nothing was heard for {:.0f} s",
+                          name, core::Seconds(patience))};
+    }
+    clock_.SleepUntil(now + kHoldPause);
+  }
+}
+
+void Catalogue::Release(std::string_view name) {
+  const std::scoped_lock lock(mutex_);
+  LeaveSeat(SeatName(store_, name));
+}
+
 core::Result<bool> Catalogue::Take(const Commit& commit) {
   return Within(
       "bring " + commit.name + " to the store", [&]() -> core::Result<bool> {
         const Commit* const now = NewestOf(commit.store, commit.name);
         return now != nullptr && now->dirty && IsSameWriting(*now, commit) &&
-               home().TakeSeat(SeatName(commit));
+               TakeSeat(SeatName(commit.store, commit.name), true);
       });
 }
 
 void Catalogue::Leave(const Commit& commit) {
   const std::scoped_lock lock(mutex_);
-  const Held held(home().commit_board());
-  if (held.status().ok()) {
-    home().LeaveSeat(SeatName(commit));
-  }
+  LeaveSeat(SeatName(commit.store, commit.name));
 }
 
 core::Status Catalogue::MakeClean(const Commit& commit,
@@ -439,14 +382,15 @@ void Catalogue::CleanBlock(TierUnit& unit, const Index::FoundBlock& block) {
   unit.index->MakeClean(block.slot);
 }
 
-core::Result<std::optional<bool>> Catalogue::Remove(std::string_view name) {
+core::Result<std::optional<bool>> Catalogue::Remove(std::string_view name,
+                                                    bool also_dirty) {
   if (!any()) {
     return std::optional<bool>();
   }
   const std::string what = fmt::format("remove {} from the cache", name);
   return Within(what, [&]() -> core::Result<std::optional<bool>> {
     const Commit* const known = NewestOf(store_, name);
-    if (known == nullptr) {
+    if (known == nullptr || (known->dirty && !also_dirty)) {
       return std::optional<bool>();
     }
     const Commit commit = *known;
@@ -464,117 +408,6 @@ void Catalogue::Forget(const Commit& commit) {
   ForEachBlock(commit, [](TierUnit& unit, const Index::FoundBlock& block) {
     unit.index->Discard(block.slot);
   });
-}
-
-template <class Visit>
-void Catalogue::ForEachBlock(const Commit& commit, Visit visit) {
-  const Fingerprint object = ObjectOf(commit);
-  const std::uint64_t block = tier_.block_bytes();
-  for (std::uint64_t n = 0; n * block < commit.size; ++n) {
-    const Fingerprint key = BlockKey(object, n);
-    TierUnit& unit = tier_.UnitOf(key);
-    if (const std::optional<Index::FoundBlock> found =
-            unit.index->FindBlock(key)) {
-      visit(unit, *found);
-    }
-  }
-}
-
-// --- after a death -----------------------------------------------------------
-
-core::Status Catalogue::Adopt() {
-  const auto body = [&]() -> core::Status {
-    std::vector<std::vector<bool>> known;
-    for (TierUnit& unit : tier_.units()) {
-      known.emplace_back(unit.index->geometry().slots());
-    }
-    const auto mark = [&](const TierUnit& unit, const DirtySlot& slot) {
-      known[static_cast<std::size_t>(&unit - tier_.units().data())][slot.slot] =
-          true;
-    };
-    std::vector<std::pair<std::uint32_t, Commit>> entries(
-        table_->entries().begin(), table_->entries().end());
-    // The newest of a name first: where it does not stand, the one before does.
-    std::ranges::sort(entries, std::ranges::greater(),
-                      [](const auto& entry) { return entry.second.sequence; });
-    for (const auto& [unit_number, commit] : entries) {
-      if (NewestOf(commit.store, commit.name)->sequence != commit.sequence) {
-        STOKER_TRY(table_->Erase(unit_number));
-        continue;
-      }
-      // Of a power cut only those stand that have been waited for, or have
-      // arrived by themselves.
-      if (commit.dirty && !commit.durable && home().made()) {
-        STOKER_ASSIGN(const bool whole, IsWholeOnDevice(commit));
-        if (!whole) {
-          STOKER_TRY(table_->Erase(unit_number));
-          continue;
-        }
-      }
-      ForEachBlock(commit, [&](TierUnit& unit, const Index::FoundBlock& block) {
-        mark(unit, block.slot);
-        if (!commit.dirty) {
-          CleanBlock(unit, block);
-        } else if (unit.index->IsOrphan(block.slot)) {
-          unit.index->Settle(block.slot);
-        }
-      });
-    }
-    LetGoOfUnknown(known);
-    return {};
-  };
-  return any() ? Within("look after what was written to the cache", body)
-               : core::Status();
-}
-
-void Catalogue::LetGoOfUnknown(const std::vector<std::vector<bool>>& known) {
-  for (std::size_t u = 0; u < known.size(); ++u) {
-    Index& index = *tier_.units()[u].index;
-    std::vector<DirtySlot> others;
-    index.ForEachDirty([&](const DirtySlot& slot, const SlotRecord& record) {
-      if (IsCommitKey(record.key)) {
-        index.Settle(slot);
-      } else if (!known[u][slot.slot] &&
-                 (index.IsOrphan(slot) || index.IsSettled(slot))) {
-        others.push_back(slot);
-      }
-    });
-    for (const DirtySlot& slot : others) {
-      index.Discard(slot);
-    }
-  }
-}
-
-core::Result<bool> Catalogue::IsWholeOnDevice(const Commit& commit) {
-  STOKER_ASSIGN(const std::unique_ptr<storage::BlockQueue> queue,
-                tier_.device().NewQueue(1, clock_));
-  const std::uint64_t block = tier_.block_bytes();
-  STOKER_ASSIGN(const core::AlignedBuffer memory,
-                core::AlignedBuffer::Make(block, false));
-  std::uint64_t whole = 0;
-  core::Status failed;
-  ForEachBlock(commit, [&](TierUnit& unit, const Index::FoundBlock& found) {
-    if (!failed.ok()) {
-      return;
-    }
-    const auto bytes = memory.bytes().first(core::PagesUp(found.record.length));
-    storage::BlockOp op = WriteOf(unit, found.slot.slot, bytes, 0);
-    op.kind = storage::BlockOp::Kind::kRead;
-    storage::BlockDone done;
-    const core::Result<std::size_t> sent = queue->Submit(std::span(&op, 1));
-    failed = sent.status();
-    if (failed.ok()) {
-      failed = queue->Reap(std::span(&done, 1), 1, core::kNever).status();
-    }
-    const SlotRecord& record = found.record;
-    if (failed.ok() && done.status.ok() &&
-        IsWhole(unit, record.key, found.slot.slot, record.generation,
-                record.crc, bytes.first(record.length))) {
-      ++whole;
-    }
-  });
-  STOKER_TRY(failed);
-  return whole == (commit.size + block - 1) / block;
 }
 
 }  // namespace stoker::cache::internal

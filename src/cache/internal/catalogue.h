@@ -4,7 +4,7 @@
 // behind needs to be told of them.
 
 #include <cstdint>
-#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -66,19 +66,28 @@ class Catalogue {
   // `blocks` are still the caller's.
   core::Status Add(Commit& commit, const std::vector<Placed>& blocks,
                    bool durable);
-  // The caller's process brings it to the store, until Leave. False: another
-  // process does, or this writing is no longer what the store is to get.
+  // The caller's process brings it to the store, until Leave, as its uploader.
+  // False: another does, or the name is held, or this writing is no longer what
+  // the store is to get.
   core::Result<bool> Take(const Commit& commit);
   void Leave(const Commit& commit);
+  // Nobody brings an object of that name to the store until Release. Waits for
+  // who does, as long as something reaches the store every `patience`.
+  core::Status Hold(std::string_view name, core::Nanos patience);
+  void Release(std::string_view name);
   // The store has it, in that version. Nothing if another writing took its
   // place.
   core::Status MakeClean(const Commit& commit, std::uint64_t store_version);
-  // Forgets the object, dirty or not. Returns whether the store did not have
-  // it; nothing if there was none. It does not come back after a power cut.
-  core::Result<std::optional<bool>> Remove(std::string_view name);
+  // Forgets the object; if it is dirty only with `also_dirty`. Returns whether
+  // the store did not have it; nothing if there was none. It does not come back
+  // after a power cut.
+  core::Result<std::optional<bool>> Remove(std::string_view name,
+                                           bool also_dirty);
   // Decides on what dead writers left: objects that are whole stay, blocks of
   // none are let go of. Any number of processes may do so.
   core::Status Adopt();
+  // Adopt, by one process of the host every Index::kSweepEvery.
+  core::Status AdoptIfDue();
 
   // Whether it can be noted; else its name or `after` is too long.
   bool Fits(const Commit& commit) const;
@@ -94,9 +103,12 @@ class Catalogue {
   // Runs `body` with both locks held and the view up to date.
   template <class Body>
   auto Within(std::string_view what, Body body) -> decltype(body());
+  bool TakeSeat(std::uint64_t name, bool uploads);
+  void LeaveSeat(std::uint64_t name);
   template <class Body>
   auto Looking(std::string_view what, Body body) -> decltype(body());
   const Commit* NewestOf(std::string_view store, std::string_view name) const;
+  std::vector<const Commit*> NewestOfAll() const;
   core::Status EraseAll(std::string_view store, std::string_view name,
                         std::uint64_t but_sequence);
   core::Status MakeRoom(const Commit& commit);
@@ -104,6 +116,8 @@ class Catalogue {
   core::Status NoteLayout();
   void Forget(const Commit& commit);
   static void CleanBlock(TierUnit& unit, const Index::FoundBlock& block);
+  core::Status AdoptEntry(std::uint32_t number, const Commit& commit,
+                          bool prove, std::vector<std::vector<bool>>& known);
   core::Result<bool> IsWholeOnDevice(const Commit& commit);
   void LetGoOfUnknown(const std::vector<std::vector<bool>>& known);
   template <class Visit>
@@ -115,6 +129,7 @@ class Catalogue {
   const std::uint64_t layout_;  // which directories, in which order
   std::mutex mutex_;            // guards what follows
   std::unique_ptr<CommitTable> table_;
+  std::map<std::uint64_t, bool> seats_;  // of this process: whether to upload
   bool layout_noted_ = false;
 };
 

@@ -16,7 +16,8 @@ struct CommitBoard {
   // A process that brings the object of one name to the store.
   struct Seat {
     std::atomic<std::uint64_t> name;  // its hash; 0: nobody sits here
-    std::atomic<std::uint32_t> row;   // of the process
+    std::atomic<std::uint32_t> row;   // of the process,
+    std::atomic<std::int32_t> pid;    // and its number
   };
   static constexpr std::size_t kSeats = 32;
   static constexpr std::size_t kChanges = 64;
@@ -29,6 +30,10 @@ struct CommitBoard {
   std::atomic<std::uint64_t> changes;
   std::array<std::atomic<std::uint32_t>, kChanges> changed;
   std::atomic<std::uint64_t> moved;  // counts parts that reached the store
+  // 1: the index was made from records, and what had not been waited for before
+  // a power cut has not been compared since.
+  std::atomic<std::uint32_t> unproved;
+  std::atomic<std::uint32_t> looked_ms;  // when somebody last looked after all
   std::array<Seat, kSeats> seats;
 
   void NoteChange(std::uint32_t unit) {

@@ -1,5 +1,7 @@
 #include "cache/internal/commit_table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -8,6 +10,7 @@
 #include "cache/block_key.h"
 #include "cache/internal/kill_point.h"
 #include "core/pages.h"
+#include "core/random.h"
 
 namespace stoker::cache::internal {
 
@@ -24,9 +27,9 @@ struct EntryHead {
   std::uint32_t crc = 0;    // of the body, as GranuleCrc, in place `unit`
 };
 
-Fingerprint PageKey(std::uint32_t page, std::uint32_t copy) {
-  return {.high = kCommitKeyHigh, .low = 2ULL * page + copy};
-}
+// Slots whose records may share a sector of the table of records.
+constexpr std::uint32_t kSlotsApart = 16;
+constexpr std::size_t kMostTries = 32;
 
 std::uint32_t UnitsFor(std::size_t body) {
   return static_cast<std::uint32_t>(
@@ -34,6 +37,11 @@ std::uint32_t UnitsFor(std::size_t body) {
 }
 
 }  // namespace
+
+Fingerprint TableKey(std::uint32_t number) {
+  const std::uint64_t spread = core::StreamKey(number) >> 32U << 32U;
+  return {.high = kCommitKeyHigh, .low = spread | number};
+}
 
 core::Result<std::unique_ptr<CommitTable>> CommitTable::Make(
     Tier& tier, core::Clock& clock) {
@@ -68,7 +76,7 @@ CommitTable::Copies CommitTable::CopiesOf(std::uint32_t page) const {
   Copies copies;
   for (std::uint32_t copy = 0; copy < copies.size(); ++copy) {
     const std::optional<Index::FoundBlock> found =
-        tier_.units().front().index->FindBlock(PageKey(page, copy));
+        tier_.units().front().index->FindBlock(TableKey(2 * page + copy));
     if (found.has_value()) {
       copies[copy] = found->slot;
     }
@@ -113,23 +121,39 @@ std::optional<Commit> CommitTable::Parse(std::span<const std::byte> bytes,
     return std::nullopt;
   }
   const auto body = bytes.subspan(sizeof(EntryHead), head.bytes);
-  if (GranuleCrc(PageKey(unit / units(), copy), slot.slot, slot.generation,
-                 unit % units(), body) != head.crc) {
+  if (GranuleCrc(TableKey(2 * (unit / units()) + copy), slot.slot,
+                 slot.generation, unit % units(), body) != head.crc) {
     return std::nullopt;
   }
   return Decode(body);
 }
 
 void CommitTable::Note(std::uint32_t unit, Commit commit) {
-  CommitBoard& shared = board();
-  shared.sequence.store(std::max(shared.sequence.load(), commit.sequence));
+  std::atomic<std::uint64_t>& last = board().sequence;
+  std::uint64_t seen = last.load();
+  while (seen < commit.sequence &&
+         !last.compare_exchange_weak(seen, commit.sequence)) {
+  }
   entries_.insert_or_assign(unit, std::move(commit));
+}
+
+// Where a writer died between the copies they differ: the first is written
+// first.
+void CommitTable::NoteNewer(std::uint32_t unit, Commit commit) {
+  const auto there = entries_.find(unit);
+  if (there == entries_.end() || there->second.sequence < commit.sequence) {
+    Note(unit, std::move(commit));
+  }
 }
 
 core::Status CommitTable::ReadPage(std::uint32_t page) {
   const Copies copies = CopiesOf(page);
   bool read = false;
-  core::Status failed;
+  core::Status failed = {
+      core::Code::kCorruption,
+      fmt::format("page {} of it is lost, and with it what was written and not "
+                  "brought to the store; remedy: remove the cache's directory",
+                  page)};
   for (std::uint32_t copy = 0; copy < copies.size(); ++copy) {
     if (!copies[copy].has_value()) {
       continue;
@@ -144,12 +168,9 @@ core::Status CommitTable::ReadPage(std::uint32_t page) {
     read = true;
     for (std::uint32_t at = 0; at < units(); ++at) {
       const std::uint32_t unit = page * units() + at;
-      if (entries_.contains(unit)) {
-        continue;
-      }
       if (std::optional<Commit> commit = Parse(bytes.subspan(at * kUnitBytes),
                                                *copies[copy], copy, unit)) {
-        Note(unit, *std::move(commit));
+        NoteNewer(unit, *std::move(commit));
       }
     }
   }
@@ -169,6 +190,7 @@ core::Status CommitTable::ReadEntry(std::uint32_t unit) {
   entries_.erase(unit);
   const Copies copies = CopiesOf(unit / units());
   const std::uint64_t offset = unit % units() * kUnitBytes;
+  bool read = false;
   core::Status failed;
   for (std::uint32_t copy = 0; copy < copies.size(); ++copy) {
     if (!copies[copy].has_value()) {
@@ -189,13 +211,13 @@ core::Status CommitTable::ReadEntry(std::uint32_t unit) {
       failed = status;
       continue;
     }
+    read = true;
     if (std::optional<Commit> commit =
             Parse(bytes, *copies[copy], copy, unit)) {
-      Note(unit, *std::move(commit));
-      return {};
+      NoteNewer(unit, *std::move(commit));
     }
   }
-  return failed;
+  return read ? core::Status() : failed;
 }
 
 bool CommitTable::IsUpToDate() {
@@ -242,7 +264,7 @@ core::Status CommitTable::WriteUnits(std::uint32_t unit,
       const EntryHead head{
           .magic = kEntryMagic,
           .bytes = static_cast<std::uint32_t>(body.size()),
-          .crc = GranuleCrc(PageKey(page, copy), copies[copy]->slot,
+          .crc = GranuleCrc(TableKey(2 * page + copy), copies[copy]->slot,
                             copies[copy]->generation, unit % units(), body)};
       std::memcpy(bytes.data(), &head, sizeof(head));
       std::memcpy(bytes.data() + sizeof(head), body.data(), body.size());
@@ -296,12 +318,14 @@ core::Status CommitTable::AddPage() {
   TierUnit& home = tier_.units().front();
   Index& index = *home.index;
   const std::uint32_t page = board().pages.load();
-  for (std::uint32_t copy = 0; copy < 2; ++copy) {
-    const Fingerprint key = PageKey(page, copy);
+  Copies copies;
+  for (std::uint32_t copy = 0; copy < copies.size(); ++copy) {
+    const Fingerprint key = TableKey(2 * page + copy);
     std::optional<Index::FoundBlock> there = index.FindBlock(key);
     if (!there.has_value()) {
-      STOKER_ASSIGN(there, ClaimPage(key));
+      STOKER_ASSIGN(there, ClaimPage(key, copies[0]));
     }
+    copies[copy] = there->slot;
     // Also of one whose maker died here.
     if (home.directory != nullptr) {
       STOKER_TRY(home.directory->WriteRecord(there->slot.slot, there->record));
@@ -311,16 +335,49 @@ core::Status CommitTable::AddPage() {
   return {};
 }
 
-// A slot that is a copy of a page, and empty.
-core::Result<Index::FoundBlock> CommitTable::ClaimPage(const Fingerprint& key) {
+// A slot for a copy of a page, whose record is in no sector with that of
+// `other`, if there is one.
+core::Result<Claim> CommitTable::ClaimApart(
+    const Fingerprint& key, const std::optional<DirtySlot>& other) {
   Index& index = *tier_.units().front().index;
   const auto length = static_cast<std::uint32_t>(page_bytes_);
-  const Claim claim = index.ClaimDirtySlot(key, length);
+  std::vector<Claim> near;
+  Claim claim = index.ClaimDirtySlot(key, length);
+  while (claim.outcome == ClaimOutcome::kMine && other.has_value() &&
+         claim.slot / kSlotsApart == other->slot / kSlotsApart &&
+         near.size() < kMostTries) {
+    // Taken for nothing, so that the next look finds another.
+    index.Abandon(claim);
+    const Claim held = index.ClaimDirtySlot(
+        {.high = key.low, .low = key.high ^ near.size()}, length);
+    if (held.outcome == ClaimOutcome::kMine) {
+      near.push_back(held);
+    }
+    claim = index.ClaimDirtySlot(key, length);
+    if (held.outcome != ClaimOutcome::kMine) {
+      break;
+    }
+  }
+  for (const Claim& held : near) {
+    index.Abandon(held);
+  }
+  if (claim.outcome != ClaimOutcome::kMine) {
+    claim = index.ClaimDirtySlot(key, length);  // better near than not at all
+  }
   if (claim.outcome != ClaimOutcome::kMine) {
     return core::Status(core::Code::kUnavailable,
                         "make room in the cache's table of written objects: no "
                         "slot is free");
   }
+  return claim;
+}
+
+// An empty copy of a page.
+core::Result<Index::FoundBlock> CommitTable::ClaimPage(
+    const Fingerprint& key, const std::optional<DirtySlot>& other) {
+  Index& index = *tier_.units().front().index;
+  STOKER_ASSIGN(const Claim claim, ClaimApart(key, other));
+  const auto length = static_cast<std::uint32_t>(page_bytes_);
   const Index::FoundBlock made{
       .slot = {.slot = claim.slot, .generation = claim.generation},
       .record = {.state = SlotState::kDirty,

@@ -20,6 +20,10 @@
 
 namespace stoker::cache::internal {
 
+// The key of a slot of the table: a number, spread over the upper half by which
+// slots are looked for.
+Fingerprint TableKey(std::uint32_t number);
+
 // A page of the table is two slots of the first directory with the same bytes,
 // so that damage to one of them, or to the record of one, loses nothing. It is
 // cut into units of 4096 bytes; an entry is some units in a row, with a
@@ -73,7 +77,10 @@ class CommitTable {
   std::uint32_t units() const;  // of a page
   Copies CopiesOf(std::uint32_t page) const;
   core::Status AddPage();
-  core::Result<Index::FoundBlock> ClaimPage(const Fingerprint& key);
+  core::Result<Claim> ClaimApart(const Fingerprint& key,
+                                 const std::optional<DirtySlot>& other);
+  core::Result<Index::FoundBlock> ClaimPage(
+      const Fingerprint& key, const std::optional<DirtySlot>& other);
   core::Status ReadAll();
   core::Status ReadPage(std::uint32_t page);
   core::Status ReadEntry(std::uint32_t unit);
@@ -81,6 +88,7 @@ class CommitTable {
                               const DirtySlot& slot, std::uint32_t copy,
                               std::uint32_t unit) const;
   void Note(std::uint32_t unit, Commit commit);
+  void NoteNewer(std::uint32_t unit, Commit commit);
   std::optional<std::uint32_t> RoomFor(std::uint32_t count) const;
   core::Status WriteUnits(std::uint32_t unit, std::span<const std::byte> body,
                           std::uint32_t count);
@@ -90,8 +98,8 @@ class CommitTable {
   Tier& tier_;
   core::Clock& clock_;
   std::uint64_t page_bytes_ = 0;
+  core::AlignedBuffer memory_;  // a page; outlives what is on its way
   std::unique_ptr<storage::BlockQueue> queue_;
-  core::AlignedBuffer memory_;  // a page
   std::map<std::uint32_t, Commit> entries_;
   std::uint64_t seen_ = 0;  // changes of the table that the view has
   bool read_ = false;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 
 namespace stoker::cache::internal {
@@ -33,51 +34,42 @@ void Clear(ProcessRow& row) {
   row.pid.store(0, std::memory_order_release);
 }
 
-// /proc/<pid>/stat from its third field on; empty if there is no such process.
-std::string ReadStat(std::int32_t pid) {
+}  // namespace
+
+ProcessFacts FactsOf(std::int32_t pid) {
   const std::string path = fmt::format("/proc/{}/stat", pid);
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
-    return {};
+    // Who has no descriptor left must not take others for dead.
+    return {.gone = errno == ENOENT || errno == ESRCH};
   }
   std::array<char, 1024> text{};
   const ssize_t size = ::read(fd, text.data(), text.size());
+  const int failed = errno;
   ::close(fd);
   if (size <= 0) {
-    return {};
+    return {.gone = size < 0 && failed == ESRCH};
   }
   // Field 2 is the program's name in parentheses, which may hold anything.
   const std::string_view all(text.data(), static_cast<std::size_t>(size));
-  const std::size_t end = all.rfind(')');
-  return end == std::string_view::npos || end + 2 > all.size()
-             ? std::string()
-             : std::string(all.substr(end + 2));
-}
-
-}  // namespace
-
-std::optional<char> StateOf(std::int32_t pid) {
-  const std::string stat = ReadStat(pid);
-  return stat.empty() ? std::nullopt : std::optional(stat.front());
-}
-
-std::optional<std::uint64_t> StartTimeOf(std::int32_t pid) {
-  const std::string all = ReadStat(pid);
-  if (all.empty() || all.front() == 'Z' || all.front() == 'X') {
-    return std::nullopt;  // it has ended, and only its parent's wait is missing
+  std::size_t at = all.rfind(')');
+  if (at == std::string_view::npos || at + 2 >= all.size()) {
+    return {};
   }
-  std::size_t at = 0;
+  at += 2;
+  ProcessFacts facts{.state = all[at]};
+  // Of one that has ended only its parent's wait is missing.
+  facts.gone = facts.state == 'Z' || facts.state == 'X';
   for (int field = 3; field < 22 && at != std::string_view::npos; ++field) {
     at = all.find(' ', at);
     at += at == std::string_view::npos ? 0 : 1;
   }
-  if (at == std::string_view::npos) {
-    return std::nullopt;
+  if (at != std::string_view::npos) {
+    const auto [end, error] = std::from_chars(
+        all.data() + at, all.data() + all.size(), facts.started);
+    facts.known = error == std::errc();
   }
-  std::uint64_t started = 0;
-  const auto [end, error] =
-      std::from_chars(all.data() + at, all.data() + all.size(), started);
-  return error == std::errc() ? std::optional(started) : std::nullopt;
+  return facts;
 }
 
 void ProcessTable::Reset() {
@@ -95,12 +87,16 @@ bool ProcessTable::IsAlive(std::uint16_t row) const {
   if (IsFree(row)) {
     return false;
   }
-  const std::int32_t pid = rows_[row].pid.load(std::memory_order_acquire);
-  const std::optional<std::uint64_t> started = StartTimeOf(pid);
-  const std::uint64_t known =
+  const std::int32_t pid = PidOf(row);
+  if (pid <= 0) {
+    return false;
+  }
+  const ProcessFacts facts = FactsOf(pid);
+  const std::uint64_t started =
       rows_[row].started.load(std::memory_order_acquire);
   // 0: it is just moving in.
-  return started.has_value() && (known == 0 || known == *started);
+  return !facts.gone &&
+         (!facts.known || started == 0 || started == facts.started);
 }
 
 core::Result<std::uint16_t> ProcessTable::Join(std::string_view run) {
@@ -113,7 +109,7 @@ core::Result<std::uint16_t> ProcessTable::Join(std::string_view run) {
       free = i;
       continue;
     }
-    if (pid == 0) {
+    if (pid <= 0) {
       continue;
     }
     const std::string other = RunOf(rows_[i]);
@@ -140,16 +136,28 @@ core::Result<std::uint16_t> ProcessTable::Join(std::string_view run) {
     row.run[i].store(run[i], std::memory_order_relaxed);
   }
   row.run[length].store('\0', std::memory_order_relaxed);
-  row.started.store(StartTimeOf(self).value_or(0), std::memory_order_release);
+  row.started.store(FactsOf(self).started, std::memory_order_release);
   return *free;
 }
 
 void ProcessTable::Leave(std::uint16_t row) { Clear(rows_[row]); }
 
 bool ProcessTable::IsStopped(std::uint16_t row) const {
-  const std::optional<char> state =
-      StateOf(rows_[row].pid.load(std::memory_order_acquire));
+  const std::int32_t pid = PidOf(row);
+  const char state = pid > 0 ? FactsOf(pid).state : '?';
   return state == 'T' || state == 't';
+}
+
+std::int32_t ProcessTable::PidOf(std::uint16_t row) const {
+  return IsFree(row) ? 0 : rows_[row].pid.load(std::memory_order_acquire);
+}
+
+bool ProcessTable::BeginBurial(std::uint16_t row) {
+  std::int32_t pid = PidOf(row);
+  const std::int32_t self = ::getpid();
+  // Whoever began before may have died over it.
+  const bool dead = pid > 0 ? !IsAlive(row) : pid < 0 && FactsOf(-pid).gone;
+  return dead && rows_[row].pid.compare_exchange_strong(pid, -self);
 }
 
 bool ProcessTable::IsDead(std::uint16_t row) const {
@@ -174,7 +182,7 @@ std::uint64_t ProcessTable::Reserved() const {
 
 bool ProcessTable::IsPinned(std::uint32_t slot) const {
   for (const ProcessRow& row : rows_) {
-    if (row.pid.load(std::memory_order_acquire) == 0) {
+    if (row.pid.load(std::memory_order_acquire) <= 0) {
       continue;
     }
     for (const std::atomic<std::uint32_t>& pin : row.pins) {

@@ -21,7 +21,9 @@ inline constexpr std::size_t kPinsPerProcess = 512;
 // A process is known by its number and the time it started at, in clock ticks
 // since the boot: numbers are used again.
 struct ProcessRow {
-  std::atomic<std::int32_t> pid;  // 0: the row is free
+  // 0: the row is free. Negative: its process is dead, and this one takes back
+  // what it had.
+  std::atomic<std::int32_t> pid;
   std::atomic<std::uint64_t> started;
   std::array<std::atomic<char>, 48> run;  // zero-terminated
   std::atomic<std::uint32_t> reserved;    // slots promised for dirty blocks
@@ -31,10 +33,14 @@ struct ProcessRow {
   std::array<std::atomic<std::uint32_t>, kPinsPerProcess> pins;
 };
 
-// Field 22 of /proc/<pid>/stat; nothing if there is no such process.
-std::optional<std::uint64_t> StartTimeOf(std::int32_t pid);
-// Field 3 of it, a letter; nothing if there is no such process.
-std::optional<char> StateOf(std::int32_t pid);
+// What /proc/<pid>/stat says.
+struct ProcessFacts {
+  bool gone = false;          // there is no such process, or it has ended
+  bool known = false;         // else: whether it could be asked
+  char state = '?';           // field 3
+  std::uint64_t started = 0;  // field 22
+};
+ProcessFacts FactsOf(std::int32_t pid);
 
 // A view of rows in shared memory. Safe for concurrent use.
 class ProcessTable {
@@ -54,6 +60,10 @@ class ProcessTable {
   bool IsAlive(std::uint16_t row) const;
   // Whether the row is taken by a process that is gone.
   bool IsDead(std::uint16_t row) const;
+  // Whether the row's process is gone, and the caller's is now the one who
+  // takes back what it had: until Leave nobody moves in.
+  bool BeginBurial(std::uint16_t row);
+  std::int32_t PidOf(std::uint16_t row) const;
   // Whether its process is stopped (SIGSTOP), or being traced and held.
   bool IsStopped(std::uint16_t row) const;
   // Living processes besides the one of `row`.

@@ -13,6 +13,10 @@ inline constexpr std::uint16_t kNobody = UINT16_MAX;
 // Of dirty slots whose owner died before it said that they are to stay.
 inline constexpr std::uint16_t kOrphan = UINT16_MAX - 1;
 
+// Of slots at rest to which a write that hangs may still come: nobody uses them
+// before the index is made anew.
+inline constexpr std::uint16_t kForsaken = UINT16_MAX - 2;
+
 inline Fingerprint KeyOf(const SlotEntry& entry) {
   return {.high = entry.key_high.load(std::memory_order_relaxed),
           .low = entry.key_low.load(std::memory_order_relaxed)};

@@ -107,20 +107,13 @@ void Uploader::Note(const core::Status& status) {
   failed_ = status;
 }
 
-// What dead writers left would else take room until the cache is opened again.
-void Uploader::LookAfter() {
-  if (clock_.Now() - looked_ < Index::kSweepEvery) {
-    return;
-  }
-  looked_ = clock_.Now();
-  for (TierUnit& unit : tier_.units()) {
-    unit.index->SweepIfDue();
-  }
-  Note(catalogue_.Adopt());
-}
-
 bool Uploader::UploadOne() {
-  LookAfter();
+  // What dead writers left would else take room until the cache is opened
+  // again.
+  if (const core::Status looked = catalogue_.AdoptIfDue(); !looked.ok()) {
+    Note(looked);
+    return false;
+  }
   const core::Result<std::vector<Commit>> waiting = catalogue_.Dirty();
   if (!waiting.ok()) {
     Note(waiting.status());
@@ -161,7 +154,9 @@ bool Uploader::UploadOne() {
       failed = status.WithContext("bring " + commit.name +
                                   " from the cache to the store");
     }
-    if (!failed.ok() && status.code() != core::Code::kCorruption) {
+    if (!failed.ok() && (status.code() == core::Code::kUnavailable ||
+                         status.code() == core::Code::kTimedOut ||
+                         status.code() == core::Code::kIoError)) {
       break;  // the store takes those behind it no better
     }
   }
@@ -193,6 +188,22 @@ core::Result<bool> Uploader::MayBeSeen(const Commit& commit,
   return AreSeen(commit.after);
 }
 
+// While nobody else brings it to the store.
+core::Status Uploader::Hide(const Commit& other) {
+  STOKER_ASSIGN(const bool mine, catalogue_.Take(other));
+  if (!mine) {
+    STOKER_ASSIGN(const std::optional<Commit> now, catalogue_.Find(other.name));
+    const bool waits =
+        now.has_value() && now->dirty && IsSameWriting(*now, other);
+    return waits ? core::Status(core::Code::kUnavailable,
+                                other.name + " is being brought to the store")
+                 : core::Status();
+  }
+  const core::Status removed = store_.Remove(other.name);
+  catalogue_.Leave(other);
+  return removed.code() == core::Code::kNotFound ? core::Status() : removed;
+}
+
 // What the store has under the names of objects that come later, and were there
 // before this one, would be seen beside this one: it goes first.
 core::Status Uploader::HideReplaced(const Commit& commit,
@@ -201,10 +212,7 @@ core::Status Uploader::HideReplaced(const Commit& commit,
     if (other.first_sequence < commit.sequence &&
         commit.sequence < other.sequence &&
         !hidden_.contains(other.first_sequence)) {
-      const core::Status removed = store_.Remove(other.name);
-      if (!removed.ok() && removed.code() != core::Code::kNotFound) {
-        return removed;
-      }
+      STOKER_TRY(Hide(other));
       hidden_.insert(other.first_sequence);
     }
   }
@@ -257,10 +265,8 @@ core::Status Uploader::Upload(const Commit& commit) {
   STOKER_TRY(stream->Commit().status());
   KillPoint("D8");
   STOKER_ASSIGN(const std::optional<Commit> now, catalogue_.Find(commit.name));
-  if (!now.has_value()) {
-    // Removed meanwhile, perhaps before it was there.
-    const core::Status removed = store_.Remove(commit.name);
-    return removed.code() == core::Code::kNotFound ? core::Status() : removed;
+  if (!now.has_value() || !IsSameWriting(*now, commit)) {
+    return {core::Code::kUnavailable, "it was removed or written again"};
   }
   STOKER_ASSIGN(const storage::ReadDone there,
                 AskObject(store_, commit.name, clock_));

@@ -64,12 +64,12 @@ class Uploader {
   core::Result<bool> AreSeen(const std::vector<std::string>& names);
   core::Status HideReplaced(const Commit& commit,
                             const std::vector<Commit>& dirty);
+  core::Status Hide(const Commit& other);
   core::Status Upload(const Commit& commit);
   core::Status ReadBlocks(const Commit& commit, std::uint64_t offset,
                           std::span<std::byte> into);
   core::Status WaitWhile(const std::function<core::Result<bool>()>& unfinished,
                          const storage::DrainOptions& options);
-  void LookAfter();
   void Note(const core::Status& status);
 
   Tier& tier_;
@@ -79,7 +79,6 @@ class Uploader {
   core::Clock& clock_;
   std::unique_ptr<storage::BlockQueue> device_;
   std::set<std::uint64_t> hidden_;  // first sequences whose names are removed
-  core::TimePoint looked_{};        // when LookAfter was last called
   std::atomic<bool> stop_ = false;
   std::atomic<std::uint64_t> objects_ = 0;
   mutable std::mutex mutex_;  // guards failed_
