@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cache/block_key.h"
+#include "cache/internal/commit_table.h"
 #include "core/aligned_buffer.h"
 #include "core/check.h"
 #include "core/pages.h"
@@ -146,6 +147,20 @@ core::Result<VerifyCounts> VerifyBlocks(Tier& tier, core::Clock& clock) {
     STOKER_TRY(VerifyUnit(tier, unit, clock, counts));
   }
   return counts;
+}
+
+core::Result<std::uint64_t> WaitingForStore(Tier& tier, core::Clock& clock) {
+  STOKER_ASSIGN(const std::unique_ptr<internal::CommitTable> table,
+                internal::CommitTable::Make(tier, clock));
+  STOKER_TRY(table->Refresh());
+  std::uint64_t waiting = 0;
+  for (const TierUnit& unit : tier.units()) {
+    waiting += unit.index->DirtyCount();
+  }
+  for (const auto& [unit, commit] : table->entries()) {
+    waiting += commit.dirty ? 1 : 0;
+  }
+  return waiting;
 }
 
 core::Status ClearUnit(TierUnit& unit) {

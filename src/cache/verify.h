@@ -22,6 +22,10 @@ struct VerifyCounts {
 // error is the device's.
 core::Result<VerifyCounts> VerifyBlocks(Tier& tier, core::Clock& clock);
 
+// Blocks, and objects of whatever directory, that the store does not have yet,
+// as far as these directories know. kCorruption: they cannot tell.
+core::Result<std::uint64_t> WaitingForStore(Tier& tier, core::Clock& clock);
+
 // Frees every block that nobody reads, for good: also those that a lost index
 // would be made from.
 core::Status ClearUnit(TierUnit& unit);

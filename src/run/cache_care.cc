@@ -28,13 +28,14 @@ std::string SizeText(std::uint64_t bytes) {
 
 // What the store does not have yet must not be lost by looking after a cache.
 Status RefuseDirty(const std::string& directory, std::string_view what,
-                   const cache::Tier& tier) {
-  const std::uint32_t dirty = tier.units().front().index->DirtyCount();
+                   cache::Tier& tier, core::Clock& clock) {
+  STOKER_ASSIGN(const std::uint64_t dirty, cache::WaitingForStore(tier, clock));
   return dirty == 0
              ? Status()
              : Status(Code::kUnavailable,
                       fmt::format("{} cache {}: the store does not have {} of "
-                                  "its blocks yet; remedy: stoker cache drain "
+                                  "its blocks and objects yet; remedy: stoker "
+                                  "cache drain "
                                   "cache:{},STORE, with all directories it was "
                                   "used with",
                                   what, directory, dirty, directory));
@@ -69,7 +70,7 @@ Status FormatCache(Console& console, const std::string& directory,
     const core::Result<std::unique_ptr<cache::Tier>> there =
         OpenOne(directory, clock);
     if (there.ok()) {
-      STOKER_TRY(RefuseDirty(directory, "format", *there.value()));
+      STOKER_TRY(RefuseDirty(directory, "format", *there.value(), clock));
     } else if (const Code code = there.status().code();
                code != Code::kNotFound && code != Code::kCorruption &&
                code != Code::kUnsupported) {
@@ -180,7 +181,7 @@ Status ClearCache(Console& console, const std::string& directory) {
                         "for the end of the run",
                         directory, others)};
   }
-  STOKER_TRY(RefuseDirty(directory, "clear", *tier));
+  STOKER_TRY(RefuseDirty(directory, "clear", *tier, clock));
   STOKER_TRY(cache::ClearUnit(unit));
   // Nothing is worth keeping: the memory is given back.
   cache::Index::Forget(unit.directory->id());

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -87,6 +88,40 @@ TEST_F(CacheHost, AProcessWithTheNumberOfADeadOneIsAnother) {
   EXPECT_FALSE(table.IsAlive(internal::kMostProcesses));
   EXPECT_TRUE(table.IsFree(internal::kMostProcesses));
   ::munmap(rows, sizeof(*rows));
+}
+
+TEST_F(CacheHost, WhoHasNoFileLeftTakesNobodyForDead) {
+  Child child([] {
+    const auto rows = std::make_unique<
+        std::array<internal::ProcessRow, internal::kMostProcesses>>();
+    internal::ProcessTable table(*rows);
+    table.Reset();
+    const std::uint16_t row = table.Join("run").value();
+    const rlimit none{.rlim_cur = 0, .rlim_max = 0};
+    if (::setrlimit(RLIMIT_NOFILE, &none) != 0) {
+      return 2;
+    }
+    return table.IsAlive(row) && !table.IsDead(row) && !table.BeginBurial(row)
+               ? 0
+               : 1;
+  });
+  EXPECT_EQ(child.Wait(), 0);
+}
+
+// Until what it had is taken back nobody may move into its row.
+TEST_F(CacheHost, TheRowOfADeadProcessIsFreeOnceItIsBuriedAndByOneOnly) {
+  const auto rows = std::make_unique<
+      std::array<internal::ProcessRow, internal::kMostProcesses>>();
+  internal::ProcessTable table(*rows);
+  table.Reset();
+  const std::uint16_t row = table.Join("run").value();
+  (*rows)[row].started.fetch_sub(1);
+  EXPECT_TRUE(table.BeginBurial(row));
+  EXPECT_FALSE(table.BeginBurial(row));  // this process is at it
+  EXPECT_FALSE(table.IsFree(row));
+  EXPECT_NE(table.Join("other").value(), row);
+  table.Leave(row);
+  EXPECT_TRUE(table.IsFree(row));
 }
 
 TEST_F(CacheHost, ACacheThatMayNotBeWrittenIsRefusedByName) {

@@ -33,6 +33,9 @@ class CacheStoreFaults : public CacheFaults {
   void CheckAfter(storage::Backend& backend) {
     EXPECT_TRUE(Read(backend));
     Index& index = *TierOf(backend)->units()[0].index;
+    while (index.Count().filling > 0) {  // read, and not yet kept
+      clock_.SleepUntil(clock_.Now() + std::chrono::milliseconds(1));
+    }
     EXPECT_EQ(index.Count().evicting + index.Count().quarantined, 0U);
     EXPECT_EQ(CountersOf(backend)->checksum_misses.load(), 0U);
   }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "cache/verify.h"
 #include "core/aligned_buffer.h"
 #include "tests/cache/write_back_support.h"
 
@@ -40,9 +41,10 @@ class WriteBackCare : public testing::WriteBackFaults {
       Index::Forget(id);
     }
   }
-  std::string MoreCache(const std::string& name) {
+  std::string MoreCache(const std::string& name,
+                        std::uint64_t quota_bytes = 4U << 20U) {
     const std::string path = dir_.str() + "/" + name;
-    STOKER_CHECK(Directory::Format(path, {.quota_bytes = 4U << 20U,
+    STOKER_CHECK(Directory::Format(path, {.quota_bytes = quota_bytes,
                                           .slot_bytes = kDirtySlot,
                                           .small_slot_bytes = 0})
                      .ok());
@@ -159,6 +161,65 @@ TEST_F(WriteBackCare, MoreObjectsThanAPageNotesSurviveAReboot) {
   }
 }
 
+// More pages than a chain of the index may be long, if they were in one.
+TEST_F(WriteBackCare, ManyPagesSurviveAReboot) {
+  const std::string path = MoreCache("large", 64U << 20U);
+  constexpr std::uint64_t kObjects = 560;
+  const auto name = [](std::uint64_t i) { return "n" + std::to_string(i); };
+  {
+    const auto backend = TryOpen({path}, "as-found&dirty=0.9").value();
+    for (std::uint64_t i = 0; i < kObjects; ++i) {
+      ASSERT_TRUE(Put(*backend, name(i), Content(i, 100), i % 8 == 0).ok());
+    }
+  }
+  for (int i = 0; i < 2; ++i) {
+    const auto backend = TryOpen({path}, "as-found&dirty=0.9").value();
+    EXPECT_EQ(FirstIndexOf(*backend).Count().table, 70U);
+    for (std::uint64_t n = 0; n < kObjects; n += 7) {
+      ASSERT_EQ(ReadFrom(*backend, name(n)), Content(n, 100)) << n;
+    }
+    Reboot();
+  }
+}
+
+// Which may be in front of a fault, a debugger, or a user's SIGSTOP.
+TEST_F(WriteBackCare, ReadersGoOnWhileAWriterIsStoppedWithTheLock) {
+  OpenStore();
+  const auto store = storage::OpenBackend(store_uri()).value();
+  ASSERT_TRUE(
+      storage::WriteObject(*store, "data", Content(1, 90'000), clock_).ok());
+  const auto backend = Open();
+  ASSERT_TRUE(Put(*backend, "mine", Content(2, 90'000)).ok());
+  ASSERT_TRUE(DrainOf(*backend).ok());
+  const Child stopped = Writer("D4", SIGSTOP);
+  stopped.WaitForStop();
+  const core::TimePoint start = clock_.Now();
+  EXPECT_EQ(ReadFrom(*backend, "data"), Content(1, 90'000));
+  EXPECT_EQ(ReadFrom(*backend, "mine"), Content(2, 90'000));
+  // Half of what a writer would wait.
+  EXPECT_LT(clock_.Now() - start, std::chrono::seconds(15));
+}
+
+TEST_F(WriteBackCare, ANameThatTheStoreCannotTakeHoldsUpNoOther) {
+  OpenStore();
+  const auto backend = Open();
+  ASSERT_TRUE(Put(*backend, "d", "a file").ok());
+  ASSERT_TRUE(DrainOf(*backend).ok());
+  ASSERT_TRUE(Put(*backend, "d/e", "where a folder had to be").ok());
+  ASSERT_TRUE(Put(*backend, "z", Content(1, 1000)).ok());
+  const core::TimePoint deadline = clock_.Now() + std::chrono::seconds(30);
+  while (InStore("z") == "not found" && clock_.Now() < deadline) {
+    clock_.SleepUntil(clock_.Now() + std::chrono::milliseconds(10));
+  }
+  EXPECT_EQ(InStore("z"), Content(1, 1000));
+  const auto drained =
+      backend->Drain({.patience = std::chrono::milliseconds(300)}, clock_);
+  ASSERT_FALSE(drained.ok());
+  EXPECT_NE(drained.status().message().find("d/e"), std::string::npos);
+  ASSERT_TRUE(backend->Remove("d/e").ok());
+  EXPECT_TRUE(DrainOf(*backend).ok());
+}
+
 TEST_F(WriteBackCare, NamesOfAnyBytesAndLongListsOfNamesAreKept) {
   const std::string odd = "step/\xFF\xFE name";
   std::vector<std::string> after(300, odd);
@@ -207,6 +268,8 @@ TEST_F(WriteBackCare, DamageToOneCopyOfTheTableLosesNothing) {
   }
   // And the record of a copy. What was written last is whole in both.
   ASSERT_TRUE(Put(*Open(), "shard", shard_).ok());
+  // Eight records are in a sector.
+  EXPECT_NE(slots[0] / 8, slots[1] / 8);
   Reboot();
   ASSERT_TRUE(
       Directory::Open(cache_path()).value()->WriteRecord(slots[0], {}).ok());
@@ -229,6 +292,12 @@ TEST_F(WriteBackCare, WhatWasNotWaitedForIsWholeOrGoneAfterAPowerCut) {
     Damage(damaged * kDirtySlot);
   }
   Reboot();
+  {
+    // A tool makes the index, and ends.
+    CacheOptions options;
+    options.directories = {cache_path()};
+    ASSERT_TRUE(OpenTier(options, "", clock_).ok());
+  }
   const auto backend = Open();
   const std::string lost = ReadFrom(*backend, "lost");
   const std::string kept = ReadFrom(*backend, "kept");
@@ -257,6 +326,13 @@ TEST_F(WriteBackCare, OtherDirectoriesOrAnotherOrderAreRefusedUntilDrained) {
       EXPECT_EQ(refused.status().code(), core::Code::kInvalidArgument);
       EXPECT_NE(refused.status().message().find("drain"), std::string::npos);
     }
+  }
+  // Either directory alone knows that something waits.
+  for (const std::string& directory : both) {
+    CacheOptions options;
+    options.directories = {directory};
+    const auto tier = OpenTier(options, "", clock_).value();
+    EXPECT_GT(WaitingForStore(*tier, clock_).value(), 0U) << directory;
   }
   OpenStore();
   {

@@ -170,8 +170,8 @@ TEST(OrderOf, IsThatOfTheDescriptionOfTheLoaders) {
 // three times, the ranks of it in turn, through a cache of 16. So two thirds
 // are read again. Caches of 2, 4, 8 and 16 slots hit as many of 24 where
 // nothing gives way, and none where the least recently used does; one of 32
-// hits all. The ranks of a host take turns with each block, so that neither alone
-// reads one in two rounds in a row.
+// hits all. The ranks of a host take turns with each block, so that neither
+// alone reads one in two rounds in a row.
 TEST(LookAround, ReadsTheRanksOfAHostTogetherAndAddsTheHosts) {
   constexpr std::uint64_t kSlotBytes = 64U << 10U;
   core::SystemClock clock;

@@ -291,6 +291,7 @@ bool Catalogue::TakeSeat(std::uint64_t name, bool uploads) {
 
 void Catalogue::LeaveSeat(std::uint64_t name) {
   const Held held(home().commit_board());
+  const std::scoped_lock lock(mutex_);
   seats_.erase(name);
   if (held.status().ok()) {
     home().LeaveSeat(name);
@@ -325,7 +326,6 @@ core::Status Catalogue::Hold(std::string_view name, core::Nanos patience) {
 }
 
 void Catalogue::Release(std::string_view name) {
-  const std::scoped_lock lock(mutex_);
   LeaveSeat(SeatName(store_, name));
 }
 
@@ -339,7 +339,6 @@ core::Result<bool> Catalogue::Take(const Commit& commit) {
 }
 
 void Catalogue::Leave(const Commit& commit) {
-  const std::scoped_lock lock(mutex_);
   LeaveSeat(SeatName(commit.store, commit.name));
 }
 
@@ -394,6 +393,8 @@ core::Result<std::optional<bool>> Catalogue::Remove(std::string_view name,
       return std::optional<bool>();
     }
     const Commit commit = *known;
+    // Older ones first, which the view no longer has: none must come back.
+    STOKER_TRY(table_->Flush().WithContext(what));
     STOKER_TRY(EraseAll(store_, name, 0).WithContext(what));
     // After a power cut it must not be there again.
     STOKER_TRY(table_->Flush().WithContext(what));

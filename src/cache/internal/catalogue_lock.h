@@ -61,10 +61,12 @@ class Catalogue::Held {
   bool held_ = false;
 };
 
+// The lock of the host before that of the process: whoever waits for the first
+// keeps this process's readers from nothing.
 template <class Body>
 auto Catalogue::Within(std::string_view what, Body body) -> decltype(body()) {
-  const std::scoped_lock lock(mutex_);
   const Held held(home().commit_board());
+  const std::scoped_lock lock(mutex_);
   core::Status status = held.status();
   if (status.ok()) {
     status = table_->Refresh();
@@ -83,15 +85,16 @@ auto Catalogue::Looking(std::string_view what, Body body) -> decltype(body()) {
     if (table_->IsUpToDate()) {
       return body();
     }
-    // Entries prove themselves, so who is stopped with the lock keeps nobody
-    // from reading.
-    const Held held(home().commit_board(), kLookPatience);
-    const core::Status status = table_->Refresh();
-    if (!status.ok()) {
-      return status.WithContext(std::string(what));
-    }
-    return body();
   }
+  // Entries prove themselves, so who is stopped with the lock keeps nobody from
+  // reading.
+  const Held held(home().commit_board(), kLookPatience);
+  const std::scoped_lock lock(mutex_);
+  const core::Status status = table_->Refresh();
+  if (!status.ok()) {
+    return status.WithContext(std::string(what));
+  }
+  return body();
 }
 
 template <class Visit>

@@ -155,8 +155,7 @@ bool Uploader::UploadOne() {
                                   " from the cache to the store");
     }
     if (!failed.ok() && (status.code() == core::Code::kUnavailable ||
-                         status.code() == core::Code::kTimedOut ||
-                         status.code() == core::Code::kIoError)) {
+                         status.code() == core::Code::kTimedOut)) {
       break;  // the store takes those behind it no better
     }
   }
