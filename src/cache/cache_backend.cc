@@ -1,5 +1,7 @@
 #include "cache/cache_backend.h"
 
+#include <fmt/format.h>
+
 #include <memory>
 #include <utility>
 
@@ -19,6 +21,15 @@ constexpr std::array<storage::BackendInfo, 1> kCacheBackends{
       .open = OpenCacheBackend}}};
 
 }  // namespace
+
+std::string CacheBackend::uri() const {
+  std::string directories;
+  for (const std::string& directory : options_.directories) {
+    directories += (directories.empty() ? "" : ":") + directory;
+  }
+  return fmt::format("cache:{}?policy={},{}", directories,
+                     PolicyName(options_.policy), inner().uri());
+}
 
 std::unique_ptr<storage::Backend> MakeCacheBackend(
     std::unique_ptr<Tier> tier, const CacheOptions& options,

@@ -2,8 +2,6 @@
 
 // The back end of a cache.
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -54,14 +52,7 @@ class CacheBackend final : public storage::WrapperBackend {
     capabilities.foresees = capabilities.foresees || foresees();
     return capabilities;
   }
-  std::string uri() const override {
-    std::string directories;
-    for (const std::string& directory : options_.directories) {
-      directories += (directories.empty() ? "" : ":") + directory;
-    }
-    return fmt::format("cache:{}?policy={},{}", directories,
-                       PolicyName(options_.policy), inner().uri());
-  }
+  std::string uri() const override;
   storage::ObjectId Resolve(std::string_view name) override {
     const storage::ObjectId behind = inner().Resolve(name);
     return objects_.Take([&](internal::CacheObject& object) {
@@ -101,20 +92,7 @@ class CacheBackend final : public storage::WrapperBackend {
   core::Status List(
       std::string_view prefix,
       const std::function<bool(const storage::ObjectInfo&)>& visit) override;
-  core::Status Link(std::string_view existing, std::string_view name) override {
-    for (const std::string_view one : {existing, name}) {
-      STOKER_ASSIGN(const bool dirty, IsDirty(one));
-      if (dirty) {
-        return {core::Code::kUnavailable,
-                fmt::format("link {} to {}: the store does not have {} yet; "
-                            "remedy: stoker cache drain",
-                            name, existing, one)};
-      }
-    }
-    const core::Status status = inner().Link(existing, name);
-    FirstIndex().NoteMutation();
-    return status;
-  }
+  core::Status Link(std::string_view existing, std::string_view name) override;
   core::Status Remove(std::string_view name) override;
   core::Result<std::uint64_t> RemoveAll(
       std::span<const std::string> names) override;

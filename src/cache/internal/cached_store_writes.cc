@@ -188,6 +188,22 @@ core::Status CacheBackend::SettleFor(std::string_view name,
   return uploader_->WaitFor(*commit, kRoomPatience);
 }
 
+core::Status CacheBackend::Link(std::string_view existing,
+                                std::string_view name) {
+  for (const std::string_view one : {existing, name}) {
+    STOKER_ASSIGN(const bool dirty, IsDirty(one));
+    if (dirty) {
+      return {core::Code::kUnavailable,
+              fmt::format("link {} to {}: the store does not have {} yet; "
+                          "remedy: stoker cache drain",
+                          name, existing, one)};
+    }
+  }
+  const core::Status status = inner().Link(existing, name);
+  FirstIndex().NoteMutation();
+  return status;
+}
+
 // In the store first: what is there may be of before what is here.
 core::Status CacheBackend::Remove(std::string_view name) {
   internal::Catalogue* const catalogue = KnownCatalogue();
