@@ -181,8 +181,8 @@ class Index {
   void Abandon(const Claim& claim);
   // The device does not answer to what was written to the slot of a claim: it
   // rests, and others may fetch the block, until Abandon, which says that the
-  // answer has come, or Forsake: from now on nobody waits for it, and the slot
-  // is free after the time of grace.
+  // answer has come, or Forsake: nobody waits for it any more, and the slot
+  // rests until the index is made anew.
   void Rest(const Claim& claim);
   void Forsake(const Claim& claim);
   // The block is not what it should be: it is let go of, also by the caller.

@@ -40,7 +40,7 @@ enum class SlotState : std::uint8_t {
 struct SlotWord {
   SlotState state = SlotState::kFree;
   std::uint16_t owner = 0;    // row of the table of processes
-  std::uint8_t granules = 0;  // bit g: granule g is on the device
+  std::uint8_t granules = 0;  // reserved (docs/design/0008, "Not done"); 0
   std::uint32_t generation = 0;
 
   constexpr std::uint64_t Pack() const {

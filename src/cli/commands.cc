@@ -32,7 +32,7 @@ usage: stoker <family> <verb> [options]
   checkpointing verify|delete DIR
                        checkpoints that are there: compare every byte, remove
   s3 cleanup URI       take back uploads that killed writers left on a server
-  cache format|status|verify|clear DIR, cache warm URI
+  cache format|status|verify|measure|clear DIR, cache warm|drain URI
                        look after the NVMe cache
   list workloads|backends|formats|loaders
                        what there is

@@ -96,12 +96,12 @@ TEST_F(CacheFaults, WhoDiesTakingBackWhatTheDeadHadIsFollowedByAnother) {
 TEST_F(CacheFaults, AStoppedOwnerIsTakenOverAndDoesNoHarmWhenItGoesOn) {
   Child stopped = Reader("F2", SIGSTOP);
   stopped.WaitForStop();
+  // Past its lease of half a second.
+  clock_.SleepUntil(clock_.Now() + std::chrono::milliseconds(700));
   {
     const auto backend = Open();
     EXPECT_TRUE(Read(*backend));
-    EXPECT_GE(
-        backend->CacheActivity()->takeovers + backend->CacheActivity()->hedges,
-        1U);
+    EXPECT_GE(backend->CacheActivity()->takeovers, 1U);
   }
   CheckWhole();
   stopped.Signal(SIGCONT);

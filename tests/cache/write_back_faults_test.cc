@@ -74,7 +74,7 @@ INSTANTIATE_TEST_SUITE_P(Cache, KillDuringWriteBack,
                          });
 
 TEST_F(WriteBackFaults, AnUploaderThatIsStoppedIsReplacedAndDoesNoHarm) {
-  const Child stopped = Writer("D6", SIGSTOP);
+  Child stopped = Writer("D6", SIGSTOP);
   stopped.WaitForStop();
   {
     const auto backend = Open();
@@ -83,6 +83,8 @@ TEST_F(WriteBackFaults, AnUploaderThatIsStoppedIsReplacedAndDoesNoHarm) {
     EXPECT_EQ(InStore("shard"), shard_);
   }
   stopped.Signal(SIGCONT);
+  EXPECT_EQ(stopped.Wait(), 0);
+  EXPECT_EQ(InStore("shard"), shard_);
 }
 
 TEST_F(WriteBackFaults, WhatAnotherRunLeftIsReadWithoutTheStore) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 #include <memory>
 #include <optional>
@@ -39,6 +40,8 @@ class PowerLossDevice final : public storage::BlockDevice {
 
   // Called before each write and each flush.
   std::function<void()> before_change = [] {};
+  bool fails_writes = false;
+  bool fails_flushes = false;
 
   std::vector<std::byte> AfterPowerLoss(std::uint64_t seed) const {
     core::CounterRandom random(core::StreamKey(seed, 77));
@@ -57,6 +60,9 @@ class PowerLossDevice final : public storage::BlockDevice {
   bool direct() const override { return false; }
   core::Status Flush() override {
     before_change();
+    if (fails_flushes) {
+      return core::Status::FromErrno(EIO, "flush the device");
+    }
     stored_ = now_;
     return {};
   }
@@ -77,13 +83,16 @@ class PowerLossDevice final : public storage::BlockDevice {
         std::span<const storage::BlockOp> ops) override {
       for (const storage::BlockOp& op : ops) {
         std::byte* const place = device_.now_.data() + op.offset;
-        if (op.kind == storage::BlockOp::Kind::kWrite) {
+        core::Status status;
+        if (op.kind == storage::BlockOp::Kind::kRead) {
+          std::copy_n(place, op.buffer.size(), op.buffer.begin());
+        } else if (device_.fails_writes) {
+          status = core::Status::FromErrno(EIO, "write to the device");
+        } else {
           device_.before_change();
           std::ranges::copy(op.buffer, place);
-        } else {
-          std::copy_n(place, op.buffer.size(), op.buffer.begin());
         }
-        done_.push_back({.tag = op.tag});
+        done_.push_back({.tag = op.tag, .status = std::move(status)});
       }
       return ops.size();
     }
@@ -143,7 +152,7 @@ core::SystemClock& PowerClock() {
 }
 
 Host Boot(std::unique_ptr<PowerLossDisk> disk, std::vector<std::byte> content) {
-  Host host{.disk = std::move(disk)};
+  Host host{.disk = std::move(disk), .device = nullptr, .backend = nullptr};
   std::vector<TierUnit> units(1);
   units[0].directory = testing::OpenAt(*host.disk);
   Directory& directory = *units[0].directory;
@@ -258,6 +267,36 @@ TEST(WriteBackPower, WhatWasAcknowledgedIsThereAfterAPowerLossAtAnyMoment) {
     }
   }
   EXPECT_GT(cuts_within, kPowerCuts / 2);
+}
+
+TEST(WriteBackPower, ADeviceThatFailsInASaveFailsItAndLeavesNothing) {
+  auto disk = std::make_unique<PowerLossDisk>();
+  ASSERT_TRUE(
+      testing::FormatAt(*disk, {.quota_bytes = 65536 + 24 * (kPowerSlot + 256),
+                                .slot_bytes = kPowerSlot,
+                                .small_slot_bytes = 0})
+          .ok());
+  Host host = Boot(std::move(disk), std::vector<std::byte>(24 * kPowerSlot));
+  const auto write = [&](const std::string& name) {
+    return storage::WriteObject(*host.backend, name, PowerContent(1, 40'000),
+                                PowerClock(), {.durable = true});
+  };
+  ASSERT_TRUE(write("kept").ok());
+  Index& index = *TierOf(*host.backend)->units()[0].index;
+  for (bool PowerLossDevice::* const fault :
+       {&PowerLossDevice::fails_writes, &PowerLossDevice::fails_flushes}) {
+    host.device->*fault = true;
+    const core::Status failed = write("lost");
+    EXPECT_EQ(failed.code(), core::Code::kIoError) << failed.ToString();
+    host.device->*fault = false;
+    EXPECT_EQ(ReadOrNot(*host.backend, "lost"), "not found");
+    EXPECT_EQ(index.Count().dirty, 3U);  // of the one that was kept
+  }
+  EXPECT_EQ(ReadOrNot(*host.backend, "kept"), PowerContent(1, 40'000));
+  ASSERT_TRUE(write("lost").ok());
+  const CacheId id = TierOf(*host.backend)->units()[0].directory->id();
+  host.backend.reset();
+  Index::Forget(id);
 }
 
 }  // namespace
