@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cache/block_key.h"
+#include "core/abandon.h"
 #include "core/aligned_buffer.h"
 #include "core/check.h"
 #include "core/pages.h"
@@ -194,6 +195,14 @@ class Borrowed {
       unit->index->Renew(claim);
     }
   }
+  // Something may still be written to them.
+  void Forsake() {
+    for (const auto& [unit, claim] : claims_) {
+      unit->index->Rest(claim);
+      unit->index->Forsake(claim);
+    }
+    claims_.clear();
+  }
   const std::vector<Place>& places() const { return places_; }
 
  private:
@@ -330,19 +339,14 @@ core::Result<Probe> ProbeStore(storage::Backend& store,
   return meter.probe();
 }
 
-core::Result<DeviceProbe> ProbeDevice(
+namespace {
+
+core::Result<DeviceProbe> ProbeWith(
     Tier& tier, const ProbeOptions& options, core::Clock& clock,
-    const std::function<core::Status()>& between) {
-  STOKER_CHECK(options.depth > 0 && options.depth <= kMostDepth);
+    const std::function<core::Status()>& between, storage::BlockQueue& queue,
+    std::span<std::byte> memory, Borrowed& borrowed) {
   const std::uint64_t each = tier.block_bytes();
-  STOKER_ASSIGN(const core::AlignedBuffer memory,
-                core::AlignedBuffer::Make(options.depth * each, false));
-  core::FillCounterStream(options.seed, 0, memory.bytes());
-  // Slots are given back after the queue has ended.
-  Borrowed borrowed(core::StreamKey(options.seed, 3));
-  STOKER_ASSIGN(const std::unique_ptr<storage::BlockQueue> queue,
-                tier.device().NewQueue(options.depth, clock));
-  DeviceProber prober(*queue, options, each, memory.bytes(), clock);
+  DeviceProber prober(queue, options, each, memory, clock);
   for (TierUnit& unit : tier.units()) {
     borrowed.Take(unit);
   }
@@ -370,6 +374,38 @@ core::Result<DeviceProbe> ProbeDevice(
              !blocks.empty()) {
     STOKER_ASSIGN(probe.read,
                   prober.Run(storage::BlockOp::Kind::kRead, blocks, nullptr));
+  }
+  return probe;
+}
+
+}  // namespace
+
+core::Result<DeviceProbe> ProbeDevice(
+    Tier& tier, const ProbeOptions& options, core::Clock& clock,
+    const std::function<core::Status()>& between) {
+  STOKER_CHECK(options.depth > 0 && options.depth <= kMostDepth);
+  STOKER_ASSIGN(
+      core::AlignedBuffer memory,
+      core::AlignedBuffer::Make(options.depth * tier.block_bytes(), false));
+  core::FillCounterStream(options.seed, 0, memory.bytes());
+  // Slots are given back after the queue has ended.
+  Borrowed borrowed(core::StreamKey(options.seed, 3));
+  STOKER_ASSIGN(std::unique_ptr<storage::BlockQueue> queue,
+                tier.device().NewQueue(options.depth, clock));
+  core::Result<DeviceProbe> probe = ProbeWith(tier, options, clock, between,
+                                              *queue, memory.bytes(), borrowed);
+  if (queue->in_flight() > 0) {
+    // A device that does not answer is not waited for.
+    struct Abandoned {
+      std::shared_ptr<storage::BlockDevice> device;
+      core::AlignedBuffer memory;
+      std::unique_ptr<storage::BlockQueue> queue;
+    };
+    borrowed.Forsake();
+    core::Abandon(
+        std::make_shared<Abandoned>(Abandoned{.device = tier.shared_device(),
+                                              .memory = std::move(memory),
+                                              .queue = std::move(queue)}));
   }
   return probe;
 }

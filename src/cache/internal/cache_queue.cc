@@ -21,7 +21,6 @@ constexpr std::uint64_t kFactsTag = 1ULL << 63U;
 // A block that cannot be read from the device, nor be let go of, is fetched all
 // the same after so many looks: only a memory error makes one.
 constexpr std::uint32_t kMostLooks = 8;
-constexpr std::size_t kVisited = 1024;
 
 }  // namespace
 
@@ -38,6 +37,7 @@ core::Result<std::unique_ptr<storage::ReadQueue>> CacheQueue::Make(
   queue->gives_up_buffers_ = options.gives_up_buffers;
   STOKER_TRY(shared.fetcher->AddClient(kPieces + options.depth));
   queue->promised_ = kPieces + options.depth;
+  queue->kept_device_ = shared.tier->shared_device();
   STOKER_ASSIGN(queue->device_, shared.tier->device().NewQueue(kPieces, clock));
   const std::uint64_t granule = shared.tier->block_bytes() / kGranulesPerSlot;
   STOKER_ASSIGN(core::AlignedBuffer memory,
@@ -68,7 +68,7 @@ CacheQueue::CacheQueue(const CacheShared& shared, CacheObjects& objects,
       pieces_(kPieces),
       read_(kPieces),
       visits_(&shared.visits->Take()),
-      visited_(kVisited) {
+      visited_(kVisitSets * kVisitWays) {
   active_.reserve(limits.capacity);
   redo_.reserve(kPieces);
   done_.reserve(limits.capacity);

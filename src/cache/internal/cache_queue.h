@@ -80,6 +80,8 @@ class CacheQueue final : public storage::ReadQueue {
   static constexpr std::uint32_t kNone = UINT32_MAX;
   // Device reads and requests to the fetcher at once, at most.
   static constexpr std::uint32_t kPieces = 64;
+  static constexpr std::size_t kVisitSets = 256;
+  static constexpr std::size_t kVisitWays = 4;
 
   struct Op {
     storage::ReadOp asked;
@@ -206,6 +208,8 @@ class CacheQueue final : public storage::ReadQueue {
 
   CacheShared shared_;
   CacheObjects& objects_;
+  // Also where its caller leaves the queue to itself.
+  std::shared_ptr<storage::BlockDevice> kept_device_;
   std::unique_ptr<storage::BlockQueue> device_;
   std::unique_ptr<Mailbox> mailbox_;
   std::string engine_;

@@ -1,5 +1,6 @@
 // What becomes of the parts of blocks that an op is cut into.
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 
@@ -24,11 +25,14 @@ void CacheQueue::NoteVisit(const Range& range) {
   const std::uint64_t opening =
       objects_.Get(ops_[range.op].asked.object).opening;
   const std::uint64_t visit = core::StreamKey(key.low, opening);
-  std::uint64_t& last = visited_[key.low % visited_.size()];
-  if (last == visit) {
+  // Blocks that are read beside each other may share a set.
+  const std::span<std::uint64_t> set = std::span(visited_).subspan(
+      key.low % kVisitSets * kVisitWays, kVisitWays);
+  if (std::ranges::find(set, visit) != set.end()) {
     return;
   }
-  last = visit;
+  std::ranges::copy_backward(set.first(kVisitWays - 1), set.end());
+  set.front() = visit;
   const Geometry& geometry = shared_.tier->units().front().index->geometry();
   const SlotClass& small = geometry.classes[1];
   const bool is_small =

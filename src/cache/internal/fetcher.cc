@@ -226,14 +226,18 @@ bool Fetcher::StartBlock(std::uint32_t node) {
     }
     return true;
   }
-  if (!StoreHasRoom() || FreeFill() == kNone) {
+  if (!StoreHasRoom()) {
+    return false;
+  }
+  // This needs no buffer.
+  if (request.past_cache && CanPassThrough(request)) {
+    StartThrough(node);
+    return true;
+  }
+  if (FreeFill() == kNone) {
     return false;
   }
   if (request.past_cache) {
-    if (CanPassThrough(request)) {
-      StartThrough(node);
-      return true;
-    }
     return StartFill(node, nullptr);
   }
   const Claim claim =

@@ -120,6 +120,8 @@ class Fetcher {
     std::uint64_t tag = 0;
     Fingerprint key;
     Claim claim;
+    std::uint32_t bytes = 0;
+    core::TimePoint began{};
     std::span<std::byte> buffer;
   };
 

@@ -185,6 +185,8 @@ void Fetcher::GiveUpWrite(Fill& fill, core::TimePoint now) {
   hung_writes_.push_back({.tag = fill.write_tag,
                           .key = fill.key,
                           .claim = fill.claim,
+                          .bytes = fill.bytes,
+                          .began = fill.write_began,
                           .buffer = fill.buffer});
   fill.state = State::kIdle;
   if (spare_buffers_.empty()) {
@@ -206,6 +208,14 @@ void Fetcher::OnLateWrite(const storage::BlockDone& done) {
   const auto late = std::ranges::find(hung_writes_, done.tag, &HungWrite::tag);
   STOKER_CHECK(late != hung_writes_.end());
   tier_.UnitOf(late->key).index->Abandon(late->claim);
+  // The next is waited for longer.
+  write_times_.Add(clock_.Now() - late->began);
+  if (done.status.ok()) {
+    counters_.device_written_bytes.fetch_add(core::PagesUp(late->bytes),
+                                             std::memory_order_relaxed);
+  } else {
+    counters_.device_errors.fetch_add(1, std::memory_order_relaxed);
+  }
   const auto lost = std::ranges::find(fills_, State::kLost, &Fill::state);
   if (lost != fills_.end()) {
     lost->buffer = late->buffer;

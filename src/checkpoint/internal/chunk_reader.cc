@@ -88,7 +88,7 @@ ChunkReader::~ChunkReader() {
   if (!hangs) {
     queue_.reset();
   }
-  if (in_flight || !more_memory_.empty()) {
+  if (in_flight || any_held_) {
     // Storage that hangs may still write into the buffers; neither may go, nor
     // can the queue's end be waited for.
     struct Abandoned {
@@ -218,6 +218,9 @@ Status ChunkReader::Take(const Range& range, std::size_t at_least,
                 queue_->Reap(done_, at_least, deadline));
   if (count > 0 && queue_->in_flight() == 0) {
     idle_since_ = done_[count - 1].finished;
+  }
+  for (const storage::ReadDone& done : std::span(done_).first(count)) {
+    any_held_ = any_held_ || done.buffer_held;
   }
   for (const storage::ReadDone& done : std::span(done_).first(count)) {
     STOKER_TRY(Hand(range, done, sink));

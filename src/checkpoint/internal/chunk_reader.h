@@ -97,6 +97,7 @@ class ChunkReader {
   core::AlignedBuffer memory_;
   // A slot's buffer each, instead of those that a device holds.
   std::vector<core::AlignedBuffer> more_memory_;
+  bool any_held_ = false;  // storage may still write to a buffer given up
   std::unique_ptr<storage::ReadQueue> queue_;
   std::vector<Slot> slots_;
   std::vector<std::size_t> free_;  // the last used first: its memory is near

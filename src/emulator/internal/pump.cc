@@ -74,8 +74,7 @@ core::Result<std::unique_ptr<Pump>> Pump::Make(std::size_t lanes,
 }
 
 Pump::~Pump() {
-  const bool held =
-      !more_buffers_.empty() || (queue_ != nullptr && queue_->in_flight() > 0);
+  const bool held = any_held_ || (queue_ != nullptr && queue_->in_flight() > 0);
   if (!hung_) {
     queue_.reset();
   }
@@ -329,6 +328,9 @@ core::Status Pump::Collect(Schedule& schedule, core::TimePoint deadline) {
                              std::min(deadline, next_pause_end_)));
   if (count > 0) {
     now_ = done_[0].finished;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    any_held_ = any_held_ || done_[i].buffer_held;
   }
   for (std::size_t i = 0; i < count; ++i) {
     STOKER_TRY(HandleDone(schedule, done_[i]));

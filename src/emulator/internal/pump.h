@@ -180,7 +180,8 @@ class Pump {
   core::Clock& clock_;
   core::AlignedBuffer buffers_;
   std::vector<core::AlignedBuffer> more_buffers_;  // one each, instead of those
-                                                   // that a device holds
+  bool any_held_ = false;  // storage may still write to a buffer given up
+                           // that a device holds
   std::uint64_t buffer_each_ = 0;
   // The last one returned, whose bytes are in the nearest cache, goes first.
   std::vector<std::span<std::byte>> free_buffers_;

@@ -349,11 +349,16 @@ core::Result<RankProbe> MeasureRank(const RankContext& context,
       cache::ProbeStore(*cache::StoreOf(backend), objects, how, *context.clock);
   STOKER_TRY(all_here());
   Status left_alone;
+  bool met = false;
   const core::Result<cache::DeviceProbe> device =
       cache::ProbeDevice(*cache::TierOf(backend), how, *context.clock, [&] {
+        met = true;
         left_alone = all_here();
         return left_alone;
       });
+  if (!met) {
+    left_alone = all_here();
+  }
   STOKER_TRY(left_alone);
   probe.status = store.ok() ? device.status() : store.status();
   if (store.ok()) probe.store = store.value();
