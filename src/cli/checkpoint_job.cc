@@ -128,11 +128,19 @@ Status CheckPlaceArguments(const CommandId& id, const Arguments& arguments) {
   if (arguments.overrides().size() == 1) {
     return {};
   }
+  const bool of_cache = id.family == "cache";
+  const bool through = of_cache && (id.verb == "warm" || id.verb == "drain");
+  const std::string_view what = !of_cache ? "a checkpoint or a folder of some"
+                                : through ? "a store through a cache"
+                                          : "the directory of a cache";
+  const std::string_view place = id.family == "s3" ? "s3://BUCKET/PREFIX"
+                                 : through         ? "cache:DIR,STORE"
+                                                   : "DIR";
   return {Code::kInvalidArgument,
-          fmt::format("checkpointing {} takes one place, a checkpoint or a "
-                      "folder of some; {} are given: stoker checkpointing {} "
-                      "DIR",
-                      id.verb, arguments.overrides().size(), id.verb)};
+          fmt::format("{} {} takes one place, {}; {} are given: stoker {} {} "
+                      "{}",
+                      id.family, id.verb, id.family == "s3" ? place : what,
+                      arguments.overrides().size(), id.family, id.verb, place)};
 }
 
 core::Result<run::CheckpointQuestion> CheckpointQuestionOf(const Job& job) {

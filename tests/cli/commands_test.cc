@@ -20,6 +20,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using testing::Said;
 
 Said Say(const std::vector<std::string>& words) {
@@ -55,6 +56,20 @@ TEST(RunCommand, CheckpointingHasHelpOfItsOwn) {
     EXPECT_THAT(Say({"checkpointing", verb, "--help"}).out,
                 AllOf(HasSubstr("stoker checkpointing " + verb + " DIR|URI"),
                       HasSubstr("--log-format")));
+  }
+}
+
+TEST(RunCommand, TheCacheHasAFamilyOfVerbsThatTakeOnePlaceEach) {
+  const std::vector<std::string> verbs = {
+      "format", "status", "verify", "measure", "clear", "warm", "drain"};
+  for (const std::string& verb : verbs) {
+    EXPECT_THAT(Say({"--help"}).out, HasSubstr(verb));
+    EXPECT_THAT(Say({"cache", "--help"}).out, HasSubstr(verb));
+    EXPECT_EQ(Say({"cache", verb, "--help"}).exit_code, kExitSuccess);
+    const Said none = Say({"cache", verb});
+    EXPECT_EQ(none.exit_code, kExitArguments) << verb;
+    EXPECT_THAT(none.err, AllOf(HasSubstr("cache " + verb),
+                                Not(HasSubstr("checkpoint"))));
   }
 }
 

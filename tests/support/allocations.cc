@@ -21,5 +21,14 @@ void* operator new(std::size_t bytes) {
   throw std::bad_alloc();
 }
 
+// What std::stable_sort asks for its buffer.
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  ++stoker::testing::allocations;
+  return std::malloc(bytes);
+}
+
 void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept {
+  std::free(memory);
+}
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }

@@ -60,6 +60,11 @@ void Fetcher::KeepAgain(Fill& fill) {
       tier_.UnitOf(fill.key).index->Peek(fill.key) != Look::kMiss) {
     return;
   }
+  // Refusals are counted of reads that pass by, not of each part of a block.
+  if (meter_.HoldsFillsBack(clock_.Now()) ||
+      !tier_.UnitOf(fill.key).index->AllowsWrite(fill.bytes)) {
+    return;
+  }
   const Claim claim = ClaimToKeep(fill.key, fill.bytes, fill.claim.next_use);
   if (claim.outcome == ClaimOutcome::kMine) {
     fill.claim = claim;
