@@ -184,6 +184,8 @@ TEST_F(WriteBackCare, ManyPagesSurviveAReboot) {
 
 // Which may be in front of a fault, a debugger, or a user's SIGSTOP.
 TEST_F(WriteBackCare, ReadersGoOnWhileAWriterIsStoppedWithTheLock) {
+  progress_->held = true;
+  const Child stopped = Writer("D4", SIGSTOP);
   OpenStore();
   const auto store = storage::OpenBackend(store_uri()).value();
   ASSERT_TRUE(
@@ -191,7 +193,7 @@ TEST_F(WriteBackCare, ReadersGoOnWhileAWriterIsStoppedWithTheLock) {
   const auto backend = Open();
   ASSERT_TRUE(Put(*backend, "mine", Content(2, 90'000)).ok());
   ASSERT_TRUE(DrainOf(*backend).ok());
-  const Child stopped = Writer("D4", SIGSTOP);
+  progress_->held = false;
   stopped.WaitForStop();
   const core::TimePoint start = clock_.Now();
   EXPECT_EQ(ReadFrom(*backend, "data"), Content(1, 90'000));
@@ -397,9 +399,11 @@ TEST_F(WriteBackCare, OfWritersOfOneNameOneIsWhatTheCacheAndTheStoreHave) {
 
 TEST_F(WriteBackCare, AWriterThatLivesLetsGoOfWhatADeadOneHad) {
   OpenStore();
+  progress_->held = true;
+  Child killed = Writer("D3", SIGKILL);
   const auto survivor = Open();
   ASSERT_TRUE(Put(*survivor, "mine", Content(1, 1000)).ok());
-  Child killed = Writer("D3", SIGKILL);
+  progress_->held = false;
   ASSERT_EQ(killed.Wait(), 128 + SIGKILL);
   Index& index = FirstIndexOf(*survivor);
   const core::TimePoint deadline = clock_.Now() + std::chrono::seconds(60);

@@ -31,6 +31,7 @@ inline constexpr std::uint64_t kShard = 5 * kDirtySlot + 4321;
 struct WriteProgress {
   std::atomic<bool> shard = false;  // acknowledged
   std::atomic<bool> manifest = false;
+  std::atomic<bool> held = false;  // the writer does not begin
 };
 
 inline std::string_view point_name;
@@ -85,11 +86,15 @@ class WriteBackFaults : public ::testing::Test {
   }
   // Writes a shard and then a manifest, and waits until the store has both. One
   // that is to be stopped writes no manifest: it would be stopped with a lock.
+  // Made before this process has threads, or else a sanitizer ends it.
   Child Writer(std::string_view point, int signal) {
     return Child([this, point, signal] {
       point_name = point;
       point_signal = signal;
       cache::internal::SetKillHook(AtPoint);
+      while (progress_->held.load()) {
+        clock_.SleepUntil(clock_.Now() + std::chrono::milliseconds(1));
+      }
       const auto backend = Open();
       const storage::WriteOptions durable{.durable = true};
       if (!storage::WriteObject(*backend, "shard", shard_, clock_, durable)
