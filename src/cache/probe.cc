@@ -342,16 +342,14 @@ core::Result<Probe> ProbeStore(storage::Backend& store,
 namespace {
 
 core::Result<DeviceProbe> ProbeWith(
-    Tier& tier, const ProbeOptions& options, core::Clock& clock,
-    const std::function<core::Status()>& between, storage::BlockQueue& queue,
-    std::span<std::byte> memory, Borrowed& borrowed) {
+    Tier& tier, std::size_t depth, const std::function<core::Status()>& between,
+    DeviceProber& prober, Borrowed& borrowed) {
   const std::uint64_t each = tier.block_bytes();
-  DeviceProber prober(queue, options, each, memory, clock);
   for (TierUnit& unit : tier.units()) {
     borrowed.Take(unit);
   }
   const std::vector<Place>& own = borrowed.places();
-  const bool writes = own.size() >= options.depth;
+  const bool writes = own.size() >= depth;
   core::Result<Probe> written =
       writes ? prober.Run(storage::BlockOp::Kind::kWrite, own, &borrowed)
              : core::Result<Probe>(Probe());
@@ -392,8 +390,10 @@ core::Result<DeviceProbe> ProbeDevice(
   Borrowed borrowed(core::StreamKey(options.seed, 3));
   STOKER_ASSIGN(std::unique_ptr<storage::BlockQueue> queue,
                 tier.device().NewQueue(options.depth, clock));
-  core::Result<DeviceProbe> probe = ProbeWith(tier, options, clock, between,
-                                              *queue, memory.bytes(), borrowed);
+  DeviceProber prober(*queue, options, tier.block_bytes(), memory.bytes(),
+                      clock);
+  core::Result<DeviceProbe> probe =
+      ProbeWith(tier, options.depth, between, prober, borrowed);
   if (queue->in_flight() > 0) {
     // A device that does not answer is not waited for.
     struct Abandoned {
@@ -437,7 +437,8 @@ core::Result<ObjectSample> SampleObjects(Tier& tier, storage::Backend& store,
     store.Release(object);
     STOKER_TRY(done.status.WithContext(name));
     bytes += done.bytes;
-    const Fingerprint key = ObjectKey(store_name + "/" + name, done.version);
+    const Fingerprint key = ObjectKey(
+        std::string(store_name).append("/").append(name), done.version);
     const std::uint64_t block = tier.block_bytes();
     for (std::uint64_t at = 0; at < done.bytes; at += block) {
       const Fingerprint part = BlockKey(key, at / block);
@@ -467,9 +468,9 @@ double ShareThatFits(const Tier& tier, double count, std::uint64_t bytes) {
   const std::uint64_t block = tier.block_bytes();
   const std::uint64_t tail = bytes % block;
   const bool tail_is_small = tail > 0 && tail <= small_bytes;
-  const double wholes =
-      count *
-      static_cast<double>(bytes / block + (tail > 0 && !tail_is_small ? 1 : 0));
+  const std::uint64_t large_blocks =
+      bytes / block + (tail > 0 && !tail_is_small ? 1 : 0);
+  const double wholes = count * static_cast<double>(large_blocks);
   const double whole_bytes =
       count * static_cast<double>(bytes - (tail_is_small ? tail : 0));
   const double kept = wholes > 0 ? std::min(1.0, large / wholes) : 0;

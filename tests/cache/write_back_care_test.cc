@@ -42,10 +42,11 @@ class WriteBackCare : public testing::WriteBackFaults {
     }
   }
   std::string MoreCache(const std::string& name,
-                        std::uint64_t quota_bytes = 4U << 20U) {
+                        std::uint64_t quota_bytes = 4U << 20U,
+                        std::uint64_t slot_bytes = kDirtySlot) {
     const std::string path = dir_.str() + "/" + name;
     STOKER_CHECK(Directory::Format(path, {.quota_bytes = quota_bytes,
-                                          .slot_bytes = kDirtySlot,
+                                          .slot_bytes = slot_bytes,
                                           .small_slot_bytes = 0})
                      .ok());
     ids_.push_back(Directory::Open(path).value()->id());
@@ -163,8 +164,8 @@ TEST_F(WriteBackCare, MoreObjectsThanAPageNotesSurviveAReboot) {
 
 // More pages than a chain of the index may be long, if they were in one.
 TEST_F(WriteBackCare, ManyPagesSurviveAReboot) {
-  const std::string path = MoreCache("large", 64U << 20U);
-  constexpr std::uint64_t kObjects = 560;
+  const std::string path = MoreCache("large", 8U << 20U, 16U << 10U);
+  constexpr std::uint64_t kObjects = 280;  // four to a page
   const auto name = [](std::uint64_t i) { return "n" + std::to_string(i); };
   {
     const auto backend = TryOpen({path}, "as-found&dirty=0.9").value();
@@ -174,7 +175,7 @@ TEST_F(WriteBackCare, ManyPagesSurviveAReboot) {
   }
   for (int i = 0; i < 2; ++i) {
     const auto backend = TryOpen({path}, "as-found&dirty=0.9").value();
-    EXPECT_EQ(FirstIndexOf(*backend).Count().table, 70U);
+    EXPECT_EQ(FirstIndexOf(*backend).Count().table, 140U);
     for (std::uint64_t n = 0; n < kObjects; n += 7) {
       ASSERT_EQ(ReadFrom(*backend, name(n)), Content(n, 100)) << n;
     }
@@ -185,7 +186,7 @@ TEST_F(WriteBackCare, ManyPagesSurviveAReboot) {
 // Which may be in front of a fault, a debugger, or a user's SIGSTOP.
 TEST_F(WriteBackCare, ReadersGoOnWhileAWriterIsStoppedWithTheLock) {
   progress_->held = true;
-  const Child stopped = Writer("D4", SIGSTOP);
+  Child stopped = Writer("D4", SIGSTOP);
   OpenStore();
   const auto store = storage::OpenBackend(store_uri()).value();
   ASSERT_TRUE(
@@ -200,6 +201,7 @@ TEST_F(WriteBackCare, ReadersGoOnWhileAWriterIsStoppedWithTheLock) {
   EXPECT_EQ(ReadFrom(*backend, "mine"), Content(2, 90'000));
   // Half of what a writer would wait.
   EXPECT_LT(clock_.Now() - start, std::chrono::seconds(15));
+  stopped.Kill();
 }
 
 TEST_F(WriteBackCare, ANameThatTheStoreCannotTakeHoldsUpNoOther) {

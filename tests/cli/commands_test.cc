@@ -68,8 +68,7 @@ TEST(RunCommand, TheCacheHasAFamilyOfVerbsThatTakeOnePlaceEach) {
     EXPECT_EQ(Say({"cache", verb, "--help"}).exit_code, kExitSuccess);
     const Said none = Say({"cache", verb});
     EXPECT_EQ(none.exit_code, kExitArguments) << verb;
-    EXPECT_THAT(none.err, AllOf(HasSubstr("cache " + verb),
-                                Not(HasSubstr("checkpoint"))));
+    EXPECT_THAT(none.err, Not(HasSubstr("checkpoint")));
   }
 }
 

@@ -69,6 +69,8 @@ class CacheQueue final : public storage::ReadQueue {
       const CacheShared& shared, CacheObjects& objects,
       const storage::QueueOptions& options, core::Clock& clock);
   ~CacheQueue() override;
+  CacheQueue(const CacheQueue&) = delete;
+  CacheQueue& operator=(const CacheQueue&) = delete;
 
   void Wake() override;
   void RegisterMemory(std::span<std::byte> memory) override {

@@ -216,13 +216,14 @@ class CacheBackend final : public storage::WrapperBackend {
     const std::size_t buffers = std::max<std::uint64_t>(
         2, options_.buffer_bytes / tier_->block_bytes());
     const std::size_t depth = std::max<std::size_t>(32, buffers);
-    STOKER_ASSIGN(fetcher_, internal::Fetcher::Make(
-                                *tier_, inner(), health_, meter_, counters_,
-                                {.buffers = buffers,
-                                 .depth = depth,
-                                 .keeps = &keeps_,
-                                 .ahead = MakePrefetcher(depth)},
-                                clock));
+    STOKER_ASSIGN(fetcher_,
+                  internal::Fetcher::Make(*tier_, inner(), health_, counters_,
+                                          {.buffers = buffers,
+                                           .depth = depth,
+                                           .keeps = &keeps_,
+                                           .meter = &meter_,
+                                           .ahead = MakePrefetcher(depth)},
+                                          clock));
     return {};
   }
 

@@ -26,11 +26,11 @@ constexpr core::Nanos kRenewal = std::chrono::milliseconds(100);
 }  // namespace
 
 core::Result<std::unique_ptr<Fetcher>> Fetcher::Make(
-    Tier& tier, storage::Backend& store, Health& health, DeviceMeter& meter,
+    Tier& tier, storage::Backend& store, Health& health,
     CacheCounters& counters, const FetcherOptions& options,
     core::Clock& clock) {
   std::unique_ptr<Fetcher> fetcher(
-      new Fetcher(tier, health, meter, counters, options, clock));
+      new Fetcher(tier, health, counters, options, clock));
   STOKER_ASSIGN(fetcher->store_,
                 store.NewReadQueue({.depth = options.depth}, clock));
   STOKER_ASSIGN(fetcher->device_,
@@ -48,12 +48,11 @@ core::Result<std::unique_ptr<Fetcher>> Fetcher::Make(
   return fetcher;
 }
 
-Fetcher::Fetcher(Tier& tier, Health& health, DeviceMeter& meter,
-                 CacheCounters& counters, const FetcherOptions& options,
-                 core::Clock& clock)
+Fetcher::Fetcher(Tier& tier, Health& health, CacheCounters& counters,
+                 const FetcherOptions& options, core::Clock& clock)
     : tier_(tier),
       health_(health),
-      meter_(meter),
+      meter_(*options.meter),
       counters_(counters),
       options_(options),
       clock_(clock),

@@ -31,7 +31,8 @@ struct FetcherOptions {
   std::size_t depth = 32;    // reads of the store at once, at most
   // Whether blocks are put into the cache; may change at any time.
   const std::atomic<bool>* keeps = nullptr;
-  Prefetcher* ahead = nullptr;  // outlives the fetcher; null: no prefetching
+  DeviceMeter* meter = nullptr;  // outlives the fetcher; not null
+  Prefetcher* ahead = nullptr;   // outlives the fetcher; null: no prefetching
 };
 
 // One thread of its own does all that has to do with the store: it claims,
@@ -45,7 +46,7 @@ class Fetcher {
  public:
   // All outlive the fetcher.
   static core::Result<std::unique_ptr<Fetcher>> Make(
-      Tier& tier, storage::Backend& store, Health& health, DeviceMeter& meter,
+      Tier& tier, storage::Backend& store, Health& health,
       CacheCounters& counters, const FetcherOptions& options,
       core::Clock& clock);
   ~Fetcher();
@@ -125,9 +126,8 @@ class Fetcher {
     std::span<std::byte> buffer;
   };
 
-  Fetcher(Tier& tier, Health& health, DeviceMeter& meter,
-          CacheCounters& counters, const FetcherOptions& options,
-          core::Clock& clock);
+  Fetcher(Tier& tier, Health& health, CacheCounters& counters,
+          const FetcherOptions& options, core::Clock& clock);
 
   void Run();
   bool TakeInbox();  // false: to stop
