@@ -1,5 +1,6 @@
 #include "core/clock.h"
 
+#include <sched.h>
 #include <sys/prctl.h>
 #include <time.h>
 
@@ -53,18 +54,16 @@ void SystemClock::SleepUntil(TimePoint deadline) {
 
 void SystemClock::SpinUntil(TimePoint deadline) {
   while (Now() < deadline) {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
+    ::sched_yield();
   }
 }
 
 void PunctualSleeper::SleepUntil(TimePoint deadline) {
   constexpr Nanos kMost = std::chrono::microseconds(150);
   const TimePoint start = clock_.Now();
-  // Half as much again as the mean: most sleeps are then over in time.
-  const Nanos margin = std::max(
-      Nanos{}, std::min({late_ + late_ / 2, kMost, (deadline - start) / 50}));
+  // Twice the mean: most sleeps are then over in time.
+  const Nanos margin =
+      std::max(Nanos{}, std::min({2 * late_, kMost, (deadline - start) / 25}));
   clock_.SleepUntil(deadline - margin);
   const TimePoint woke = clock_.Now();
   // A machine that was away for long says nothing about the next time.

@@ -46,8 +46,8 @@ class Clock {
   virtual TimePoint Now() const = 0;
   // Returns no earlier than `deadline`; at once if it has passed.
   virtual void SleepUntil(TimePoint deadline) = 0;
-  // As SleepUntil, for short waits: holds the core meanwhile, and so returns
-  // within a microsecond of `deadline`.
+  // As SleepUntil, for short waits: stays awake meanwhile, and so returns
+  // within a microsecond of `deadline` unless others use the core.
   virtual void SpinUntil(TimePoint deadline) { SleepUntil(deadline); }
   // As condition_variable::wait_until: false once `deadline` has passed without
   // a notification; may wake without reason. The only way a thread waits for
@@ -79,14 +79,14 @@ class SystemClock final : public Clock {
 };
 
 // Sleeps that end on time. The kernel wakes a thread late, on virtual machines
-// by some 100 us: this sleeps for less, by what sleeps were late of late, and
-// holds the core for the rest. Belongs to one thread.
+// by some 100 us: this sleeps for less, by twice what sleeps were late of
+// late, and stays awake for the rest. Belongs to one thread.
 class PunctualSleeper {
  public:
   // The clock outlives this.
   explicit PunctualSleeper(Clock& clock) : clock_(clock) {}
-  // As Clock::SleepUntil. Holds the core for at most 150 us, or 2 % of the
-  // sleep where that is less.
+  // As Clock::SleepUntil. Stays awake for at most 150 us, or 4 % of the
+  // sleep where that is less; the core is others' as soon as they want it.
   void SleepUntil(TimePoint deadline);
 
  private:

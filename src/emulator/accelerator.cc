@@ -4,18 +4,19 @@
 
 namespace stoker::emulator {
 
-ComputeTime Accelerator::Compute(const std::function<void()>& settled) {
+ComputeTime Accelerator::Compute(const std::function<void()>& meanwhile,
+                                 Meanwhile when) {
   const core::Nanos wanted = source_.Next();
   const core::TimePoint start = clock_.Now();
   const core::TimePoint deadline = start + wanted;
-  if (settled) {
+  if (meanwhile) {
     constexpr core::Nanos kMost = std::chrono::milliseconds(2);
     constexpr core::Nanos kLeast = std::chrono::microseconds(30);
-    const core::Nanos rest = std::min(kMost, wanted / 100);
-    if (rest >= kLeast) {
+    const core::Nanos rest = std::min(kMost, wanted / 25);
+    if (when == Meanwhile::kSettled && rest >= kLeast) {
       clock_.SleepUntil(start + rest);
     }
-    settled();
+    meanwhile();
   }
   core::TimePoint now = start;
   // Long sleeps look at the cancel flag in between.

@@ -2,6 +2,7 @@
 
 // One simulated accelerator: computes by sleeping.
 
+#include <cstdint>
 #include <functional>
 
 #include "core/cancel.h"
@@ -16,6 +17,11 @@ struct ComputeTime {
   core::Nanos overshoot{};  // beyond the time asked for
 };
 
+// When in a computation other work may run: once its time is taken, or also
+// after 4 % of the time (2 ms at most, and not where that is less than 30 us),
+// when the ranks that share this core have begun theirs.
+enum class Meanwhile : std::uint8_t { kAtOnce, kSettled };
+
 // Belongs to one thread.
 class Accelerator {
  public:
@@ -23,11 +29,10 @@ class Accelerator {
   Accelerator(const TimeSource& source, core::Clock& clock,
               const core::CancelFlag& cancel)
       : source_(source), clock_(clock), sleeper_(clock), cancel_(cancel) {}
-  // Sleeps to an absolute deadline; returns early when cancelled.
-  ComputeTime Compute() { return Compute({}); }
-  // Calls `settled` once on the way: after 1 % of the time, 2 ms at most, or
-  // before it falls asleep where that is less than 30 us.
-  ComputeTime Compute(const std::function<void()>& settled);
+  // Sleeps to an absolute deadline; returns early when cancelled. Calls
+  // `meanwhile` once on the way, if it is one.
+  ComputeTime Compute(const std::function<void()>& meanwhile = {},
+                      Meanwhile when = Meanwhile::kAtOnce);
 
  private:
   TimeSource source_;

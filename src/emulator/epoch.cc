@@ -57,6 +57,50 @@ class CpuMeter {
   Reading last_;
 };
 
+// Writes down what a step was, but not before the next one computes: between a
+// barrier and the computation all ranks wait for the slowest.
+class StepBook {
+ public:
+  // All outlive this.
+  StepBook(std::uint32_t epoch, const Loader& loader, LoopObserver& observer,
+           metrics::BlockRecord& block)
+      : epoch_(epoch), cpu_(loader), observer_(observer), block_(block) {}
+  StepBook(const StepBook&) = delete;
+  StepBook& operator=(const StepBook&) = delete;
+  // The last step has no other after it.
+  ~StepBook() { Write(); }
+
+  // The step is over; its CPU time is what was spent since the one before.
+  void Keep(std::uint64_t step, const metrics::StepRecord& record,
+            const comm::RankedValue& longest_load) {
+    kept_ = {.step = step, .record = record, .longest_load = longest_load};
+    cpu_.Lap(kept_.record);
+    pending_ = true;
+  }
+
+  // What is kept, if anything is.
+  void Write() {
+    if (std::exchange(pending_, false)) {
+      block_.steps.push_back(kept_.record);
+      observer_.OnStep(epoch_, kept_.step, kept_.record, kept_.longest_load);
+    }
+  }
+
+ private:
+  struct Kept {
+    std::uint64_t step = 0;
+    metrics::StepRecord record{};
+    comm::RankedValue longest_load{};
+  };
+
+  std::uint32_t epoch_;
+  CpuMeter cpu_;
+  LoopObserver& observer_;
+  metrics::BlockRecord& block_;
+  Kept kept_;
+  bool pending_ = false;
+};
+
 // The steps of an epoch from one checkpoint to the next.
 struct Stretch {
   std::uint32_t epoch = 1;
@@ -151,23 +195,21 @@ class Loop {
     block.steps.reserve(stretch.last - stretch.done);
     block.start = clock.Now();
     core::TimePoint loading = block.start;
-    CpuMeter cpu(*parts_.train_loader);
+    StepBook book(stretch.epoch, *parts_.train_loader, *parts_.observer, block);
     if (stretch.done == 0) {
       STOKER_TRY(parts_.train_loader->StartEpoch(stretch.epoch));
     }
     for (std::uint64_t step = stretch.done; step < stretch.last; ++step) {
       metrics::StepRecord record;
       STOKER_TRY(LoadAndCompute(*parts_.train_loader, *parts_.accelerator,
-                                loading, record));
+                                loading, &book, record));
       const core::TimePoint computed = loading + record.proc;
       STOKER_ASSIGN(const comm::RankedValue longest_load,
                     parts_.comm->BarrierMax(options_.barrier_timeout,
                                             record.load.count()));
       loading = clock.Now();
       record.barrier = loading - computed;
-      cpu.Lap(record);
-      block.steps.push_back(record);
-      parts_.observer->OnStep(stretch.epoch, step, record, longest_load);
+      book.Keep(step, record, longest_load);
     }
     block.end = loading;
     block.closed = true;
@@ -185,7 +227,7 @@ class Loop {
     for (std::uint64_t step = 0; step < options_.eval_steps; ++step) {
       metrics::StepRecord record;
       STOKER_TRY(LoadAndCompute(*parts_.eval_loader, *parts_.eval_accelerator,
-                                loading, record));
+                                loading, nullptr, record));
       loading += record.proc;
       cpu.Lap(record);
       block.steps.push_back(record);
@@ -196,9 +238,10 @@ class Loop {
     return {};
   }
 
-  // Fills load, compute, proc, overshoot, samples and bytes.
+  // Fills load, compute, proc, overshoot, samples and bytes. `book`, if given,
+  // is brought up to date during the computation.
   core::Status LoadAndCompute(Loader& loader, Accelerator& accelerator,
-                              core::TimePoint loading,
+                              core::TimePoint loading, StepBook* book,
                               metrics::StepRecord& record) {
     STOKER_ASSIGN(const std::optional<Batch> batch, loader.Next());
     if (!batch.has_value()) {
@@ -206,9 +249,14 @@ class Loop {
               "the loader ran out of batches before the last step"};
     }
     record.load = parts_.clock->Now() - loading;
-    const ComputeTime compute =
-        options_.settle ? accelerator.Compute([&loader] { loader.GoOn(); })
-                        : accelerator.Compute();
+    const ComputeTime compute = accelerator.Compute(
+        [&loader, book] {
+          loader.GoOn();
+          if (book != nullptr) {
+            book->Write();
+          }
+        },
+        options_.settle ? Meanwhile::kSettled : Meanwhile::kAtOnce);
     if (parts_.cancel->IsSet()) {
       return {core::Code::kCancelled, "the run was stopped"};
     }

@@ -407,14 +407,14 @@ TEST(PunctualSleeper, SleepsEndOnTimeOnceLatenessIsKnown) {
     sleeper.SleepUntil(deadline);
   }
   EXPECT_EQ(clock.Now(), deadline);
-  // It sleeps 90 us short, wakes 60 us later and spins for the rest.
+  // It sleeps 120 us short, wakes 60 us later and spins for the rest.
   clock.spun = {};
   sleeper.SleepUntil(clock.Now() + std::chrono::milliseconds(10));
-  EXPECT_LE(clock.spun, microseconds(30));
-  EXPECT_GE(clock.spun, microseconds(25));
+  EXPECT_LE(clock.spun, microseconds(60));
+  EXPECT_GE(clock.spun, microseconds(50));
 }
 
-TEST(PunctualSleeper, HoldsTheCoreForTwoPercentAtMost) {
+TEST(PunctualSleeper, HoldsTheCoreForFourPercentAtMost) {
   using std::chrono::microseconds;
   LateClock clock{microseconds(0)};
   PunctualSleeper sleeper(clock);
@@ -425,10 +425,10 @@ TEST(PunctualSleeper, HoldsTheCoreForTwoPercentAtMost) {
     sleeper.SleepUntil(clock.Now() + std::chrono::milliseconds(1));
   }
   EXPECT_EQ(clock.spun, Nanos(0));
-  // 20 us before the deadline, 5 ms late.
+  // 40 us before the deadline, 5 ms late.
   const TimePoint start = late.Now();
   after.SleepUntil(start + std::chrono::milliseconds(1));
-  EXPECT_EQ(late.Now() - start, microseconds(5980));
+  EXPECT_EQ(late.Now() - start, microseconds(5960));
 }
 
 }  // namespace

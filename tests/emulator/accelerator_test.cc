@@ -32,18 +32,20 @@ TEST_F(AcceleratorTest, TakesTheTimeAskedForWithoutOvershoot) {
   EXPECT_EQ(clock_.Now().time_since_epoch(), milliseconds(323));
 }
 
-TEST_F(AcceleratorTest, SettlesAfterAHundredthOfTheTimeTwoMillisecondsAtMost) {
-  const auto settled_at = [this](double time) {
+TEST_F(AcceleratorTest, SettlesAfterAPartOfTheTimeTwoMillisecondsAtMost) {
+  const auto settled_at = [this](double time, Meanwhile when) {
     const core::TimePoint start = clock_.Now();
     core::TimePoint at{};
-    EXPECT_EQ(Computing(time).Compute([&] { at = clock_.Now(); }).taken,
+    EXPECT_EQ(Computing(time).Compute([&] { at = clock_.Now(); }, when).taken,
               core::FromSeconds(time));
     return at - start;
   };
-  EXPECT_EQ(settled_at(0.05), microseconds(500));
-  EXPECT_EQ(settled_at(0.323), microseconds(2000));
-  EXPECT_EQ(settled_at(0.0035), microseconds(35));
-  EXPECT_EQ(settled_at(0.0025), microseconds(0));  // 25 us are too few
+  EXPECT_EQ(settled_at(0.025, Meanwhile::kSettled), microseconds(1000));  // 4 %
+  EXPECT_EQ(settled_at(0.323, Meanwhile::kSettled), microseconds(2000));
+  EXPECT_EQ(settled_at(0.0035, Meanwhile::kSettled), microseconds(140));
+  // 28 us are too few.
+  EXPECT_EQ(settled_at(0.0007, Meanwhile::kSettled), microseconds(0));
+  EXPECT_EQ(settled_at(0.323, Meanwhile::kAtOnce), microseconds(0));
 }
 
 TEST_F(AcceleratorTest, TakesNoTimeWithoutComputation) {
@@ -79,6 +81,7 @@ class LateClock final : public core::Clock {
   void SleepUntil(core::TimePoint deadline) override {
     now_ = deadline + std::chrono::microseconds(70);
   }
+  void SpinUntil(core::TimePoint deadline) override { now_ = deadline; }
   bool WaitUntil(std::condition_variable&, std::unique_lock<std::mutex>&,
                  core::TimePoint) override {
     return false;
@@ -99,8 +102,8 @@ TEST(Accelerator, BooksWhatASleepTakesTooLong) {
   const ComputeTime first = accelerator.Compute();
   EXPECT_EQ(first.taken, std::chrono::microseconds(3570));
   EXPECT_EQ(first.overshoot, std::chrono::microseconds(70));
-  // Once it is known how late sleeps end they begin to end earlier, by up to
-  // 2 %: 70 us.
+  // Once it is known how late sleeps end they begin to end earlier, and what is
+  // left is waited for awake.
   ComputeTime later;
   for (int step = 0; step < 30; ++step) {
     later = accelerator.Compute();

@@ -5,7 +5,6 @@ requests of the same size: the ceiling is the mean of the two.
 """
 
 import json
-import pathlib
 import subprocess
 
 import fio
@@ -43,11 +42,10 @@ def warm_reads(block):
 
 def index(figure, scale):
     def measure(bench, result):
-        program = (pathlib.Path(bench.program.program).parent / "tests" /
-                   "perf" / "programs" / "stoker_index_bench")
+        program = bench.program.helper("stoker_index_bench")
         with scratch(bench.folder) as folder:
             for _ in range(bench.runs):
-                done = subprocess.run([str(program), str(folder / "cache")],
+                done = subprocess.run([program, str(folder / "cache")],
                                       check=True, text=True,
                                       stdout=subprocess.PIPE)
                 bench.log.write(done.stdout)

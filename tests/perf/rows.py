@@ -157,9 +157,19 @@ def forget(file):
 
 
 def null_au(workload, ranks, params=()):
+    """Beside each run, ranks that only sleep and meet: what those lose is the
+    machine's."""
     def measure(bench, result):
-        result.values = bench.au(workload, ranks, "null:", list(params),
-                                 bench.runs)
+        bare = []
+        for _ in range(bench.runs):
+            run = bench.program.train(workload.model, ranks, "null:",
+                                      workload.params(ranks) + list(params))
+            result.values.append(run.au_percent)
+            bare.append(bench.program.bare_au_percent(
+                ranks, float(run.record["run"]["computation_time"]),
+                workload.steps))
+        result.notes.append("only sleeping and meeting: "
+                            + ", ".join(f"{au:.3f}" for au in bare) + " %")
     return measure
 
 

@@ -81,16 +81,28 @@ class Stoker:
                  "--params", *params]
         return self._run(words, watch_memory)
 
+    def helper(self, name):
+        """A program of tests/perf/programs, built beside ours."""
+        return str(pathlib.Path(self.program).parent / "tests" / "perf" /
+                   "programs" / name)
+
+    def bare_au_percent(self, ranks, compute_seconds, steps):
+        """The AU of ranks that only sleep and meet."""
+        words = [self.helper("stoker_bare_steps"), str(ranks),
+                 str(compute_seconds), str(steps)]
+        with self._started(words) as process:
+            output = process.communicate()[0]
+        self._check(words, process.returncode, output)
+        return float(output)
+
     def predict_au_percent(self, model, ranks, storage, params):
         """The AU of the same run in virtual time, where only the simulated
         store and the accelerators take any."""
         folder = self.folder / "predicted"
         workload = (pathlib.Path(__file__).resolve().parents[2] / "workloads" /
                     f"{model}_h100.yaml")
-        words = [str(pathlib.Path(self.program).parent / "tests" / "perf" /
-                     "programs" / "stoker_predict_au"), str(workload),
-                 str(ranks), storage,
-                 str(folder), *params]
+        words = [self.helper("stoker_predict_au"), str(workload), str(ranks),
+                 storage, str(folder), *params]
         with self._started(words) as process:
             output = process.communicate()[0]
         self._check(words, process.returncode, output)
