@@ -85,13 +85,6 @@ double LocalBelady(double f, double nodes) {
   return hits;
 }
 
-// The share of the items that a node reads over time that fit into its cache.
-double OwnShare(const ReadPattern& pattern, double node_share) {
-  STOKER_CHECK(pattern.nodes > 0 && node_share >= 0);
-  const bool all = pattern.order == OrderClass::kGlobalReshuffle;
-  return std::min(1.0, all ? node_share : pattern.nodes * node_share);
-}
-
 // Of how many nodes the items are drawn anew: none but this one where it keeps
 // its own.
 double DealtTo(const ReadPattern& pattern) {
@@ -99,6 +92,12 @@ double DealtTo(const ReadPattern& pattern) {
 }
 
 }  // namespace
+
+double OwnShare(const ReadPattern& pattern, double node_share) {
+  STOKER_CHECK(pattern.nodes > 0 && node_share >= 0);
+  const bool all = pattern.order == OrderClass::kGlobalReshuffle;
+  return std::min(1.0, all ? node_share : pattern.nodes * node_share);
+}
 
 std::optional<double> SteadyHitRate(Policy policy, const ReadPattern& pattern,
                                     double node_share) {

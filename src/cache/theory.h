@@ -46,9 +46,14 @@ struct NodeHits {
 // In all of these `node_share` is the bytes of one node's cache / bytes of the
 // whole data set, >= 0; more than it can use does no harm.
 
+// The share of the items that a node reads over time that fit into its cache:
+// of all items for kGlobalReshuffle, else of the node's own. At most 1.
+double OwnShare(const ReadPattern& pattern, double node_share);
+
 // Share of the bytes a node reads that its own cache has, in the steady state.
 // Nothing where no closed form is known: for kTwoRandom, kSieve and kS3Fifo
-// (but kSieve is kFifo in cyclic order) and for kFifo out of cyclic order.
+// (but kSieve is kFifo in cyclic order) and for kFifo out of cyclic order:
+// theory_replay.h has those.
 //
 // With f the share of a node's own items that fit (node_share of all for
 // kGlobalReshuffle), m nodes and q = 1 - 1/m:

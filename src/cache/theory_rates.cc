@@ -106,19 +106,52 @@ double LongEpochUtilisation(const JobRates& job, const CacheUse& use) {
   return SustainedRate(job, use).bytes_per_s / Demand(job);
 }
 
-double LruUtilisation(const JobRates& job, const ReadPattern& pattern,
-                      double node_share) {
-  // The midpoint rule: the integrand is continuous but has kinks, where rules
-  // of higher order gain nothing.
-  constexpr int kParts = 1 << 13;
+double UtilisationOfParts(const JobRates& job, std::span<const double> hits) {
+  STOKER_CHECK(!hits.empty());
   double wall = 0;  // of an epoch that computes for 1
-  for (int i = 0; i < kParts; ++i) {
-    const double position = (i + 0.5) / kParts;
-    const CacheUse use{.hit = LruHitRateAt(pattern, node_share, position),
-                       .misses_written = 1};
-    wall += 1 / LongEpochUtilisation(job, use) / kParts;
+  for (const double hit : hits) {
+    wall += 1 / LongEpochUtilisation(job, {.hit = hit, .misses_written = 1});
   }
-  return 1 / wall;
+  return static_cast<double>(hits.size()) / wall;
+}
+
+double MostAcceleratorsOfParts(const JobRates& job,
+                               std::span<const double> hits, double target) {
+  STOKER_CHECK(target > 0 && target <= 1);
+  // Utilisation falls with their number.
+  JobRates with = job;
+  const auto reaches = [&](double accelerators) {
+    with.accelerators = accelerators;
+    // As many as just reach it must not be lost to rounding.
+    return UtilisationOfParts(with, hits) >= target * (1 - 1e-12);
+  };
+  constexpr double kMost = 1 << 30;
+  if (!reaches(1)) return 0;
+  double reached = 1;
+  double missed = 2;
+  while (reaches(missed)) {
+    if (missed >= kMost) return kUnlimited;
+    reached = missed;
+    missed *= 2;
+  }
+  while (missed - reached > 1) {
+    const double middle = std::floor((reached + missed) / 2);
+    (reaches(middle) ? reached : missed) = middle;
+  }
+  return reached;
+}
+
+std::vector<double> LruHitsByPart(const ReadPattern& pattern,
+                                  double node_share) {
+  // Midpoints: the integrand is continuous but has kinks, where rules of higher
+  // order gain nothing.
+  constexpr int kParts = 1 << 13;
+  std::vector<double> hits;
+  hits.reserve(kParts);
+  for (int i = 0; i < kParts; ++i) {
+    hits.push_back(LruHitRateAt(pattern, node_share, (i + 0.5) / kParts));
+  }
+  return hits;
 }
 
 double ColdUtilisation(const JobRates& job, double cached_fraction) {
@@ -159,6 +192,21 @@ BestShare BestCacheShare(double store_bytes_per_s, double cache_bytes_per_s,
   const double best = cache_bytes_per_s / both;
   if (hit >= best) return {.cache_share = best, .bytes_per_s = both};
   return {.cache_share = hit, .bytes_per_s = store_bytes_per_s / (1 - hit)};
+}
+
+CacheUse Balanced(const JobRates& job, const CacheUse& use) {
+  const double store = std::min(job.store.bytes_per_s,
+                                job.store.requests_per_s * job.object_bytes);
+  const bool by_device =
+      SustainedRate(job, use).limit == RateLimit::kCacheDevice;
+  if (!by_device || !std::isfinite(store) || store <= 0 ||
+      !std::isfinite(job.cache.read_bytes_per_s)) {
+    return use;
+  }
+  CacheUse best = use;
+  best.hit =
+      BestCacheShare(store, job.cache.read_bytes_per_s, use.hit).cache_share;
+  return best;
 }
 
 double ReadersNeeded(const JobRates& job, double hit) {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <vector>
 
 #include "cache/theory.h"
 
@@ -97,12 +98,20 @@ Bounds EpochUtilisation(const JobRates& job, const CacheUse& use,
 // X / (n d): the limit of many steps.
 double LongEpochUtilisation(const JobRates& job, const CacheUse& use);
 
-// Of a steady long epoch with kLru. Its hits are all in an epoch's first part,
-// so the mean hit rate promises too much: 1 / ∫ n d / X(LruHitRateAt(v)) dv
-// over v in [0, 1], every miss written. Off by 1e-5 at most where the share of
-// a node's items that fit is below 0.99.
-double LruUtilisation(const JobRates& job, const ReadPattern& pattern,
-                      double node_share);
+// Of a long epoch whose hits are not spread evenly: `hits` are the hit rates of
+// its parts, of equal bytes each, at least one. Every miss is written. The mean
+// hit rate would promise too much: 1 / mean(n d / X(hit)).
+double UtilisationOfParts(const JobRates& job, std::span<const double> hits);
+// The most accelerators that reach `target` (0 < target <= 1) in such an epoch;
+// job.accelerators does not count. kUnlimited where nothing limits.
+double MostAcceleratorsOfParts(const JobRates& job,
+                               std::span<const double> hits, double target);
+
+// The parts of a steady epoch with kLru, whose hits are all in the first ones:
+// 8,192 values of LruHitRateAt. UtilisationOfParts is then off by 1e-5 at most
+// where the share of a node's items that fit is below 0.99.
+std::vector<double> LruHitsByPart(const ReadPattern& pattern,
+                                  double node_share);
 
 // Of a long epoch that starts with an empty cache which evicts nothing: misses
 // are written until it holds `cached_fraction` (0 … 1) of the bytes.
@@ -129,6 +138,10 @@ struct BestShare {
 // 2021). Less where fewer are `hit`. Both rates > 0 and finite.
 BestShare BestCacheShare(double store_bytes_per_s, double cache_bytes_per_s,
                          double hit);
+// What `use` becomes where hits may be read from the store: unchanged where the
+// device is not the bottleneck, or either has no measured end; else of its hits
+// those that the best share leaves.
+CacheUse Balanced(const JobRates& job, const CacheUse& use);
 
 // --- Reading ahead -----------------------------------------------------------
 

@@ -105,20 +105,20 @@ Tier::Tier(std::unique_ptr<storage::BlockDevice> device,
   }
 }
 
-TierUnit& Tier::UnitOf(const Fingerprint& key) {
+std::size_t Tier::NumberOf(const Fingerprint& key) const {
   if (units_.size() == 1) {
-    return units_.front();
+    return 0;
   }
   // Another part of the key than the bucket within the unit is chosen by.
   std::uint64_t at = ((key.high >> 32U) * slots_) >> 32U;
-  for (TierUnit& unit : units_) {
-    const std::uint64_t slots = unit.index->geometry().slots();
+  for (std::size_t number = 0; number < units_.size(); ++number) {
+    const std::uint64_t slots = units_[number].index->geometry().slots();
     if (at < slots) {
-      return unit;
+      return number;
     }
     at -= slots;
   }
-  return units_.back();
+  return units_.size() - 1;
 }
 
 core::Result<std::unique_ptr<Tier>> OpenTier(const CacheOptions& options,

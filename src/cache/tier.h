@@ -3,6 +3,7 @@
 // The directories of a cache as one: which of them a block belongs to, and
 // where on the device it is.
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -33,7 +34,8 @@ class Tier {
 
   // A block is always in the same unit: chosen by its key, as often as the unit
   // has slots.
-  TierUnit& UnitOf(const Fingerprint& key);
+  TierUnit& UnitOf(const Fingerprint& key) { return units_[NumberOf(key)]; }
+  std::size_t NumberOf(const Fingerprint& key) const;
   storage::BlockDevice& device() { return *device_; }
   // For who must keep it after the tier's end, because it does not answer.
   std::shared_ptr<storage::BlockDevice> shared_device() const {

@@ -34,6 +34,8 @@ struct CacheOutlook {
   std::optional<double> first_au{};
   std::optional<double> later_hits{};
   std::optional<double> later_au{};
+  // later_hits has no closed form: the policy was run on a few thousand blocks.
+  bool replayed = false;
   // Of the last of several epochs, where it differs as nothing is kept then.
   bool last_differs = false;
   std::optional<double> last_hits{};

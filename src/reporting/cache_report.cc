@@ -74,6 +74,7 @@ Json CacheOutlookJson(const std::optional<CacheOutlook>& outlook) {
   json.Add("first_au", OrNull(outlook->first_au));
   json.Add("later_hits", OrNull(outlook->later_hits));
   json.Add("later_au", OrNull(outlook->later_au));
+  json.Add("replayed", outlook->replayed);
   json.Add("last_differs", outlook->last_differs);
   json.Add("last_hits", OrNull(outlook->last_hits));
   json.Add("last_au", OrNull(outlook->last_au));
@@ -118,7 +119,11 @@ std::string ExpectationLines(const CacheOutlook& outlook) {
                            "order {}",
                            100 * outlook.fits, 100 * outlook.found,
                            outlook.policy, outlook.order));
-  text += Line("expected hits", Hits(outlook));
+  text += Line("expected hits",
+               Hits(outlook) + (outlook.replayed
+                                    ? fmt::format(" ({} run on a small cache)",
+                                                  outlook.policy)
+                                    : ""));
   text += Line("expected AU",
                fmt::format("{} ({}), at a demand of {}", Utilisations(outlook),
                            outlook.simulated ? "the same loader in virtual time"
@@ -151,6 +156,7 @@ std::string OutcomeLines(const CacheOutlook& outlook,
   }
   if (outlook.later_hits.has_value() && !outlook.reached_hits.empty()) {
     std::vector<double> percents;
+    percents.reserve(outlook.reached_hits.size());
     for (const double share : outlook.reached_hits) {
       percents.push_back(100 * share);
     }

@@ -59,6 +59,7 @@ class TouchyDevice final : public storage::BlockDevice {
 
   std::atomic<bool> fail_reads = false;
   std::atomic<bool> fail_writes = false;
+  std::atomic<std::uint64_t> fails_from = 0;  // offset of the first such byte
 
  private:
   class Queue final : public storage::BlockQueue {
@@ -71,7 +72,8 @@ class TouchyDevice final : public storage::BlockDevice {
         std::span<const storage::BlockOp> ops) override {
       for (const storage::BlockOp& op : ops) {
         const bool write = op.kind == storage::BlockOp::Kind::kWrite;
-        if (write ? device_.fail_writes.load() : device_.fail_reads.load()) {
+        if (op.offset >= device_.fails_from.load() &&
+            (write ? device_.fail_writes.load() : device_.fail_reads.load())) {
           failing_.push_back(op.tag);
         }
       }
@@ -114,6 +116,24 @@ class CacheBackendTest : public ::testing::Test {
     backend_ = MakeCacheBackend(
         MemoryTier(Options(slots, policy, kSlot), clock_, std::move(device)),
         options, storage::OpenBackend("mem:").value());
+  }
+  // Two directories of so many slots, one after the other on the device.
+  void OpenTwo(std::uint32_t slots) {
+    queue_.reset();
+    auto device = std::make_unique<TouchyDevice>(2 * slots * kSlot);
+    device_ = device.get();
+    std::vector<TierUnit> units(2);
+    for (std::uint64_t i = 0; i < 2; ++i) {
+      units[i].index =
+          Index::MakePrivate(Options(slots, Policy::kNever, kSlot), clock_);
+      units[i].device_offset = i * slots * kSlot;
+    }
+    CacheOptions options;
+    options.directories = {"memory", "memory"};
+    options.buffer_bytes = 8 * kSlot;
+    backend_ = MakeCacheBackend(
+        std::make_unique<Tier>(std::move(device), std::move(units)), options,
+        storage::OpenBackend("mem:").value());
   }
   void Put(std::string_view name, std::uint64_t bytes, std::uint64_t version) {
     ASSERT_TRUE(storage::WriteObject(*backend_, name,
@@ -338,6 +358,33 @@ TEST_F(CacheBackendTest, ADeviceThatCannotReadLosesNoRead) {
   // It is left alone by now.
   const std::uint64_t errors = counters().device_errors.load();
   Read("a", 0, 4 * kSlot, content);
+  EXPECT_EQ(counters().device_errors.load(), errors);
+}
+
+TEST_F(CacheBackendTest, ADeviceThatCannotReadLeavesTheOtherInUse) {
+  constexpr std::uint32_t kEach = 64;
+  constexpr std::uint64_t kBlocks = 40;
+  OpenTwo(kEach);
+  Put("a", kBlocks * kSlot, 1);
+  const std::string content = Content("a", kBlocks * kSlot, 1);
+  Read("a", 0, kBlocks * kSlot, content);
+  WaitForFills(kBlocks);
+  const std::uint64_t good = TierOf(*backend_)->units()[0].index->Count().valid;
+  ASSERT_GT(good, 0U);
+  ASSERT_LT(good, kBlocks);
+  EXPECT_EQ(Read("a", 0, kBlocks * kSlot, content).from_cache, kBlocks * kSlot);
+  device_->fails_from = kEach * kSlot;
+  device_->fail_reads = true;
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(Read("a", 0, kBlocks * kSlot, content).from_cache, good * kSlot);
+  }
+  // The second is left alone by now, nothing is kept there either.
+  const std::uint64_t errors = counters().device_errors.load();
+  EXPECT_GE(errors, 3U);
+  Put("b", kBlocks * kSlot, 1);
+  const std::string other = Content("b", kBlocks * kSlot, 1);
+  Read("b", 0, kBlocks * kSlot, other);
+  Read("b", 0, kBlocks * kSlot, other);
   EXPECT_EQ(counters().device_errors.load(), errors);
 }
 

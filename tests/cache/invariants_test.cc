@@ -11,9 +11,10 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <new>
-#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -42,11 +43,19 @@ constexpr std::uint64_t kQuota = 3U << 20U;  // 47 slots
 constexpr std::uint64_t kObjects = 6;
 constexpr std::uint64_t kObjectBytes = 10 * kInvariantSlot + 999;
 
+// What a worker may need beyond what it had after its first reads.
+constexpr std::uint64_t kMemoryGrowth = 8U << 20U;
+constexpr int kReadsBeforeMemory = 20;
+
 // Of all processes, and of those that come after them.
 struct Witness {
   std::atomic<std::uint64_t> wrong = 0;
   std::atomic<std::uint64_t> errors = 0;
   std::atomic<std::uint64_t> reads = 0;
+  std::atomic<std::uint64_t> unbalanced = 0;  // tiers that do not add up
+  std::atomic<std::uint64_t> grown = 0;       // workers whose memory grew
+  std::atomic<std::uint64_t> fetched_bytes = 0;
+  std::atomic<std::uint64_t> hedges = 0;
   std::atomic<std::int64_t> longest_ns = 0;
   // The last writing of each worker that was begun, and that was acknowledged.
   std::array<std::atomic<std::uint64_t>, kWorkers> begun{};
@@ -66,17 +75,51 @@ std::string Writing(std::size_t worker, std::uint64_t number) {
 std::string WrittenName(std::size_t worker) {
   return "written" + std::to_string(worker);
 }
+// Says the number of a writing that the store has.
+std::string LabelName(std::size_t worker) {
+  return "label" + std::to_string(worker);
+}
 
-class Invariants : public ::testing::TestWithParam<Policy> {
+// Anonymous memory of this process, in bytes.
+std::uint64_t AnonymousMemory() {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  while (status >> word) {
+    if (word == "RssAnon:") {
+      std::uint64_t kib = 0;
+      status >> kib;
+      return kib << 10U;
+    }
+  }
+  return 0;
+}
+
+struct Setting {
+  Policy policy = Policy::kNever;
+  std::size_t directories = 1;
+  std::uint64_t quota_bytes = kQuota;  // of each
+  bool writes = true;
+  // Workers ask for the same blocks one after the other, and each fetch takes
+  // its time: they would fetch all of them at once.
+  bool in_step = false;
+};
+
+// A cache in front of a folder, used by processes that die.
+class CacheUnderDeaths {
  protected:
-  Invariants()
-      : witness_(new(::mmap(nullptr, sizeof(Witness), PROT_READ | PROT_WRITE,
+  explicit CacheUnderDeaths(const Setting& setting)
+      : setting_(setting),
+        witness_(new(::mmap(nullptr, sizeof(Witness), PROT_READ | PROT_WRITE,
                             MAP_SHARED | MAP_ANONYMOUS, -1, 0)) Witness()) {
-    STOKER_CHECK(Directory::Format(cache_path(), {.quota_bytes = kQuota,
-                                                  .slot_bytes = kInvariantSlot,
-                                                  .small_slot_bytes = 0})
-                     .ok());
-    id_ = Directory::Open(cache_path()).value()->id();
+    for (std::size_t i = 0; i < setting.directories; ++i) {
+      paths_.push_back(dir_.str() + "/cache" + std::to_string(i));
+      STOKER_CHECK(
+          Directory::Format(paths_.back(), {.quota_bytes = setting.quota_bytes,
+                                            .slot_bytes = kInvariantSlot,
+                                            .small_slot_bytes = 0})
+              .ok());
+      ids_.push_back(Directory::Open(paths_.back()).value()->id());
+    }
     const auto store = storage::OpenBackend(store_uri()).value();
     for (std::uint64_t i = 0; i < kObjects; ++i) {
       contents_.push_back(BytesOf(i, kObjectBytes));
@@ -85,23 +128,28 @@ class Invariants : public ::testing::TestWithParam<Policy> {
                        .ok());
     }
   }
-  ~Invariants() override {
-    Index::Forget(id_);
+  ~CacheUnderDeaths() {
+    ForgetIndexes();
     ::munmap(witness_, sizeof(Witness));
   }
-  std::string cache_path() const { return dir_.str() + "/cache"; }
+  void ForgetIndexes() const {
+    for (const CacheId& id : ids_) {
+      Index::Forget(id);
+    }
+  }
   std::string store_uri() const { return "file://" + dir_.str() + "/store"; }
 
   std::unique_ptr<storage::Backend> Open(const std::string& run) {
     CacheOptions options;
-    options.directories = {cache_path()};
+    options.directories = paths_;
     options.buffer_bytes = 8 * kInvariantSlot;
-    options.policy = GetParam();
-    options.write = Write::kBack;
+    options.policy = setting_.policy;
+    options.write = setting_.writes ? Write::kBack : Write::kThrough;
     auto tier = OpenTier(options, run, clock_);
     STOKER_CHECK(tier.ok());
+    const std::string slowly = setting_.in_step ? "fault:?latency=10ms," : "";
     return MakeCacheBackend(std::move(tier).value(), options,
-                            storage::OpenBackend(store_uri()).value());
+                            storage::OpenBackend(slowly + store_uri()).value());
   }
 
   // Reads at random, and now and then writes an object of its own, for ever.
@@ -110,13 +158,15 @@ class Invariants : public ::testing::TestWithParam<Policy> {
     auto queue = backend->NewReadQueue({.depth = 1}, clock_).value();
     const auto buffer =
         core::AlignedBuffer::Make(4 * kInvariantSlot, false).value();
-    core::CounterRandom random(core::StreamKey(seed, worker));
+    core::CounterRandom random(
+        setting_.in_step ? core::StreamKey(1) : core::StreamKey(seed, worker));
     std::array<storage::ObjectId, kObjects> objects{};
     for (std::uint64_t i = 0; i < kObjects; ++i) {
       objects[i] = backend->Resolve("o" + std::to_string(i));
     }
-    while (true) {
-      if (random.Below(40) == 0) {
+    std::uint64_t memory = 0;
+    for (std::uint64_t reads = 0;; ++reads) {
+      if (setting_.writes && random.Below(40) == 0) {
         if (!WriteOne(*backend, worker)) {
           witness_->errors.fetch_add(1);
           return 1;
@@ -131,6 +181,7 @@ class Invariants : public ::testing::TestWithParam<Policy> {
                                .offset = from,
                                .buffer = buffer.bytes().first(bytes)};
       storage::ReadDone done;
+      const storage::CacheCounts before = *backend->CacheActivity();
       const core::TimePoint start = clock_.Now();
       if (!queue->Submit(std::span(&op, 1)).ok() ||
           !queue->Reap(std::span(&done, 1), 1, core::kNever).ok() ||
@@ -148,7 +199,25 @@ class Invariants : public ::testing::TestWithParam<Policy> {
       witness_->wrong.fetch_add(std::ranges::equal(op.buffer, expected) ? 0
                                                                         : 1);
       witness_->reads.fetch_add(1);
+      Book(before, *backend->CacheActivity(), bytes);
+      if (reads == kReadsBeforeMemory) {
+        memory = AnonymousMemory();
+      } else if (reads % 64 == 0 && memory > 0) {
+        witness_->grown.fetch_add(
+            AnonymousMemory() > memory + kMemoryGrowth ? 1 : 0);
+      }
     }
+  }
+  void Book(const storage::CacheCounts& before,
+            const storage::CacheCounts& after, std::uint64_t delivered) {
+    const auto sum = [](const storage::CacheCounts& counts) {
+      return counts.hit_bytes + counts.memory_bytes + counts.store_bytes;
+    };
+    witness_->unbalanced.fetch_add(sum(after) - sum(before) == delivered ? 0
+                                                                         : 1);
+    witness_->fetched_bytes.fetch_add(after.fetched_bytes -
+                                      before.fetched_bytes);
+    witness_->hedges.fetch_add(after.hedges - before.hedges);
   }
   bool WriteOne(storage::Backend& backend, std::size_t worker) {
     const std::uint64_t number = witness_->begun[worker].load() + 1;
@@ -156,10 +225,38 @@ class Invariants : public ::testing::TestWithParam<Policy> {
     const core::Status written = storage::WriteObject(
         backend, WrittenName(worker), Writing(worker, number), clock_,
         {.durable = true});
-    if (written.ok()) {
-      witness_->acknowledged[worker].store(number);
+    if (!written.ok()) {
+      return false;
     }
-    return written.ok();
+    witness_->acknowledged[worker].store(number);
+    return storage::WriteObject(
+               backend, LabelName(worker), std::to_string(number), clock_,
+               {.durable = true, .after = {WrittenName(worker)}})
+        .ok();
+  }
+
+  // Kills workers at random times, each followed by another, and at last all at
+  // once: nobody is left to take anything back.
+  void WorkAndDie(core::CounterRandom& random) {
+    std::vector<std::unique_ptr<Child>> workers;
+    for (std::size_t w = 0; w < kWorkers; ++w) {
+      workers.push_back(std::make_unique<Child>(
+          [this, w, mine = ++seed_] { return Work(w, mine); }));
+    }
+    for (int death = 0; death < kDeathsPerRound; ++death) {
+      const auto pause = std::chrono::milliseconds(10 + random.Below(60));
+      clock_.SleepUntil(clock_.Now() + pause);
+      const std::size_t w = random.Below(kWorkers);
+      workers[w]->Kill();
+      workers[w] = std::make_unique<Child>(
+          [this, w, mine = ++seed_] { return Work(w, mine); });
+    }
+    for (const auto& worker : workers) {
+      worker->Signal(SIGKILL);
+    }
+    for (const auto& worker : workers) {
+      EXPECT_EQ(worker->Wait(), 128 + SIGKILL);
+    }
   }
 
   // All workers are gone.
@@ -173,21 +270,52 @@ class Invariants : public ::testing::TestWithParam<Policy> {
       CheckWritten(backend, w);
     }
     Tier& tier = *TierOf(backend);
-    Index& index = *tier.units()[0].index;
-    EXPECT_EQ(index.Count().all(), index.geometry().slots());
+    for (const TierUnit& unit : tier.units()) {
+      EXPECT_EQ(unit.index->Count().all(), unit.index->geometry().slots());
+    }
     const auto verified = VerifyBlocks(tier, clock_);
     ASSERT_TRUE(verified.ok());
     // After a reboot a record may tell of what its slot held before.
     if (!rebooted) {
       EXPECT_EQ(verified.value().damaged, 0U);
     }
-    std::uint64_t taken = 0;
-    for (const auto& file : std::filesystem::directory_iterator(cache_path())) {
-      struct stat status{};
-      ASSERT_EQ(::stat(file.path().c_str(), &status), 0);
-      taken += 512ULL * static_cast<std::uint64_t>(status.st_blocks);
+    for (const std::string& path : paths_) {
+      std::uint64_t taken = 0;
+      for (const auto& file : std::filesystem::directory_iterator(path)) {
+        struct stat status{};
+        ASSERT_EQ(::stat(file.path().c_str(), &status), 0);
+        taken += 512ULL * static_cast<std::uint64_t>(status.st_blocks);
+      }
+      EXPECT_LE(taken, setting_.quota_bytes);
     }
-    EXPECT_LE(taken, kQuota);
+  }
+  // In the store itself: what a label names is there, or what was written
+  // since.
+  void CheckLabels() {
+    const auto store = storage::OpenBackend(store_uri()).value();
+    for (std::size_t w = 0; w < kWorkers; ++w) {
+      const auto label = storage::ReadObject(*store, LabelName(w), clock_);
+      if (!label.ok()) {
+        EXPECT_EQ(label.status().code(), core::Code::kNotFound);
+        continue;
+      }
+      ++labels_seen_;
+      const auto written = storage::ReadObject(*store, WrittenName(w), clock_);
+      ASSERT_TRUE(written.ok()) << written.status().ToString();
+      EXPECT_TRUE(IsWriting(w, written.value(), std::stoull(label.value())))
+          << w << ": label " << label.value();
+    }
+  }
+  // Whether `content` is writing `first` of the worker, or one begun since.
+  bool IsWriting(std::size_t worker, const std::string& content,
+                 std::uint64_t first) const {
+    for (std::uint64_t n = std::max<std::uint64_t>(first, 1);
+         n <= witness_->begun[worker].load(); ++n) {
+      if (content == Writing(worker, n)) {
+        return true;
+      }
+    }
+    return false;
   }
   // What was acknowledged last, or one of those begun since, whole.
   void CheckWritten(storage::Backend& backend, std::size_t worker) {
@@ -199,85 +327,131 @@ class Invariants : public ::testing::TestWithParam<Policy> {
       EXPECT_EQ(last, 0U) << worker;
       return;
     }
-    bool known = false;
-    for (std::uint64_t n = std::max<std::uint64_t>(last, 1);
-         n <= witness_->begun[worker].load(); ++n) {
-      known = known || read.value() == Writing(worker, n);
-    }
-    EXPECT_TRUE(known) << worker << ": " << read.value().size() << " bytes";
+    EXPECT_TRUE(IsWriting(worker, read.value(), last))
+        << worker << ": " << read.value().size() << " bytes";
+  }
+  void CheckWitness() const {
+    EXPECT_EQ(witness_->wrong.load(), 0U);
+    EXPECT_EQ(witness_->errors.load(), 0U);
+    EXPECT_GT(witness_->reads.load(), 0U);
+    EXPECT_EQ(witness_->unbalanced.load(), 0U);
+#ifndef STOKER_SANITIZED  // their own memory grows
+    EXPECT_EQ(witness_->grown.load(), 0U);
+#endif
+    // The lease of a fetch is half a second, a dead writer's slots come back
+    // within five seconds: nobody waits for much longer than that.
+    EXPECT_LT(witness_->longest_ns.load(),
+              std::chrono::nanoseconds(std::chrono::seconds(60)).count());
   }
 
+  Setting setting_;
   testing::TempDir dir_;
   core::SystemClock clock_;
-  CacheId id_;
+  std::vector<std::string> paths_;
+  std::vector<CacheId> ids_;
   std::vector<std::string> contents_;
   Witness* witness_;
+  std::uint64_t seed_ = 0;
+  std::uint64_t labels_seen_ = 0;
+};
+
+class Invariants : public ::testing::TestWithParam<Setting>,
+                   protected CacheUnderDeaths {
+ protected:
+  Invariants() : CacheUnderDeaths(GetParam()) {}
 };
 
 TEST_P(Invariants, HoldUnderRandomReadsWritesDeathsAndReboots) {
   core::CounterRandom random(core::StreamKey(11));
-  std::uint64_t seed = 0;
   for (int round = 0; round < kRounds; ++round) {
-    std::vector<std::unique_ptr<Child>> workers;
-    for (std::size_t w = 0; w < kWorkers; ++w) {
-      workers.push_back(std::make_unique<Child>(
-          [this, w, mine = ++seed] { return Work(w, mine); }));
-    }
-    for (int death = 0; death < kDeathsPerRound; ++death) {
-      const auto pause = std::chrono::milliseconds(10 + random.Below(60));
-      clock_.SleepUntil(clock_.Now() + pause);
-      const std::size_t w = random.Below(kWorkers);
-      workers[w]->Kill();
-      workers[w] = std::make_unique<Child>(
-          [this, w, mine = ++seed] { return Work(w, mine); });
-    }
-    // All at once: nobody is left to take anything back.
-    for (const auto& worker : workers) {
-      worker->Signal(SIGKILL);
-    }
-    for (const auto& worker : workers) {
-      EXPECT_EQ(worker->Wait(), 128 + SIGKILL);
-    }
+    WorkAndDie(random);
+    CheckLabels();
     const bool rebooted = round % 2 == 1;
     if (rebooted) {
-      Index::Forget(id_);
+      ForgetIndexes();
     }
     // Twice: recovering what was recovered changes nothing.
-    std::optional<SlotCounts> before;
+    std::vector<SlotCounts> before;
     for (int i = 0; i < 2; ++i) {
       const auto backend = Open("run");
       Check(*backend, rebooted && i == 0);
-      const SlotCounts counts = TierOf(*backend)->units()[0].index->Count();
-      if (before.has_value()) {
-        EXPECT_EQ(before->dirty, counts.dirty);
-        EXPECT_EQ(before->table, counts.table);
+      std::vector<SlotCounts> counts;
+      for (const TierUnit& unit : TierOf(*backend)->units()) {
+        counts.push_back(unit.index->Count());
+      }
+      for (std::size_t u = 0; u < before.size(); ++u) {
+        EXPECT_EQ(before[u].dirty, counts[u].dirty);
+        EXPECT_EQ(before[u].table, counts[u].table);
       }
       before = counts;
     }
   }
-  EXPECT_EQ(witness_->wrong.load(), 0U);
-  EXPECT_EQ(witness_->errors.load(), 0U);
-  EXPECT_GT(witness_->reads.load(), 0U);
-  // The lease of a fetch is half a second, a dead writer's slots come back
-  // within five seconds: nobody waits for much longer than that.
-  EXPECT_LT(witness_->longest_ns.load(),
-            std::chrono::nanoseconds(std::chrono::seconds(60)).count());
+  CheckWitness();
   const auto backend = Open("run");
   ASSERT_TRUE(
       backend->Drain({.patience = std::chrono::seconds(60)}, clock_).ok());
-  EXPECT_EQ(TierOf(*backend)->units()[0].index->Count().dirty, 0U);
+  for (const TierUnit& unit : TierOf(*backend)->units()) {
+    EXPECT_EQ(unit.index->Count().dirty, 0U);
+  }
   const auto store = storage::OpenBackend(store_uri()).value();
   for (std::size_t w = 0; w < kWorkers; ++w) {
     CheckWritten(*store, w);
   }
+  CheckLabels();
+  EXPECT_GT(labels_seen_, 0U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cache, Invariants,
-                         ::testing::Values(Policy::kNever, Policy::kLru,
-                                           Policy::kS3Fifo),
-                         [](const auto& policy) {
-                           return std::string(PolicyName(policy.param));
+                         ::testing::Values(Setting{.policy = Policy::kNever},
+                                           Setting{.policy = Policy::kLru},
+                                           Setting{.policy = Policy::kS3Fifo},
+                                           Setting{.policy = Policy::kLru,
+                                                   .directories = 2,
+                                                   .quota_bytes = kQuota / 2}),
+                         [](const auto& setting) {
+                           return std::string(
+                                      PolicyName(setting.param.policy)) +
+                                  (setting.param.directories > 1 ? "InTwo"
+                                                                 : "");
                          });
+
+class FetchesUnderDeaths : public ::testing::TestWithParam<std::size_t>,
+                           protected CacheUnderDeaths {
+ protected:
+  FetchesUnderDeaths()
+      : CacheUnderDeaths({.directories = GetParam(),
+                          .quota_bytes = kRoomForAll / GetParam(),
+                          .writes = false,
+                          .in_step = true}) {}
+  // Beside all blocks those that rest because their fetchers died.
+  static constexpr std::uint64_t kRoomForAll = 16U << 20U;
+};
+
+TEST_P(FetchesUnderDeaths, AreOneForEachBlockButForDeathsAndHedges) {
+  core::CounterRandom random(core::StreamKey(12));
+  WorkAndDie(random);
+  CheckWitness();
+  // A read is of at most four blocks; the last deaths are followed by nobody.
+  EXPECT_LE(
+      witness_->fetched_bytes.load(),
+      kObjects * kObjectBytes +
+          (4 * kDeathsPerRound + witness_->hedges.load()) * kInvariantSlot);
+  const auto backend = Open("run");
+  // What nobody evicts is all there, and half of it in each of two directories
+  // or thereabouts: a block's place is drawn by its key.
+  Check(*backend, false);
+  const storage::CacheCounts before = *backend->CacheActivity();
+  Check(*backend, false);
+  const storage::CacheCounts after = *backend->CacheActivity();
+  EXPECT_EQ(after.fetched_bytes, before.fetched_bytes);
+  EXPECT_EQ(after.store_bytes, before.store_bytes);
+  const std::uint64_t blocks = kObjects * (kObjectBytes / kInvariantSlot + 1);
+  for (const TierUnit& unit : TierOf(*backend)->units()) {
+    EXPECT_GE(unit.index->Count().valid * GetParam(), blocks / 2);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cache, FetchesUnderDeaths, ::testing::Values(1, 2));
 
 }  // namespace
 }  // namespace stoker::cache

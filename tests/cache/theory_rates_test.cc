@@ -180,6 +180,11 @@ TEST(EpochUtilisation, TendsToTheLongEpochs) {
   EXPECT_NEAR(bounds.most, 0.5, 1e-5);
 }
 
+double LruUtilisation(const JobRates& job, const ReadPattern& pattern,
+                      double node_share) {
+  return UtilisationOfParts(job, LruHitsByPart(pattern, node_share));
+}
+
 TEST(LruUtilisation, IsIntegratedOverTheEpoch) {
   // Demand 2 B, f = 0.9: full speed while 0.5 (1-v) / 0.1 >= 1, v <= 0.8; then
   // ∫ 0.2 / (1-v) = 0.2 ln 2 up to 0.9; then twice the time. 0.8 + 0.138629 +
@@ -213,6 +218,49 @@ TEST(LruUtilisation, IsLessThanTheMeanHitRatePromises) {
 
 TEST(LruUtilisation, OfCyclicOrderIsThatOfTheStore) {
   EXPECT_NEAR(LruUtilisation(Relative(0.3), {}, 0.9), 0.3, 1e-12);
+}
+
+// Half of the bytes at twice the store's rate, half at the rate of the store,
+// which is half the demand: 1 / (0.5 / 1 + 0.5 / 0.5).
+TEST(UtilisationOfParts, IsTheHarmonicMeanOfTheParts) {
+  EXPECT_NEAR(UtilisationOfParts(Relative(0.5), std::array{0.5, 0.0}), 1 / 1.5,
+              1e-12);
+  EXPECT_NEAR(UtilisationOfParts(Relative(0.5), std::array{0.25}),
+              LongEpochUtilisation(Relative(0.5), {.hit = 0.25}), 1e-12);
+}
+
+TEST(MostAcceleratorsOfParts, OfEqualPartsIsThatOfTheirHitRate) {
+  for (const double hit : {0.0, 0.3, 0.9}) {
+    const JobRates job = Relative(7.3);
+    EXPECT_EQ(MostAcceleratorsOfParts(job, std::array{hit, hit}, 0.9),
+              MostAccelerators(job, {.hit = hit, .misses_written = 1}, 0.9))
+        << hit;
+  }
+  EXPECT_EQ(MostAcceleratorsOfParts(Relative(0.5), std::array{0.0}, 0.9), 0);
+  EXPECT_EQ(MostAcceleratorsOfParts(Relative(0.5), std::array{1.0}, 0.9),
+            kUnlimited);
+}
+
+// Two thirds of the job's bytes wait for the part that misses: n accelerators
+// have 2 / (1 + n d / B) of their time, 0.8 for n d = 1.5 B.
+TEST(MostAcceleratorsOfParts, CountsTheTimeOfTheSlowPart) {
+  JobRates job = Relative(10);  // B = 10 d
+  EXPECT_EQ(MostAcceleratorsOfParts(job, std::array{1.0, 0.0}, 0.8), 15);
+  job.accelerators = 15;
+  EXPECT_NEAR(UtilisationOfParts(job, std::array{1.0, 0.0}), 0.8, 1e-12);
+}
+
+TEST(Balanced, LeavesTheShareThatMakesStoreAndDeviceEndTogether) {
+  JobRates job = Relative(1);  // store as fast as the demand of one
+  job.cache.read_bytes_per_s = 3 * job.store.bytes_per_s;
+  job.accelerators = 8;
+  // All hits: the device alone feeds 3 of 8. With a quarter from the store 4.
+  const CacheUse use = Balanced(job, {.hit = 1});
+  EXPECT_NEAR(use.hit, 0.75, 1e-12);
+  EXPECT_NEAR(LongEpochUtilisation(job, use), 0.5, 1e-12);
+  EXPECT_EQ(Balanced(job, {.hit = 0.5}).hit, 0.5);  // the store ends it
+  job.accelerators = 2;
+  EXPECT_EQ(Balanced(job, {.hit = 1}).hit, 1);  // nothing is short
 }
 
 // A cold epoch and four warm ones, by the store's rate over the demand.

@@ -66,6 +66,7 @@ CacheQueue::CacheQueue(const CacheShared& shared, CacheObjects& objects,
       objects_(objects),
       ops_(limits.capacity),
       pieces_(kPieces),
+      unit_reads_(shared.tier->units().size()),
       read_(kPieces),
       visits_(&shared.visits->Take()),
       visited_(kVisitSets * kVisitWays) {
@@ -345,7 +346,7 @@ std::uint64_t CacheQueue::BeginRange(const Range& range) {
   Way way = WayOf(range, now);
   if (way == Way::kDevice) {
     PinnedSlot pinned;
-    const std::size_t unit = UnitOf(range.key);
+    const std::size_t unit = shared_.tier->NumberOf(range.key);
     const PinCell cell = Cell(unit, free_cells_.back());
     Index& index = *shared_.tier->units()[unit].index;
     if (PinBlock(range, index, cell, pinned)) {
@@ -513,11 +514,6 @@ void CacheQueue::EndOp(std::uint32_t number) {
   counters.memory_bytes.fetch_add(op.from_memory, std::memory_order_relaxed);
   counters.store_bytes.fetch_add(op.from_store, std::memory_order_relaxed);
   done_.push_back(std::move(done));
-}
-
-std::size_t CacheQueue::UnitOf(const Fingerprint& key) const {
-  const TierUnit& unit = shared_.tier->UnitOf(key);
-  return static_cast<std::size_t>(&unit - shared_.tier->units().data());
 }
 
 }  // namespace stoker::cache::internal

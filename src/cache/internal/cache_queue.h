@@ -39,7 +39,7 @@ struct CacheObject {
 struct CacheShared {
   Tier* tier = nullptr;
   Fetcher* fetcher = nullptr;
-  Health* health = nullptr;
+  UnitHealth* health = nullptr;
   DeviceMeter* meter = nullptr;
   CacheCounters* counters = nullptr;
   Catalogue* catalogue = nullptr;
@@ -145,6 +145,12 @@ class CacheQueue final : public storage::ReadQueue {
     std::uint64_t bytes = 0;
     core::TimePoint asked{};
   };
+  // Pieces on the device of a unit.
+  struct UnitReads {
+    std::uint32_t count = 0;
+    bool on_trial = false;  // since a read hung
+    core::TimePoint hung_since{};
+  };
   enum class Way : std::uint8_t {
     kDevice,     // if it has it
     kFetcher,    // who puts it into the cache
@@ -202,7 +208,6 @@ class CacheQueue final : public storage::ReadQueue {
   void LeaveOp(std::uint32_t number);
   void EndOp(std::uint32_t number);
   core::Status Progress(std::size_t at_least, core::TimePoint deadline);
-  std::size_t UnitOf(const Fingerprint& key) const;
   PinCell Cell(std::size_t unit, std::uint32_t cell) const {
     return {cells_[unit].number + cell};
   }
@@ -226,10 +231,8 @@ class CacheQueue final : public storage::ReadQueue {
   std::vector<HungRead> hung_;
   bool gives_up_buffers_ = false;
   std::uint64_t device_reads_ = 0;
-  std::uint32_t on_device_ = 0;               // pieces
-  core::TimePoint next_late_ = core::kNever;  // the first `due` of those
-  bool on_trial_ = false;                     // since a read hung
-  core::TimePoint hung_since_{};
+  std::vector<UnitReads> unit_reads_;         // by unit
+  core::TimePoint next_late_ = core::kNever;  // the first `due` of pieces
   GranuleBuffers buffers_;
   ObjectMemo memo_;
   std::vector<storage::BlockOp> to_device_;

@@ -28,12 +28,14 @@ CacheQueue::Way CacheQueue::WayOf(const Range& range,
   if (range.past_cache) {
     return Way::kPastCache;
   }
-  if (!shared_.health->IsGood(now)) {
+  const std::size_t unit = shared_.tier->NumberOf(range.key);
+  if (!shared_.health->of(unit).IsGood(now)) {
     return Way::kFetcher;
   }
   // Cells are as many as reads the device takes at once: those that hang have
   // theirs. One at a time shows whether it answers again.
-  if (free_cells_.empty() || (on_trial_ && on_device_ > 0)) {
+  const UnitReads& reads = unit_reads_[unit];
+  if (free_cells_.empty() || (reads.on_trial && reads.count > 0)) {
     return Way::kPastCache;
   }
   const bool all_of_it =
@@ -114,7 +116,7 @@ std::uint64_t CacheQueue::ReadDevice(const Range& range,
   free_pieces_.pop_back();
   free_cells_.pop_back();
   next_late_ = std::min(next_late_, piece.due);
-  ++on_device_;
+  ++unit_reads_[unit_number].count;
   shared_.meter->BeginRead(piece.read_into.size(), now);
   pieces_[number] = piece;
   ++ops_[range.op].pieces;
@@ -152,11 +154,12 @@ bool CacheQueue::IsRight(const Piece& piece) {
 // Its answer is here, or is no longer waited for.
 void CacheQueue::LeaveDevice(Piece& piece, bool answered, core::TimePoint now) {
   piece.on_device = false;
-  --on_device_;
+  UnitReads& reads = unit_reads_[piece.unit];
+  --reads.count;
   shared_.meter->EndRead(piece.read_into.size(), now - piece.asked, answered,
                          now);
-  if (answered && piece.asked >= hung_since_) {
-    on_trial_ = false;
+  if (answered && piece.asked >= reads.hung_since) {
+    reads.on_trial = false;
   }
 }
 
@@ -177,7 +180,7 @@ void CacheQueue::OnRead(const storage::BlockDone& done, core::TimePoint now) {
   const bool arrived = done.status.ok();
   if (!arrived) {
     counters.device_errors.fetch_add(1, std::memory_order_relaxed);
-    shared_.health->NoteError(now);
+    shared_.health->of(piece.unit).NoteError(now);
   }
   const bool right = arrived && IsRight(piece);
   if (arrived && !right) {
@@ -237,9 +240,9 @@ void CacheQueue::GiveUp(std::uint32_t number, core::TimePoint now) {
   Op& op = ops_[piece.range.op];
   if (!std::exchange(piece.hangs, true)) {
     shared_.counters->device_hangs.fetch_add(1, std::memory_order_relaxed);
-    shared_.health->NoteHang(now);
-    on_trial_ = true;
-    hung_since_ = now;
+    shared_.health->of(piece.unit).NoteHang(now);
+    unit_reads_[piece.unit].on_trial = true;
+    unit_reads_[piece.unit].hung_since = now;
   }
   if (!closing_ && IsOnlyHere(op)) {
     piece.due = now + shared_.meter->patience();

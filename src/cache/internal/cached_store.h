@@ -43,6 +43,7 @@ class CacheBackend final : public storage::WrapperBackend {
         tier_(std::move(tier)),
         options_(options),
         keeps_(options.fill != Fill::kOff),
+        health_(tier_->units().size()),
         meter_(options.guard, options.balance),
         store_name_(StoreName(this->inner().uri())) {}
 
@@ -241,7 +242,7 @@ class CacheBackend final : public storage::WrapperBackend {
   std::unique_ptr<Tier> tier_;
   CacheOptions options_;
   std::atomic<bool> keeps_;
-  internal::Health health_;
+  internal::UnitHealth health_;
   internal::DeviceMeter meter_;
   CacheCounters counters_;
   const std::string store_name_;

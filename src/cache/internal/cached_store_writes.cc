@@ -39,7 +39,8 @@ core::Result<std::unique_ptr<internal::StagedObject>> CacheBackend::Stage(
     core::Clock& clock) {
   static std::atomic<std::uint64_t> writings{0};
   std::unique_ptr<internal::StagedObject> none;
-  if (bytes == 0 || !health_.IsGood(clock.Now())) {
+  // Its blocks are on all devices.
+  if (bytes == 0 || !health_.AreAllGood(clock.Now())) {
     return none;
   }
   STOKER_TRY(StartCatalogue(clock));

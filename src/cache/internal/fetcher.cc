@@ -26,7 +26,7 @@ constexpr core::Nanos kRenewal = std::chrono::milliseconds(100);
 }  // namespace
 
 core::Result<std::unique_ptr<Fetcher>> Fetcher::Make(
-    Tier& tier, storage::Backend& store, Health& health,
+    Tier& tier, storage::Backend& store, UnitHealth& health,
     CacheCounters& counters, const FetcherOptions& options,
     core::Clock& clock) {
   std::unique_ptr<Fetcher> fetcher(
@@ -48,7 +48,7 @@ core::Result<std::unique_ptr<Fetcher>> Fetcher::Make(
   return fetcher;
 }
 
-Fetcher::Fetcher(Tier& tier, Health& health, CacheCounters& counters,
+Fetcher::Fetcher(Tier& tier, UnitHealth& health, CacheCounters& counters,
                  const FetcherOptions& options, core::Clock& clock)
     : tier_(tier),
       health_(health),
@@ -60,7 +60,8 @@ Fetcher::Fetcher(Tier& tier, Health& health, CacheCounters& counters,
       fills_(options.buffers),
       held_(options.buffers),
       answers_(options.depth),
-      written_(options.buffers) {
+      written_(options.buffers),
+      write_health_(tier.units().size()) {
   ops_.reserve(options.depth);
   for (std::uint32_t node = 0; node < kNodes; ++node) {
     Push(free_, node);

@@ -46,7 +46,7 @@ class Fetcher {
  public:
   // All outlive the fetcher.
   static core::Result<std::unique_ptr<Fetcher>> Make(
-      Tier& tier, storage::Backend& store, Health& health,
+      Tier& tier, storage::Backend& store, UnitHealth& health,
       CacheCounters& counters, const FetcherOptions& options,
       core::Clock& clock);
   ~Fetcher();
@@ -126,7 +126,7 @@ class Fetcher {
     std::span<std::byte> buffer;
   };
 
-  Fetcher(Tier& tier, Health& health, CacheCounters& counters,
+  Fetcher(Tier& tier, UnitHealth& health, CacheCounters& counters,
           const FetcherOptions& options, core::Clock& clock);
 
   void Run();
@@ -180,7 +180,7 @@ class Fetcher {
   }
 
   Tier& tier_;
-  Health& health_;
+  UnitHealth& health_;
   DeviceMeter& meter_;
   CacheCounters& counters_;
   FetcherOptions options_;
@@ -202,7 +202,7 @@ class Fetcher {
   bool stopping_ = false;          // stop_, as the thread has seen it
   std::size_t prefetching_ = 0;    // reads of the store that nobody asked for
   bool holds_ahead_back_ = false;  // blocks to prefetch, for the guard's sake
-  Health write_health_;
+  UnitHealth write_health_;
   RecentLatencies write_times_;
   std::uint64_t writes_ = 0;
   core::TimePoint next_late_write_ = core::kNever;  // the first `write_due`

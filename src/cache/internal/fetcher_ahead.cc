@@ -20,7 +20,8 @@ bool Fetcher::CanPrefetch() const {
 }
 
 void Fetcher::Prefetch() {
-  if (options_.ahead == nullptr || stopping_ || !health_.IsGood(clock_.Now())) {
+  if (options_.ahead == nullptr || stopping_ ||
+      !health_.IsAnyGood(clock_.Now())) {
     return;
   }
   options_.ahead->Advance();
@@ -47,7 +48,9 @@ bool Fetcher::PrefetchBlock() {
       !tier_.UnitOf(block->key).index->AllowsWrite(block->block_bytes)) {
     return false;
   }
-  if (FindFill(block->key) != nullptr) {
+  const bool rests =
+      !health_.of(tier_.NumberOf(block->key)).IsGood(clock_.Now());
+  if (rests || FindFill(block->key) != nullptr) {
     options_.ahead->PassOver(block->number);
     return true;
   }

@@ -34,7 +34,8 @@ Claim Fetcher::ClaimFor(const Fingerprint& key, std::uint32_t bytes,
                         std::uint32_t next_use) {
   const core::TimePoint now = clock_.Now();
   // As many writes as the device takes at once, those that hang among them.
-  if (!health_.IsGood(now) || !write_health_.IsGood(now) ||
+  const std::size_t unit = tier_.NumberOf(key);
+  if (!health_.of(unit).IsGood(now) || !write_health_.of(unit).IsGood(now) ||
       hung_writes_.size() + reading_ + writing_ >= device_->capacity()) {
     return {};
   }
@@ -42,7 +43,7 @@ Claim Fetcher::ClaimFor(const Fingerprint& key, std::uint32_t bytes,
     counters_.guarded.fetch_add(1, std::memory_order_relaxed);
     return {};
   }
-  Index& index = *tier_.UnitOf(key).index;
+  Index& index = *tier_.units()[unit].index;
   if (!index.AllowsWrite(bytes)) {
     counters_.over_budget.fetch_add(1, std::memory_order_relaxed);
     return {};
@@ -116,7 +117,9 @@ void Fetcher::TakeWritten(std::size_t at_least, core::TimePoint deadline) {
   const core::Result<std::size_t> count =
       device_->Reap(written_, at_least, deadline);
   if (!count.ok()) {
-    health_.NoteError(clock_.Now());
+    for (std::size_t unit = 0; unit < tier_.units().size(); ++unit) {
+      health_.of(unit).NoteError(clock_.Now());
+    }
     return;
   }
   for (const storage::BlockDone& done :
@@ -137,7 +140,7 @@ void Fetcher::OnWritten(const storage::BlockDone& done) {
   TierUnit& unit = tier_.UnitOf(fill.key);
   if (!done.status.ok()) {
     counters_.device_errors.fetch_add(1, std::memory_order_relaxed);
-    health_.NoteError(clock_.Now());
+    health_.of(tier_.NumberOf(fill.key)).NoteError(clock_.Now());
     unit.index->Abandon(fill.claim);
     return;
   }
@@ -182,7 +185,7 @@ void Fetcher::GiveUpLateWrites() {
 
 void Fetcher::GiveUpWrite(Fill& fill, core::TimePoint now) {
   counters_.device_hangs.fetch_add(1, std::memory_order_relaxed);
-  write_health_.NoteHang(now);
+  write_health_.of(tier_.NumberOf(fill.key)).NoteHang(now);
   tier_.UnitOf(fill.key).index->Rest(fill.claim);
   --writing_;
   held_[static_cast<std::size_t>(&fill - fills_.data())].store(

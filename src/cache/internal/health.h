@@ -1,10 +1,13 @@
 #pragma once
 
-// Whether the cache's device is worth asking.
+// Whether a device of the cache is worth asking.
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "core/clock.h"
 
@@ -53,6 +56,24 @@ class Health {
   std::atomic<std::int64_t> resting_until_ = INT64_MIN;
   std::atomic<std::int64_t> first_error_ = 0;
   std::atomic<int> errors_ = 0;
+};
+
+// One for each directory of a cache, as each is on a device of its own.
+class UnitHealth {
+ public:
+  explicit UnitHealth(std::size_t units) : units_(units) {}
+  Health& of(std::size_t unit) { return units_[unit]; }
+  bool AreAllGood(core::TimePoint now) const {
+    return std::ranges::all_of(
+        units_, [&](const Health& unit) { return unit.IsGood(now); });
+  }
+  bool IsAnyGood(core::TimePoint now) const {
+    return std::ranges::any_of(
+        units_, [&](const Health& unit) { return unit.IsGood(now); });
+  }
+
+ private:
+  std::vector<Health> units_;
 };
 
 }  // namespace stoker::cache::internal

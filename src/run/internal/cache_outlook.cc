@@ -31,8 +31,6 @@ using metrics::CacheOutlook;
 namespace {
 
 constexpr std::uint64_t kSampledObjects = 64;
-// Shares this close count as equal.
-constexpr double kSameShare = 0.02;
 // Epochs of so many steps are as the limits of long ones.
 constexpr std::uint64_t kLongEpoch = 500;
 // What is simulated before a run takes seconds at most.
@@ -206,102 +204,6 @@ cache::OrderClass OrderOf(emulator::PipelineShape shape,
   return cache::OrderClass::kCyclic;
 }
 
-namespace {
-
-// An epoch's rate of all accelerators together, and its utilisation if it is
-// long.
-struct Epoch {
-  double bytes_per_s = 0;
-  double long_au = 0;
-};
-
-// The utilisation, as well as it can be told.
-double AuOf(const OutlookJob& job, const Epoch& epoch, CacheOutlook& outlook) {
-  if (job.simulate) {
-    if (const std::optional<double> au = job.simulate(epoch.bytes_per_s)) {
-      outlook.simulated = true;
-      return *au;
-    }
-  }
-  return epoch.long_au;
-}
-
-Epoch SteadyEpoch(const OutlookJob& job, const cache::CacheUse& use) {
-  return {.bytes_per_s = HardwareRate(job.job, use).bytes_per_s,
-          .long_au = LongEpochUtilisation(job.job, use)};
-}
-
-// One that begins with nothing there: what is kept is written as well.
-Epoch ColdEpoch(const OutlookJob& job, double kept) {
-  const double filling =
-      HardwareRate(job.job, {.hit = 0, .misses_written = 1}).bytes_per_s;
-  const double full =
-      HardwareRate(job.job, {.hit = 0, .misses_written = 0}).bytes_per_s;
-  return {.bytes_per_s = 1 / (kept / filling + (1 - kept) / full),
-          .long_au = cache::ColdUtilisation(job.job, kept)};
-}
-
-}  // namespace
-
-void Predict(const OutlookJob& job, CacheOutlook& outlook) {
-  const bool evicts = job.policy != cache::Policy::kNever;
-  if (job.fill == cache::Fill::kOff) {
-    // Every epoch is served what was there.
-    const cache::CacheUse use{.hit = outlook.found};
-    outlook.first_hits = outlook.later_hits = outlook.found;
-    outlook.first_au = outlook.later_au =
-        AuOf(job, SteadyEpoch(job, use), outlook);
-    outlook.most_accelerators = MostAccelerators(job.job, use, job.au_target);
-    return;
-  }
-  outlook.first_hits = outlook.found;
-  // Nodes that keep what they were dealt first are steady only when they are
-  // full.
-  const bool becomes_steady =
-      evicts || job.pattern.nodes == 1 ||
-      job.pattern.order != cache::OrderClass::kGlobalReshuffle;
-  if (becomes_steady) {
-    outlook.later_hits = SteadyHitRate(job.policy, job.pattern, outlook.fits);
-  }
-  const std::optional<double> admitted =
-      AdmittedShare(job.policy, job.pattern, outlook.fits);
-  // Of a node's own items.
-  const double own =
-      std::min(1.0, job.pattern.order == cache::OrderClass::kGlobalReshuffle
-                        ? outlook.fits
-                        : outlook.fits * job.pattern.nodes);
-
-  if (outlook.found <= kSameShare) {
-    // As many go in as there is room for, and those that others give way to.
-    const double kept = own + (1 - own) * admitted.value_or(1);
-    outlook.first_au = AuOf(job, ColdEpoch(job, kept), outlook);
-  }
-  const bool lru_in_parts = job.policy == cache::Policy::kLru &&
-                            job.pattern.order != cache::OrderClass::kCyclic;
-  if (lru_in_parts) {
-    outlook.later_au = LruUtilisation(job.job, job.pattern, outlook.fits);
-  } else if (outlook.later_hits.has_value()) {
-    const cache::CacheUse use{.hit = *outlook.later_hits,
-                              .misses_written = admitted.value_or(1)};
-    outlook.later_au = AuOf(job, SteadyEpoch(job, use), outlook);
-    outlook.most_accelerators = MostAccelerators(job.job, use, job.au_target);
-    if (!evicts && outlook.found >= *outlook.later_hits - kSameShare) {
-      outlook.first_au = outlook.later_au;
-    }
-  }
-  // The cache is full by then and keeps what it has.
-  outlook.last_differs =
-      evicts && job.fill == cache::Fill::kOn && job.epochs > 1;
-  // What Belady would keep for later than the last epoch has no formula.
-  const bool has_formula =
-      job.policy != cache::Policy::kBelady || job.pattern.nodes == 1 ||
-      job.pattern.order != cache::OrderClass::kGlobalReshuffle;
-  if (outlook.last_differs && has_formula) {
-    outlook.last_hits = own;
-    outlook.last_au = AuOf(job, SteadyEpoch(job, {.hit = own}), outlook);
-  }
-}
-
 Status WarmUp(const RankContext& context, const RunPlan& plan,
               const Dataset& dataset, storage::Backend& backend) {
   const cache::CacheOptions* const options = cache::OptionsOf(backend);
@@ -375,6 +277,15 @@ double ShareRead(const RunPlan& plan) {
   return samples > 0 ? std::min(1.0, read / samples) : 0;
 }
 
+// That a node reads over time, of a data set of so many bytes a file.
+double BlocksOfNode(const RunPlan& plan, const OutlookJob& job,
+                    double file_bytes, double block_bytes) {
+  const bool all = job.pattern.order == cache::OrderClass::kGlobalReshuffle;
+  return static_cast<double>(plan.train.files) *
+         std::max(1.0, file_bytes / block_bytes) /
+         (all ? 1 : job.pattern.nodes);
+}
+
 // Why nothing can be foretold, or "".
 std::string WhyNot(const OutlookJob& job, const cache::CacheOptions& options,
                    const RunPlan& plan, const CacheOutlook& outlook,
@@ -445,6 +356,7 @@ void LookAheadAlone(const RankContext& context, const TrainRequest& request,
   OutlookJob job;
   job.policy = options.policy;
   job.fill = options.fill;
+  job.balance = options.balance;
   job.epochs = plan.epochs;
   job.pattern = {
       .order = OrderOf(plan.shape,
@@ -469,6 +381,8 @@ void LookAheadAlone(const RankContext& context, const TrainRequest& request,
     };
   }
   const double read = ShareRead(plan);
+  job.blocks = BlocksOfNode(plan, job, read * sample.value().mean_bytes,
+                            static_cast<double>(tier.block_bytes()));
   outlook.order = NameOf(job.pattern.order);
   outlook.demand_bytes_per_s =
       job.job.accelerators * job.job.demand_bytes_per_s;

@@ -48,14 +48,19 @@ core::Status LookAround(const RankContext& context, core::TimePoint since,
                         storage::Backend& backend,
                         std::optional<metrics::CacheOutlook>& outlook);
 
+// Shares this close count as equal.
+inline constexpr double kSameShare = 0.02;
+
 // The part of LookAhead that only calculates, from what is set in `outlook`:
 // fits and found. `simulate` gives the utilisation of an epoch that can be fed
 // so many bytes per second, or nothing: then the limit of long epochs is taken.
 struct OutlookJob {
   cache::Policy policy = cache::Policy::kNever;
   cache::Fill fill = cache::Fill::kOn;
+  bool balance = false;  // hits may be read from the store
   std::uint32_t epochs = 1;
   cache::ReadPattern pattern{};
+  double blocks = 4000;   // that a node reads over time
   cache::JobRates job{};  // rates of store and cache as measured
   double au_target = 0.9;
   std::function<std::optional<double>(double)> simulate{};
