@@ -29,14 +29,24 @@ double ReadersRate(const JobRates& job, double hit) {
   return job.accelerators * job.reader_threads * job.object_bytes / seconds;
 }
 
+double StoreRate(const JobRates& job) {
+  return std::min(job.store.bytes_per_s,
+                  job.store.requests_per_s * job.object_bytes);
+}
+
+// The share of the bytes that the device reads where it and the store end
+// together: (1 - h) / B = h / C_r + written.
+double EvenShare(double store_bytes_per_s, double cache_bytes_per_s,
+                 double writing_s_per_byte) {
+  return (1 / store_bytes_per_s - writing_s_per_byte) /
+         (1 / store_bytes_per_s + 1 / cache_bytes_per_s);
+}
+
 // Of what the accelerators share; the readers are each one's own.
 Rate SharedRate(const JobRates& job, const CacheUse& use) {
   STOKER_CHECK(use.misses_written >= 0 && use.misses_written <= 1);
   const double misses = 1 - use.hit;
-  const double store =
-      Over(std::min(job.store.bytes_per_s,
-                    job.store.requests_per_s * job.object_bytes),
-           misses);
+  const double store = Over(StoreRate(job), misses);
   const double device_s_per_byte =
       use.hit / job.cache.read_bytes_per_s +
       use.misses_written * misses / job.cache.write_bytes_per_s;
@@ -106,24 +116,27 @@ double LongEpochUtilisation(const JobRates& job, const CacheUse& use) {
   return SustainedRate(job, use).bytes_per_s / Demand(job);
 }
 
-double UtilisationOfParts(const JobRates& job, std::span<const double> hits) {
+double UtilisationOfParts(const JobRates& job, std::span<const double> hits,
+                          bool balanced) {
   STOKER_CHECK(!hits.empty());
   double wall = 0;  // of an epoch that computes for 1
   for (const double hit : hits) {
-    wall += 1 / LongEpochUtilisation(job, {.hit = hit, .misses_written = 1});
+    const CacheUse use{.hit = hit, .misses_written = 1};
+    wall += 1 / LongEpochUtilisation(job, balanced ? Balanced(job, use) : use);
   }
   return static_cast<double>(hits.size()) / wall;
 }
 
 double MostAcceleratorsOfParts(const JobRates& job,
-                               std::span<const double> hits, double target) {
+                               std::span<const double> hits, double target,
+                               bool balanced) {
   STOKER_CHECK(target > 0 && target <= 1);
   // Utilisation falls with their number.
   JobRates with = job;
   const auto reaches = [&](double accelerators) {
     with.accelerators = accelerators;
     // As many as just reach it must not be lost to rounding.
-    return UtilisationOfParts(with, hits) >= target * (1 - 1e-12);
+    return UtilisationOfParts(with, hits, balanced) >= target * (1 - 1e-12);
   };
   constexpr double kMost = 1 << 30;
   if (!reaches(1)) return 0;
@@ -188,25 +201,30 @@ BestShare BestCacheShare(double store_bytes_per_s, double cache_bytes_per_s,
   STOKER_CHECK(store_bytes_per_s > 0 && std::isfinite(store_bytes_per_s));
   STOKER_CHECK(cache_bytes_per_s > 0 && std::isfinite(cache_bytes_per_s));
   STOKER_CHECK(hit >= 0 && hit <= 1);
-  const double both = store_bytes_per_s + cache_bytes_per_s;
-  const double best = cache_bytes_per_s / both;
-  if (hit >= best) return {.cache_share = best, .bytes_per_s = both};
+  const double best = EvenShare(store_bytes_per_s, cache_bytes_per_s, 0);
+  if (hit >= best) {
+    return {.cache_share = best,
+            .bytes_per_s = store_bytes_per_s + cache_bytes_per_s};
+  }
   return {.cache_share = hit, .bytes_per_s = store_bytes_per_s / (1 - hit)};
 }
 
 CacheUse Balanced(const JobRates& job, const CacheUse& use) {
-  const double store = std::min(job.store.bytes_per_s,
-                                job.store.requests_per_s * job.object_bytes);
-  const bool by_device =
-      SustainedRate(job, use).limit == RateLimit::kCacheDevice;
-  if (!by_device || !std::isfinite(store) || store <= 0 ||
-      !std::isfinite(job.cache.read_bytes_per_s)) {
+  const double store = StoreRate(job);
+  if (SustainedRate(job, use).limit != RateLimit::kCacheDevice ||
+      !std::isfinite(store) || store <= 0) {
     return use;
   }
-  CacheUse best = use;
-  best.hit =
-      BestCacheShare(store, job.cache.read_bytes_per_s, use.hit).cache_share;
-  return best;
+  // What is kept is what was missing; hits that move to the store are not.
+  const double written = use.misses_written * (1 - use.hit);
+  const double share = EvenShare(store, job.cache.read_bytes_per_s,
+                                 written / job.cache.write_bytes_per_s);
+  CacheUse moved{.hit = std::clamp(share, 0.0, use.hit)};
+  moved.misses_written = moved.hit < 1 ? written / (1 - moved.hit) : 0;
+  return HardwareRate(job, moved).bytes_per_s >
+                 HardwareRate(job, use).bytes_per_s
+             ? moved
+             : use;
 }
 
 double ReadersNeeded(const JobRates& job, double hit) {

@@ -100,12 +100,15 @@ double LongEpochUtilisation(const JobRates& job, const CacheUse& use);
 
 // Of a long epoch whose hits are not spread evenly: `hits` are the hit rates of
 // its parts, of equal bytes each, at least one. Every miss is written. The mean
-// hit rate would promise too much: 1 / mean(n d / X(hit)).
-double UtilisationOfParts(const JobRates& job, std::span<const double> hits);
+// hit rate would promise too much: 1 / mean(n d / X(hit)). `balanced`: of what
+// Balanced makes of each part.
+double UtilisationOfParts(const JobRates& job, std::span<const double> hits,
+                          bool balanced = false);
 // The most accelerators that reach `target` (0 < target <= 1) in such an epoch;
 // job.accelerators does not count. kUnlimited where nothing limits.
 double MostAcceleratorsOfParts(const JobRates& job,
-                               std::span<const double> hits, double target);
+                               std::span<const double> hits, double target,
+                               bool balanced = false);
 
 // The parts of a steady epoch with kLru, whose hits are all in the first ones:
 // 8,192 values of LruHitRateAt. UtilisationOfParts is then off by 1e-5 at most
@@ -139,8 +142,9 @@ struct BestShare {
 BestShare BestCacheShare(double store_bytes_per_s, double cache_bytes_per_s,
                          double hit);
 // What `use` becomes where hits may be read from the store: unchanged where the
-// device is not the bottleneck, or either has no measured end; else of its hits
-// those that the best share leaves.
+// device is not the bottleneck, nothing is gained or the store has no end; else
+// store and device end together, (1 - h') / B = h' / C_r + w / C_w with the
+// bytes written, w = a (1 - h), as they were.
 CacheUse Balanced(const JobRates& job, const CacheUse& use);
 
 // --- Reading ahead -----------------------------------------------------------

@@ -61,6 +61,9 @@ void SystemClock::SpinUntil(TimePoint deadline) {
 void PunctualSleeper::SleepUntil(TimePoint deadline) {
   constexpr Nanos kMost = std::chrono::microseconds(150);
   const TimePoint start = clock_.Now();
+  if (start >= deadline) {
+    return;
+  }
   // Twice the mean: most sleeps are then over in time.
   const Nanos margin =
       std::max(Nanos{}, std::min({2 * late_, kMost, (deadline - start) / 25}));

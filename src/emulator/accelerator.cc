@@ -18,7 +18,10 @@ ComputeTime Accelerator::Compute(const std::function<void()>& meanwhile,
     }
     meanwhile();
   }
-  core::TimePoint now = start;
+  core::TimePoint now = clock_.Now();
+  if (now > deadline) {
+    return {.taken = wanted, .overshoot = {}};
+  }
   // Long sleeps look at the cancel flag in between.
   constexpr core::Nanos kSlice =
       std::chrono::milliseconds(core::kCancelPollMillis);

@@ -30,7 +30,8 @@ class Accelerator {
               const core::CancelFlag& cancel)
       : source_(source), clock_(clock), sleeper_(clock), cancel_(cancel) {}
   // Sleeps to an absolute deadline; returns early when cancelled. Calls
-  // `meanwhile` once on the way, if it is one.
+  // `meanwhile` once on the way, if it is one; what that takes beyond the
+  // deadline is not of the computation.
   ComputeTime Compute(const std::function<void()>& meanwhile = {},
                       Meanwhile when = Meanwhile::kAtOnce);
 

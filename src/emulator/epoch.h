@@ -46,7 +46,8 @@ class CheckpointHook {
 };
 
 // Told before every epoch, after every step, checkpoint and epoch, on the
-// loop's thread; must be quick while an epoch goes on.
+// loop's thread; must be quick while an epoch goes on. Of a step it is told
+// once the next one computes, or the block ends.
 class LoopObserver {
  public:
   virtual ~LoopObserver() = default;

@@ -122,18 +122,13 @@ class CacheBackendTest : public ::testing::Test {
     queue_.reset();
     auto device = std::make_unique<TouchyDevice>(2 * slots * kSlot);
     device_ = device.get();
-    std::vector<TierUnit> units(2);
-    for (std::uint64_t i = 0; i < 2; ++i) {
-      units[i].index =
-          Index::MakePrivate(Options(slots, Policy::kNever, kSlot), clock_);
-      units[i].device_offset = i * slots * kSlot;
-    }
     CacheOptions options;
     options.directories = {"memory", "memory"};
     options.buffer_bytes = 8 * kSlot;
     backend_ = MakeCacheBackend(
-        std::make_unique<Tier>(std::move(device), std::move(units)), options,
-        storage::OpenBackend("mem:").value());
+        testing::TwoUnitTier(Options(slots, Policy::kNever, kSlot), clock_,
+                             std::move(device)),
+        options, storage::OpenBackend("mem:").value());
   }
   void Put(std::string_view name, std::uint64_t bytes, std::uint64_t version) {
     ASSERT_TRUE(storage::WriteObject(*backend_, name,
@@ -386,6 +381,9 @@ TEST_F(CacheBackendTest, ADeviceThatCannotReadLeavesTheOtherInUse) {
   Read("b", 0, kBlocks * kSlot, other);
   Read("b", 0, kBlocks * kSlot, other);
   EXPECT_EQ(counters().device_errors.load(), errors);
+  queue_.reset();
+  EXPECT_GT(TierOf(*backend_)->units()[0].index->Count().valid, good);
+  EXPECT_LE(TierOf(*backend_)->units()[1].index->Count().valid, kBlocks - good);
 }
 
 TEST_F(CacheBackendTest, ADeviceThatCannotWriteKeepsNothingAndLosesNoRead) {

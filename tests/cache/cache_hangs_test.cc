@@ -55,6 +55,22 @@ class CacheHangs : public ::testing::Test {
                                     clock_, std::move(device)),
                          options, std::move(store));
   }
+  // Two directories of so many slots, one behind the other on the device.
+  void OpenTwo(std::uint32_t slots) {
+    auto device = std::make_unique<TimedDevice>(2 * slots * kHangSlot,
+                                                testing::DeviceSpeed{});
+    device_ = device.get();
+    CacheOptions options;
+    options.directories = {"memory", "memory"};
+    options.buffer_bytes = 8 * kHangSlot;
+    backend_ = MakeCacheBackend(
+        testing::TwoUnitTier(Options(slots, Policy::kNever, kHangSlot), clock_,
+                             std::move(device)),
+        options, storage::OpenBackend("mem:").value());
+  }
+  std::uint64_t ValidIn(std::size_t unit) {
+    return TierOf(*backend_)->units()[unit].index->Count().valid;
+  }
   void OpenQueue(bool gives_up_buffers, std::size_t depth = 128) {
     queue_.reset();
     queue_ =
@@ -251,6 +267,48 @@ TEST_F(CacheHangs, ADeviceThatNeverAnswersAgainLosesNoReadAndHoldsUpNoEnd) {
   }
 }
 
+TEST_F(CacheHangs, ADeviceThatNeverAnswersReadsLeavesTheOtherInUse) {
+  constexpr std::uint32_t kEach = 96;
+  OpenTwo(kEach);
+  Fill(kEach);
+  const std::uint64_t good = ValidIn(0);
+  ASSERT_GT(good, 0U);
+  ASSERT_LT(good, kEach);
+  OpenQueue(true, 1500);
+  device_->Hang(BlockOp::Kind::kRead, core::kNever, kEach * kHangSlot);
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_LE(ReadAll(kHangSlot), 3 * (DeviceMeter::kLongestPatience + kSlack));
+    SleepFor(std::chrono::seconds(11));
+    EXPECT_EQ(FromCache(), good * kHangSlot) << i;
+  }
+  EXPECT_GE(counters().device_hangs.load(), 32U);
+  CheckBalance();
+  queue_.reset();
+}
+
+TEST_F(CacheHangs, ADeviceThatNeverAnswersWritesLeavesTheOtherFilled) {
+  constexpr std::uint32_t kEach = 96;
+  OpenTwo(kEach);
+  Put(kEach);
+  OpenQueue(true, 1500);
+  device_->Hang(BlockOp::Kind::kWrite, core::kNever, kEach * kHangSlot);
+  for (int i = 0; i < 30; ++i) {
+    ReadAll(kHangSlot);
+    SleepFor(std::chrono::seconds(30));
+  }
+  EXPECT_EQ(ValidIn(1), 0U);
+  const std::uint64_t good = ValidIn(0);
+  EXPECT_GT(good, kEach / 4);
+  EXPECT_GT(counters().device_hangs.load(), 1U);
+  // All that belongs there: nothing more comes.
+  const std::uint64_t fills = counters().fills.load();
+  ReadAll(kHangSlot);
+  SleepFor(std::chrono::seconds(1));
+  EXPECT_EQ(counters().fills.load(), fills);
+  EXPECT_EQ(FromCache(), good * kHangSlot);
+  CheckBalance();
+}
+
 TEST_F(CacheHangs, ABlockThatOnlyTheDeviceHasIsWaitedFor) {
   CacheOptions options;
   options.write = Write::kBack;
@@ -298,6 +356,10 @@ TEST_F(CacheHangs, FillsThatHangLeaveTheirSlotsAtRestAndNobodyWaits) {
   ReadAll(kHangSlot);
   SleepFor(std::chrono::seconds(2));
   EXPECT_EQ(index().Count().quarantined, 0U);
+  // One was put in to see whether the device answers; now all are.
+  EXPECT_EQ(index().Count().valid, 1U);
+  ReadAll(kHangSlot);
+  SleepFor(std::chrono::seconds(2));
   OpenQueue(true);
   ReadAll(kHangSlot);
   EXPECT_EQ(FromCache(), content_.size());

@@ -51,6 +51,18 @@ inline std::unique_ptr<cache::Tier> MemoryTier(
   return std::make_unique<cache::Tier>(std::move(device), std::move(units));
 }
 
+// Two directories of as many slots each, one behind the other on the device.
+inline std::unique_ptr<cache::Tier> TwoUnitTier(
+    const cache::IndexOptions& options, core::Clock& clock,
+    std::unique_ptr<storage::BlockDevice> device) {
+  std::vector<cache::TierUnit> units(2);
+  for (std::uint64_t i = 0; i < 2; ++i) {
+    units[i].index = cache::Index::MakePrivate(options, clock);
+    units[i].device_offset = i * options.geometry.data_bytes();
+  }
+  return std::make_unique<cache::Tier>(std::move(device), std::move(units));
+}
+
 // A child process that runs `body` and then leaves without any clean-up.
 class Child {
  public:

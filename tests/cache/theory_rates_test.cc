@@ -241,8 +241,8 @@ TEST(MostAcceleratorsOfParts, OfEqualPartsIsThatOfTheirHitRate) {
             kUnlimited);
 }
 
-// Two thirds of the job's bytes wait for the part that misses: n accelerators
-// have 2 / (1 + n d / B) of their time, 0.8 for n d = 1.5 B.
+// Half of the job's bytes wait for the store: n accelerators have 2 / (1 + n d
+// / B) of their time, 0.8 for n d = 1.5 B.
 TEST(MostAcceleratorsOfParts, CountsTheTimeOfTheSlowPart) {
   JobRates job = Relative(10);  // B = 10 d
   EXPECT_EQ(MostAcceleratorsOfParts(job, std::array{1.0, 0.0}, 0.8), 15);
@@ -261,6 +261,47 @@ TEST(Balanced, LeavesTheShareThatMakesStoreAndDeviceEndTogether) {
   EXPECT_EQ(Balanced(job, {.hit = 0.5}).hit, 0.5);  // the store ends it
   job.accelerators = 2;
   EXPECT_EQ(Balanced(job, {.hit = 1}).hit, 1);  // nothing is short
+}
+
+// Read at 2, written at 1, store at 10 GB/s, 0.8 hits, all misses kept: the
+// device alone ends it at 1 / (0.8/2 + 0.2/1) = 1.667 GB/s. What is written
+// stays 0.2 of the bytes, which leaves it no time for hits: the store's 0.9 of
+// them are not the end then, 1 / 0.2 = 5 GB/s is.
+TEST(Balanced, CountsWhatIsWrittenAndNeverMakesItWorse) {
+  JobRates job;
+  job.accelerators = 100;
+  job.demand_bytes_per_s = 1e9;
+  job.object_bytes = 1e6;
+  job.store.bytes_per_s = 10e9;
+  job.cache.read_bytes_per_s = 2e9;
+  job.cache.write_bytes_per_s = 1e9;
+  const CacheUse use{.hit = 0.8, .misses_written = 1};
+  const CacheUse moved = Balanced(job, use);
+  EXPECT_EQ(moved.hit, 0);
+  EXPECT_NEAR(moved.misses_written, 0.2, 1e-12);
+  EXPECT_NEAR(HardwareRate(job, moved).bytes_per_s, 5e9, 1);
+  for (const double hit : {0.0, 0.2, 0.5, 0.9, 1.0}) {
+    for (const double written : {0.0, 0.3, 1.0}) {
+      for (const double store : {0.1e9, 1e9, 10e9}) {
+        job.store.bytes_per_s = store;
+        const CacheUse plain{.hit = hit, .misses_written = written};
+        EXPECT_GE(HardwareRate(job, Balanced(job, plain)).bytes_per_s,
+                  HardwareRate(job, plain).bytes_per_s)
+            << hit << " " << written << " " << store;
+      }
+    }
+  }
+}
+
+TEST(Balanced, IsAppliedToEachPartOfAnEpoch) {
+  JobRates job = Relative(1);
+  job.cache.read_bytes_per_s = 3 * job.store.bytes_per_s;
+  job.accelerators = 8;
+  // The part that hits goes at 4 of 8, alone at 3; the other at 1.
+  EXPECT_NEAR(UtilisationOfParts(job, std::array{1.0, 0.0}, true),
+              2 / (8.0 / 4 + 8.0 / 1), 1e-12);
+  EXPECT_NEAR(UtilisationOfParts(job, std::array{1.0, 0.0}),
+              2 / (8.0 / 3 + 8.0 / 1), 1e-12);
 }
 
 // A cold epoch and four warm ones, by the store's rate over the demand.

@@ -46,10 +46,13 @@ class TimedDevice final : public storage::BlockDevice {
   }
   core::Status Flush() override { return inner_->Flush(); }
 
-  // What is asked from now on is not answered before `until`.
-  void Hang(storage::BlockOp::Kind kind, core::TimePoint until) {
+  // What is asked from now on, at `from` or behind it, is not answered before
+  // `until`.
+  void Hang(storage::BlockOp::Kind kind, core::TimePoint until,
+            std::uint64_t from = 0) {
     const std::scoped_lock lock(mutex_);
     hangs_until_[Number(kind)] = until;
+    hangs_from_ = from;
   }
   // What the ops that have no answer still write to: the device does so.
   // Returns the bytes.
@@ -158,9 +161,9 @@ class TimedDevice final : public storage::BlockDevice {
            core::FromSeconds(static_cast<double>(op.buffer.size()) /
                              (number == 0 ? speed_.read : speed_.write));
     reads_ += number == 0 ? 1 : 0;
-    return std::max(free + speed_.latency, now < hangs_until_[number]
-                                               ? hangs_until_[number]
-                                               : core::TimePoint{});
+    const bool hangs = now < hangs_until_[number] && op.offset >= hangs_from_;
+    return std::max(free + speed_.latency,
+                    hangs ? hangs_until_[number] : core::TimePoint{});
   }
   void Leave(const storage::BlockOp& op) {
     const std::scoped_lock lock(mutex_);
@@ -179,6 +182,7 @@ class TimedDevice final : public storage::BlockDevice {
   core::TimePoint free_at_[2]{};
   core::TimePoint hangs_until_[2]{core::TimePoint::min(),
                                   core::TimePoint::min()};
+  std::uint64_t hangs_from_ = 0;
   std::vector<storage::BlockOp> unanswered_;
   std::uint64_t reads_ = 0;
 };

@@ -48,6 +48,17 @@ TEST_F(AcceleratorTest, SettlesAfterAPartOfTheTimeTwoMillisecondsAtMost) {
   EXPECT_EQ(settled_at(0.323, Meanwhile::kAtOnce), microseconds(0));
 }
 
+TEST_F(AcceleratorTest, DoesNotCountWhatOtherWorkTakesBeyondTheDeadline) {
+  const auto meanwhile = [this] {
+    clock_.SleepUntil(clock_.Now() + milliseconds(30));
+  };
+  const core::TimePoint start = clock_.Now();
+  const ComputeTime time = Computing(0.01).Compute(meanwhile);
+  EXPECT_EQ(clock_.Now() - start, milliseconds(30));
+  EXPECT_EQ(time.taken, milliseconds(10));
+  EXPECT_EQ(time.overshoot, core::Nanos{});
+}
+
 TEST_F(AcceleratorTest, TakesNoTimeWithoutComputation) {
   Accelerator accelerator{TimeSource(), clock_, cancel_};
   EXPECT_EQ(accelerator.Compute().taken, core::Nanos{});

@@ -70,6 +70,26 @@ TEST(RunEpochs, TellsTheObserverInOrder) {
   });
 }
 
+// Between the barrier and the computation all would wait for it.
+TEST(RunEpochs, AStepIsToldOnceTheNextComputes) {
+  core::VirtualClock clock;
+  OnRanks(1, clock, [&](comm::Communicator& comm) {
+    for (const bool settle : {false, true}) {
+      Seat seat(clock, {.epochs = 1, .steps = 3, .settle = settle});
+      seat.witness.clock = &clock;
+      const core::TimePoint start = clock.Now();
+      ASSERT_TRUE(seat.Run(comm, milliseconds(10)).ok());
+      // Steps of 50 us and 10 ms; 4 % of the computation until it has settled.
+      const Nanos step = microseconds(50) + milliseconds(10);
+      const Nanos into = microseconds(50 + (settle ? 400 : 0));
+      ASSERT_EQ(seat.witness.told.size(), 3U);
+      EXPECT_EQ(seat.witness.told[0] - start, step + into);
+      EXPECT_EQ(seat.witness.told[1] - start, 2 * step + into);
+      EXPECT_EQ(seat.witness.told[2] - start, 3 * step);
+    }
+  });
+}
+
 TEST(RunEpochs, EveryRankLearnsTheLongestWaitOfAStepAndWhoseItIs) {
   // Rank r waits 50 + 10 r us for each batch, computes for 100 us.
   core::VirtualClock clock;

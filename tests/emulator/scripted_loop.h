@@ -93,6 +93,8 @@ class Witness final : public LoopObserver {
   std::vector<metrics::EpochRecord> epochs;
   std::vector<comm::RankedValue> longest_loads;
   core::Status answer;
+  const core::Clock* clock = nullptr;  // if given, when steps were told
+  std::vector<core::TimePoint> told;
 
   core::Status OnEpochStart(std::uint32_t epoch) override {
     calls.push_back("start " + std::to_string(epoch));
@@ -105,6 +107,9 @@ class Witness final : public LoopObserver {
                     std::to_string(step) + " " +
                     std::to_string(record.samples));
     longest_loads.push_back(longest);
+    if (clock != nullptr) {
+      told.push_back(clock->Now());
+    }
   }
   void OnSave(std::uint32_t epoch, const metrics::CheckpointOp& save) override {
     calls.push_back("save " + std::to_string(epoch) + "." +

@@ -1,6 +1,7 @@
 """What the machine can do, by fio: the ceiling beside which ours stands."""
 
 import json
+import os
 import shutil
 import subprocess
 
@@ -49,6 +50,20 @@ def read_direct(log, files, block, depth, seconds):
     cpu = (job["usr_cpu"] + job["sys_cpu"]) / 100 * seconds
     done = job["read"]["io_bytes"]
     return done / seconds, cpu / done
+
+
+def use_memory(folder, size):
+    """Takes so many bytes of tmpfs and frees them: a virtual machine may have
+    given free memory back to its host, and whoever needs it first pays for
+    getting it again."""
+    name = f"{folder}/stoker-perf-memory"
+    block = bytes(1 << 20)
+    try:
+        with open(name, "wb", buffering=0) as file:
+            for _ in range(-(-size // len(block))):
+                file.write(block)
+    finally:
+        os.unlink(name)
 
 
 def write_fresh(log, folder, jobs, sizes):

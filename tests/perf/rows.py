@@ -234,9 +234,12 @@ def datagen(model, files, per_job):
     """`per_job`: files of each fio job and their size, the same in total."""
     def measure(bench, result):
         jobs = 2
+        total = jobs * per_job[0] * per_job[1]
         for _ in range(bench.runs):
+            fio.use_memory(bench.memory, total)
             with scratch(bench.memory) as folder:
                 ceiling = fio.write_fresh(bench.log, folder, jobs, per_job)
+            fio.use_memory(bench.memory, total)
             with scratch(bench.memory) as folder:
                 ours = bench.program.generate(
                     model, jobs, folder / model,

@@ -24,7 +24,8 @@ EMPTY_SHA256 = ("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b"
 
 
 def read_bench(bench, uri, size, block, depth, count, environment=None):
-    words = [bench.program.helper("stoker_read_bench"), uri, "object", size, block, depth, count]
+    words = [bench.program.helper("stoker_read_bench"), uri, "object", size,
+             block, depth, count]
     done = subprocess.run([str(word) for word in words], check=True, text=True,
                           env=dict(os.environ, **(environment or {})),
                           stdout=subprocess.PIPE)

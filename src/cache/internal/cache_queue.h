@@ -148,7 +148,8 @@ class CacheQueue final : public storage::ReadQueue {
   // Pieces on the device of a unit.
   struct UnitReads {
     std::uint32_t count = 0;
-    bool on_trial = false;  // since a read hung
+    std::uint32_t hung = 0;  // beside those: no longer waited for
+    bool on_trial = false;   // since a read hung
     core::TimePoint hung_since{};
   };
   enum class Way : std::uint8_t {
@@ -211,6 +212,7 @@ class CacheQueue final : public storage::ReadQueue {
   PinCell Cell(std::size_t unit, std::uint32_t cell) const {
     return {cells_[unit].number + cell};
   }
+  bool HasCell(const UnitReads& reads) const;
   std::uint64_t Mutations() const;
 
   CacheShared shared_;

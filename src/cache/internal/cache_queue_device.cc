@@ -19,24 +19,35 @@ constexpr std::uint64_t kSampleEvery = 16;
 
 }  // namespace
 
+// Cells are as many as reads the devices take at once: those that hang have
+// theirs. Of several devices none can have them all, for it may never answer.
+bool CacheQueue::HasCell(const UnitReads& reads) const {
+  constexpr std::uint32_t kMostOfOne = kPieces - kPieces / 4;
+  return !free_cells_.empty() &&
+         (unit_reads_.size() == 1 || reads.count + reads.hung < kMostOfOne);
+}
+
 CacheQueue::Way CacheQueue::WayOf(const Range& range,
                                   core::TimePoint now) const {
   const Op& op = ops_[range.op];
+  const std::size_t unit = shared_.tier->NumberOf(range.key);
+  const UnitReads& reads = unit_reads_[unit];
   if (op.dirty) {
-    return free_cells_.empty() ? Way::kNoneYet : Way::kDevice;
+    return HasCell(reads) ? Way::kDevice : Way::kNoneYet;
   }
   if (range.past_cache) {
     return Way::kPastCache;
   }
-  const std::size_t unit = shared_.tier->NumberOf(range.key);
   if (!shared_.health->of(unit).IsGood(now)) {
     return Way::kFetcher;
   }
-  // Cells are as many as reads the device takes at once: those that hang have
-  // theirs. One at a time shows whether it answers again.
-  const UnitReads& reads = unit_reads_[unit];
-  if (free_cells_.empty() || (reads.on_trial && reads.count > 0)) {
+  // One at a time shows whether a device answers again.
+  if (reads.on_trial && reads.count > 0) {
     return Way::kPastCache;
+  }
+  if (!HasCell(reads)) {
+    return reads.hung == 0 && reads.count > 0 ? Way::kNoneYet
+                                              : Way::kPastCache;
   }
   const bool all_of_it =
       op.asked.offset <= range.block_start &&
@@ -249,6 +260,7 @@ void CacheQueue::GiveUp(std::uint32_t number, core::TimePoint now) {
     return;
   }
   LeaveDevice(piece, false, now);
+  ++unit_reads_[piece.unit].hung;
   hung_.push_back({.tag = piece.tag,
                    .unit = piece.unit,
                    .cell = piece.cell,
@@ -280,6 +292,7 @@ void CacheQueue::OnLateRead(const storage::BlockDone& done,
   shared_.counters->device_read_bytes.fetch_add(late->bytes,
                                                 std::memory_order_relaxed);
   shared_.meter->NoteLate(now - late->asked);
+  --unit_reads_[late->unit].hung;
   shared_.tier->units()[late->unit].index->Unpin(Cell(late->unit, late->cell));
   free_cells_.push_back(late->cell);
   if (!late->memory.empty()) {

@@ -33,8 +33,11 @@ core::Result<std::unique_ptr<Fetcher>> Fetcher::Make(
       new Fetcher(tier, health, counters, options, clock));
   STOKER_ASSIGN(fetcher->store_,
                 store.NewReadQueue({.depth = options.depth}, clock));
+  // Where there are several devices, room for what each may leave unanswered.
+  const std::size_t units = tier.units().size();
   STOKER_ASSIGN(fetcher->device_,
-                tier.device().NewQueue(options.buffers, clock));
+                tier.device().NewQueue(
+                    options.buffers * (units > 1 ? units + 1 : 1), clock));
   const std::uint64_t block = tier.block_bytes();
   STOKER_ASSIGN(fetcher->memory_,
                 core::AlignedBuffer::Make(options.buffers * block, false));
@@ -61,7 +64,7 @@ Fetcher::Fetcher(Tier& tier, UnitHealth& health, CacheCounters& counters,
       held_(options.buffers),
       answers_(options.depth),
       written_(options.buffers),
-      write_health_(tier.units().size()) {
+      writes_of_(tier.units().size()) {
   ops_.reserve(options.depth);
   for (std::uint32_t node = 0; node < kNodes; ++node) {
     Push(free_, node);

@@ -40,8 +40,9 @@ struct FetcherOptions {
 // use. What it was asked for is answered before its end.
 //
 // A write that takes ten times what nearly all took of late, from 5 to 20 s, is
-// given up: its slot rests (Index::Rest), nothing is put into the cache for ten
-// seconds, and its buffer is replaced until the device has answered.
+// given up: its slot rests (Index::Rest), nothing is put into that directory
+// for ten seconds and then one block at a time until one is taken, and its
+// buffer is replaced until the device has answered.
 class Fetcher {
  public:
   // All outlive the fetcher.
@@ -116,6 +117,12 @@ class Fetcher {
     core::TimePoint write_began{};
     core::TimePoint write_due{};  // when it is given up
   };
+  // Writes to the device of a unit.
+  struct UnitWrites {
+    Health health;          // for hangs alone; errors count for reads as well
+    bool on_trial = false;  // since one hung
+    core::TimePoint hung_since{};
+  };
   // A write that is no longer waited for.
   struct HungWrite {
     std::uint64_t tag = 0;
@@ -139,6 +146,7 @@ class Fetcher {
   void KeepAgain(Fill& fill);
   Claim ClaimToKeep(const Fingerprint& key, std::uint32_t bytes,
                     std::uint32_t next_use);
+  bool TakesBlocks(std::size_t unit, core::TimePoint now) const;
   Claim ClaimFor(const Fingerprint& key, std::uint32_t bytes,
                  std::uint32_t next_use);
   bool StartFill(std::uint32_t node, const Claim* claim);
@@ -147,6 +155,7 @@ class Fetcher {
   // What the fetcher does of itself, in fetcher_ahead.cc.
   void Prefetch();
   bool CanPrefetch() const;
+  bool AnyTakesBlocks() const;
   bool PrefetchBlock();
   void OnFacts(std::uint32_t number, const storage::ReadDone& done);
   void LeaveAhead(Fill& fill, bool arrived);
@@ -202,7 +211,7 @@ class Fetcher {
   bool stopping_ = false;          // stop_, as the thread has seen it
   std::size_t prefetching_ = 0;    // reads of the store that nobody asked for
   bool holds_ahead_back_ = false;  // blocks to prefetch, for the guard's sake
-  UnitHealth write_health_;
+  std::vector<UnitWrites> writes_of_;  // by unit
   RecentLatencies write_times_;
   std::uint64_t writes_ = 0;
   core::TimePoint next_late_write_ = core::kNever;  // the first `write_due`

@@ -19,9 +19,18 @@ bool Fetcher::CanPrefetch() const {
          reading_ + writing_ < std::max<std::size_t>(1, fills_.size() / 2);
 }
 
+bool Fetcher::AnyTakesBlocks() const {
+  const core::TimePoint now = clock_.Now();
+  for (std::size_t unit = 0; unit < writes_of_.size(); ++unit) {
+    if (TakesBlocks(unit, now)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void Fetcher::Prefetch() {
-  if (options_.ahead == nullptr || stopping_ ||
-      !health_.IsAnyGood(clock_.Now())) {
+  if (options_.ahead == nullptr || stopping_ || !AnyTakesBlocks()) {
     return;
   }
   options_.ahead->Advance();
@@ -44,13 +53,17 @@ bool Fetcher::PrefetchBlock() {
     return false;
   }
   const std::optional<Ahead> block = options_.ahead->NextBlock();
-  if (!block.has_value() || FreeFill() == kNone ||
-      !tier_.UnitOf(block->key).index->AllowsWrite(block->block_bytes)) {
+  if (!block.has_value() || FreeFill() == kNone) {
     return false;
   }
-  const bool rests =
-      !health_.of(tier_.NumberOf(block->key)).IsGood(clock_.Now());
-  if (rests || FindFill(block->key) != nullptr) {
+  // A directory that takes none for now must not hold up the others.
+  const std::size_t unit = tier_.NumberOf(block->key);
+  const bool takes = TakesBlocks(unit, clock_.Now()) &&
+                     tier_.units()[unit].index->AllowsWrite(block->block_bytes);
+  if (!takes && tier_.units().size() == 1) {
+    return false;
+  }
+  if (!takes || FindFill(block->key) != nullptr) {
     options_.ahead->PassOver(block->number);
     return true;
   }

@@ -22,6 +22,33 @@ constexpr core::Nanos kLongestWritePatience = std::chrono::seconds(20);
 
 }  // namespace
 
+// Whether the device of a unit is to be written to.
+bool Fetcher::TakesBlocks(std::size_t unit, core::TimePoint now) const {
+  // As many writes as the devices take at once, those that hang among them.
+  const std::size_t most = device_->capacity();
+  if (!health_.of(unit).IsGood(now) || !writes_of_[unit].health.IsGood(now) ||
+      hung_writes_.size() + reading_ + writing_ >= most) {
+    return false;
+  }
+  const auto of_unit = [&](const auto& write) {
+    return tier_.NumberOf(write.key) == unit;
+  };
+  // Of several devices none can have them all, for it may never answer.
+  if (tier_.units().size() > 1 && !hung_writes_.empty() &&
+      std::cmp_greater_equal(std::ranges::count_if(hung_writes_, of_unit),
+                             fills_.size())) {
+    return false;
+  }
+  // One at a time shows whether it answers again.
+  return !writes_of_[unit].on_trial ||
+         std::ranges::none_of(fills_, [&](const Fill& fill) {
+           return fill.claimed &&
+                  (fill.state == State::kReading ||
+                   fill.state == State::kWriting) &&
+                  of_unit(fill);
+         });
+}
+
 // A slot for the block, if it is to be kept.
 Claim Fetcher::ClaimToKeep(const Fingerprint& key, std::uint32_t bytes,
                            std::uint32_t next_use) {
@@ -33,10 +60,8 @@ Claim Fetcher::ClaimToKeep(const Fingerprint& key, std::uint32_t bytes,
 Claim Fetcher::ClaimFor(const Fingerprint& key, std::uint32_t bytes,
                         std::uint32_t next_use) {
   const core::TimePoint now = clock_.Now();
-  // As many writes as the device takes at once, those that hang among them.
   const std::size_t unit = tier_.NumberOf(key);
-  if (!health_.of(unit).IsGood(now) || !write_health_.of(unit).IsGood(now) ||
-      hung_writes_.size() + reading_ + writing_ >= device_->capacity()) {
+  if (!TakesBlocks(unit, now)) {
     return {};
   }
   if (meter_.HoldsFillsBack(now)) {
@@ -137,10 +162,14 @@ void Fetcher::OnWritten(const storage::BlockDone& done) {
   --writing_;
   fill.state = State::kHeld;
   write_times_.Add(clock_.Now() - fill.write_began);
-  TierUnit& unit = tier_.UnitOf(fill.key);
+  const std::size_t number = tier_.NumberOf(fill.key);
+  TierUnit& unit = tier_.units()[number];
+  if (fill.write_began >= writes_of_[number].hung_since) {
+    writes_of_[number].on_trial = false;
+  }
   if (!done.status.ok()) {
     counters_.device_errors.fetch_add(1, std::memory_order_relaxed);
-    health_.of(tier_.NumberOf(fill.key)).NoteError(clock_.Now());
+    health_.of(number).NoteError(clock_.Now());
     unit.index->Abandon(fill.claim);
     return;
   }
@@ -185,7 +214,10 @@ void Fetcher::GiveUpLateWrites() {
 
 void Fetcher::GiveUpWrite(Fill& fill, core::TimePoint now) {
   counters_.device_hangs.fetch_add(1, std::memory_order_relaxed);
-  write_health_.of(tier_.NumberOf(fill.key)).NoteHang(now);
+  UnitWrites& writes = writes_of_[tier_.NumberOf(fill.key)];
+  writes.health.NoteHang(now);
+  writes.on_trial = true;
+  writes.hung_since = now;
   tier_.UnitOf(fill.key).index->Rest(fill.claim);
   --writing_;
   held_[static_cast<std::size_t>(&fill - fills_.data())].store(

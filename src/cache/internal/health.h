@@ -63,12 +63,9 @@ class UnitHealth {
  public:
   explicit UnitHealth(std::size_t units) : units_(units) {}
   Health& of(std::size_t unit) { return units_[unit]; }
+  const Health& of(std::size_t unit) const { return units_[unit]; }
   bool AreAllGood(core::TimePoint now) const {
     return std::ranges::all_of(
-        units_, [&](const Health& unit) { return unit.IsGood(now); });
-  }
-  bool IsAnyGood(core::TimePoint now) const {
-    return std::ranges::any_of(
         units_, [&](const Health& unit) { return unit.IsGood(now); });
   }
 

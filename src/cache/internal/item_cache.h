@@ -46,6 +46,8 @@ class ItemCache {
         item_of_(slots) {
     eviction_->Reset();
   }
+  ItemCache(const ItemCache&) = delete;
+  ItemCache& operator=(const ItemCache&) = delete;
 
   // Reads an item, wanted again at `next_use`; whether it was there.
   bool Read(std::uint32_t item, std::uint32_t next_use = kNeverAgain) {

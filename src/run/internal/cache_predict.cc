@@ -63,9 +63,15 @@ Epoch ColdEpoch(const OutlookJob& job, double kept) {
 // Hits that come in some parts of an epoch more than in others.
 void PredictParts(const OutlookJob& job, std::span<const double> hits,
                   CacheOutlook& outlook) {
-  outlook.later_au = UtilisationOfParts(job.job, hits);
-  outlook.most_accelerators =
-      MostAcceleratorsOfParts(job.job, hits, std::min(1.0, job.au_target));
+  const double au = UtilisationOfParts(job.job, hits, job.balance);
+  // Fed as much as brings a long epoch to that.
+  const double bytes_per_s =
+      au < 1 ? au * job.job.accelerators * job.job.demand_bytes_per_s
+             : cache::kUnlimited;
+  outlook.later_au =
+      AuOf(job, {.bytes_per_s = bytes_per_s, .long_au = au}, outlook);
+  outlook.most_accelerators = MostAcceleratorsOfParts(
+      job.job, hits, std::min(1.0, job.au_target), job.balance);
 }
 
 // Those of the later epochs of this run, for there is no steady state that
