@@ -78,9 +78,9 @@ TEST(RunEpochs, AStepIsToldOnceTheNextComputes) {
       Seat seat(clock, {.epochs = 1, .steps = 3, .settle = settle});
       seat.witness.clock = &clock;
       const core::TimePoint start = clock.Now();
-      ASSERT_TRUE(seat.Run(comm, milliseconds(10)).ok());
+      ASSERT_TRUE(seat.Run(comm, microseconds(10000)).ok());
       // Steps of 50 us and 10 ms; 4 % of the computation until it has settled.
-      const Nanos step = microseconds(50) + milliseconds(10);
+      const Nanos step = microseconds(50) + microseconds(10000);
       const Nanos into = microseconds(50 + (settle ? 400 : 0));
       ASSERT_EQ(seat.witness.told.size(), 3U);
       EXPECT_EQ(seat.witness.told[0] - start, step + into);

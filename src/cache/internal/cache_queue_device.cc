@@ -46,8 +46,7 @@ CacheQueue::Way CacheQueue::WayOf(const Range& range,
     return Way::kPastCache;
   }
   if (!HasCell(reads)) {
-    return reads.hung == 0 && reads.count > 0 ? Way::kNoneYet
-                                              : Way::kPastCache;
+    return reads.hung == 0 && reads.count > 0 ? Way::kNoneYet : Way::kPastCache;
   }
   const bool all_of_it =
       op.asked.offset <= range.block_start &&
