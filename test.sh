@@ -30,6 +30,7 @@ done
 exec </dev/null  # nothing asks questions
 jobs="$(nproc)"
 export CTEST_OUTPUT_ON_FAILURE=1
+export GTEST_BRIEF=1  # of a program that fails: which tests, and why
 export ASAN_OPTIONS="detect_stack_use_after_return=1:strict_string_checks=1"
 export UBSAN_OPTIONS="print_stacktrace=1"
 export TSAN_OPTIONS="second_deadlock_stack=1"

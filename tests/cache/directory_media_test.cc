@@ -82,7 +82,7 @@ TEST(SuperBlock, IsStoredAsTheDocumentSays) {
   const auto bytes = internal::EncodeSuper(super);
   const std::span<const std::byte> view(bytes);
   EXPECT_EQ(core::AsText(view.first(8)), "STKCACHE");
-  EXPECT_EQ(core::LoadLe<std::uint32_t>(view, 8), 1U);
+  EXPECT_EQ(core::LoadLe<std::uint32_t>(view, 8), 2U);
   EXPECT_EQ(core::LoadLe<std::uint32_t>(view, 12), 0x99AABBCCU);
   EXPECT_EQ(view[16], std::byte{0xAB});
   EXPECT_EQ(view[31], std::byte{0xCD});
@@ -188,13 +188,13 @@ TEST(DirectoryMedia, ShortSuperBlocksAreDamaged) {
 TEST(DirectoryMedia, OtherVersionsAreRefused) {
   const auto disk = FormattedDisk();
   std::vector<std::byte> content = disk->Content(kSuperB);
-  core::StoreLe<std::uint32_t>(content, 8, 2);
+  core::StoreLe<std::uint32_t>(content, 8, 1);
   core::StoreLe(std::span(content), 4092,
                 core::Crc32c(std::span(content).first(4092)));
   disk->SetContent(kSuperB, content);
   const auto opened = TryOpen(*disk);
   EXPECT_EQ(opened.status().code(), core::Code::kUnsupported);
-  EXPECT_THAT(Text(opened.status()), HasSubstr("not of version 1"));
+  EXPECT_THAT(Text(opened.status()), HasSubstr("not of version 2"));
 }
 
 TEST(DirectoryMedia, AWholeSuperBlockThatSaysWhatCannotBeIsDamaged) {

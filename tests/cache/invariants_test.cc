@@ -52,6 +52,7 @@ constexpr int kReadsBeforeMemory = 20;
 struct Witness {
   std::atomic<std::uint64_t> wrong = 0;
   std::atomic<std::uint64_t> errors = 0;
+  std::array<char, 512> first_error{};
   std::atomic<std::uint64_t> reads = 0;
   std::atomic<std::uint64_t> unbalanced = 0;  // tiers that do not add up
   std::atomic<std::uint64_t> grown = 0;       // workers whose memory grew
@@ -172,9 +173,9 @@ class CacheUnderDeaths {
     std::uint64_t reads = 0;
     while (true) {
       if (setting_.writes && random.Below(40) == 0) {
-        if (!WriteOne(*backend, worker)) {
-          witness_->errors.fetch_add(1);
-          return 1;
+        if (const core::Status written = WriteOne(*backend, worker);
+            !written.ok()) {
+          return Fail(written);
         }
         continue;
       }
@@ -188,11 +189,18 @@ class CacheUnderDeaths {
       storage::ReadDone done;
       const storage::CacheCounts before = *backend->CacheActivity();
       const core::TimePoint start = clock_.Now();
-      if (!queue->Submit(std::span(&op, 1)).ok() ||
-          !queue->Reap(std::span(&done, 1), 1, core::kNever).ok() ||
-          !done.status.ok() || done.bytes != bytes) {
-        witness_->errors.fetch_add(1);
-        return 1;
+      core::Status status = queue->Submit(std::span(&op, 1)).status();
+      if (status.ok()) {
+        status = queue->Reap(std::span(&done, 1), 1, core::kNever).status();
+      }
+      if (status.ok()) {
+        status = done.status;
+      }
+      if (status.ok() && done.bytes != bytes) {
+        status = {core::Code::kCorruption, "a short read"};
+      }
+      if (!status.ok()) {
+        return Fail(status);
       }
       const std::int64_t took = (clock_.Now() - start).count();
       std::int64_t longest = witness_->longest_ns.load();
@@ -213,6 +221,13 @@ class CacheUnderDeaths {
       }
     }
   }
+  int Fail(const core::Status& status) {
+    if (witness_->errors.fetch_add(1) == 0) {
+      const std::string text = status.ToString();
+      text.copy(witness_->first_error.data(), witness_->first_error.size() - 1);
+    }
+    return 1;
+  }
   void Book(const storage::CacheCounts& before,
             const storage::CacheCounts& after, std::uint64_t delivered) {
     const auto sum = [](const storage::CacheCounts& counts) {
@@ -225,23 +240,18 @@ class CacheUnderDeaths {
     witness_->hedges.fetch_add(after.hedges - before.hedges);
     witness_->takeovers.fetch_add(after.takeovers - before.takeovers);
   }
-  bool WriteOne(storage::Backend& backend, std::size_t worker) {
+  core::Status WriteOne(storage::Backend& backend, std::size_t worker) {
     const std::uint64_t number = witness_->begun[worker].load() + 1;
     witness_->begun[worker].store(number);
-    const core::Status written = storage::WriteObject(
-        backend, WrittenName(worker), Writing(worker, number), clock_,
-        {.durable = true});
-    if (!written.ok()) {
-      return false;
-    }
+    STOKER_TRY(storage::WriteObject(backend, WrittenName(worker),
+                                    Writing(worker, number), clock_,
+                                    {.durable = true}));
     witness_->acknowledged[worker].store(number);
-    const core::Status labelled = storage::WriteObject(
+    STOKER_TRY(storage::WriteObject(
         backend, LabelName(worker), std::to_string(number), clock_,
-        {.durable = true, .after = {WrittenName(worker)}});
-    if (labelled.ok()) {
-      witness_->labelled[worker].store(number);
-    }
-    return labelled.ok();
+        {.durable = true, .after = {WrittenName(worker)}}));
+    witness_->labelled[worker].store(number);
+    return {};
   }
 
   // Kills workers at random times, each followed by another, and at last all at
@@ -344,7 +354,7 @@ class CacheUnderDeaths {
   }
   void CheckWitness() const {
     EXPECT_EQ(witness_->wrong.load(), 0U);
-    EXPECT_EQ(witness_->errors.load(), 0U);
+    EXPECT_EQ(witness_->errors.load(), 0U) << witness_->first_error.data();
     EXPECT_GT(witness_->reads.load(), 0U);
     EXPECT_EQ(witness_->unbalanced.load(), 0U);
 #ifndef STOKER_SANITIZED  // their own memory grows
@@ -399,7 +409,7 @@ TEST_P(Invariants, HoldUnderRandomReadsWritesDeathsAndReboots) {
   }
   CheckWitness();
   const auto backend = Open("run");
-  ASSERT_TRUE(WriteOne(*backend, 0));
+  ASSERT_TRUE(WriteOne(*backend, 0).ok());
   ASSERT_TRUE(
       backend->Drain({.patience = std::chrono::seconds(60)}, clock_).ok());
   for (const TierUnit& unit : TierOf(*backend)->units()) {

@@ -40,7 +40,7 @@ class Gate final : public storage::WrapperBackend {
   core::Result<std::unique_ptr<storage::WriteStream>> Create(
       std::string_view name, const storage::WriteOptions& options,
       core::Clock& clock) override {
-    if (!open) {
+    if (!open || name == std::string_view(held)) {
       return core::Status(core::Code::kUnavailable, "the gate is shut");
     }
     const std::scoped_lock lock(mutex_);
@@ -49,6 +49,7 @@ class Gate final : public storage::WrapperBackend {
   }
 
   std::atomic<bool> open = false;
+  std::atomic<const char*> held = "";  // it is shut for this name
   std::vector<std::string> names;
 
  private:
@@ -182,6 +183,33 @@ TEST_F(WriteBack, AppearsInTheStoreAfterWhatItMustNotBeSeenWithout) {
   EXPECT_EQ(gate_->names.back(), "manifest");
 }
 
+// The label in the store names it, and must not be left alone.
+TEST_F(WriteBack, WhatIsWrittenAgainStaysInTheStoreUntilTheNewIsThere) {
+  Open();
+  gate_->open = true;
+  const std::string first = Content(8, 1000);
+  ASSERT_TRUE(Put("named", first).ok());
+  ASSERT_TRUE(Put("label", "first", {"named"}).ok());
+  ASSERT_TRUE(Drain().ok());
+  gate_->open = false;
+  ASSERT_TRUE(Put("named", Content(9, 1000)).ok());
+  ASSERT_TRUE(Put("between", "of others").ok());
+  const std::string last = Content(10, 1000);
+  ASSERT_TRUE(Put("named", last).ok());
+  gate_->held = "named";
+  gate_->open = true;
+  const core::TimePoint deadline = clock_.Now() + std::chrono::seconds(30);
+  while (InStore("between") != "of others") {
+    ASSERT_LT(clock_.Now(), deadline);
+    clock_.SleepUntil(clock_.Now() + std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(InStore("label"), "first");
+  EXPECT_TRUE(InStore("named") == first);
+  gate_->held = "";
+  ASSERT_TRUE(Drain().ok());
+  EXPECT_TRUE(InStore("named") == last);
+}
+
 // 32 of 64 slots may be dirty: the third object of 15 blocks waits until one of
 // the first is in the store.
 TEST_F(WriteBack, WritersWaitForTheStoreWhereNoMoreMayBeDirty) {
@@ -206,6 +234,27 @@ TEST_F(WriteBack, WritersWaitForTheStoreWhereNoMoreMayBeDirty) {
     EXPECT_EQ(InStore(std::string(1, static_cast<char>('a' + i))),
               content(i + 1));
   }
+}
+
+// Reads and fetches of others have all of a small cache at times.
+TEST_F(WriteBack, WritersWaitWhereNoSlotIsFreeForTheTable) {
+  Open({}, 16);
+  gate_->open = true;
+  Index& index = *TierOf(*backend_)->units()[0].index;
+  std::vector<Claim> claims;
+  for (std::uint64_t i = 0; index.Count().free > 0; ++i) {
+    claims.push_back(index.ClaimDirtySlot({.high = i, .low = i}, kBackSlot));
+    ASSERT_EQ(claims.back().outcome, ClaimOutcome::kMine);
+  }
+  std::jthread others([&] {
+    clock_.SleepUntil(clock_.Now() + std::chrono::milliseconds(50));
+    for (const Claim& claim : claims) {
+      index.Abandon(claim);
+    }
+  });
+  EXPECT_TRUE(Put("object", Content(11, kBackSlot)).ok());
+  others.join();
+  EXPECT_TRUE(Drain().ok());
 }
 
 TEST_F(WriteBack, WhatDoesNotFitGoesToTheStoreAtOnce) {

@@ -77,11 +77,12 @@ core::Result<std::unique_ptr<internal::StagedObject>> CacheBackend::Stage(
     if (clock.Now() >= deadline) {
       return core::Status(
           core::Code::kTimedOut,
-          fmt::format("write {} to the cache: its {:.0f} % for what waits for "
-                      "the store were full for {:.0f} s; remedy: a faster "
-                      "store, a larger cache, or dirty=",
-                      commit.name, 100 * options_.dirty_share,
-                      core::Seconds(kRoomPatience)));
+          fmt::format(
+              "write {} to the cache: its {:.0f} % for what waits for "
+              "the store were full, or all its slots in use, for {:.0f} "
+              "s; remedy: a faster store, a larger cache, or dirty=",
+              commit.name, 100 * options_.dirty_share,
+              core::Seconds(kRoomPatience)));
     }
     uploader_->Wake();
     // Until something has reached the store; it may also have been removed.

@@ -16,6 +16,9 @@ namespace stoker::cache::internal {
 namespace {
 
 constexpr core::Nanos kHoldPause = std::chrono::milliseconds(5);
+// How long an object waits for a slot for its entry: readers and fetches have
+// all of a small cache at times, but none of them for long.
+constexpr core::Nanos kEntryPatience = std::chrono::seconds(60);
 
 std::uint64_t LayoutOf(const Tier& tier) {
   std::string ids;
@@ -134,8 +137,14 @@ core::Result<std::vector<Commit>> Catalogue::Dirty() {
 
 core::Result<bool> Catalogue::Reserve(std::uint64_t slots, std::uint64_t most) {
   return Within("write to the cache", [&]() -> core::Result<bool> {
-    STOKER_TRY(NoteLayout());
-    STOKER_TRY(table_->EnsurePage());
+    core::Status ready = NoteLayout();
+    if (ready.ok()) {
+      ready = table_->EnsurePage();
+    }
+    if (ready.code() == core::Code::kUnavailable) {
+      return false;  // no slot is free
+    }
+    STOKER_TRY(ready);
     std::uint64_t taken = home().reserved_dirty();
     for (const TierUnit& unit : tier_.units()) {
       taken += unit.index->DirtyCount();
@@ -171,7 +180,8 @@ core::Status Catalogue::MakeRoom(const Commit& commit) {
       STOKER_TRY(table_->Erase(unit));
     }
   }
-  if (table_->HasRoom(commit) || table_->EnsureRoom(commit).ok()) {
+  const core::Status added = table_->EnsureRoom(commit);
+  if (added.ok()) {
     return {};
   }
   for (const auto& [unit, other] : clean) {
@@ -180,10 +190,10 @@ core::Status Catalogue::MakeRoom(const Commit& commit) {
       Forget(other);
     }
     if (table_->HasRoom(commit)) {
-      break;
+      return {};
     }
   }
-  return {};
+  return added;
 }
 
 // --- changing ----------------------------------------------------------------
@@ -204,19 +214,19 @@ core::Status Catalogue::EraseAll(std::string_view store, std::string_view name,
   return {};
 }
 
+core::Status Catalogue::CheckMine(const std::vector<Placed>& blocks) {
+  for (const Placed& block : blocks) {
+    if (!block.unit->index->IsMine(block.slot)) {
+      return {core::Code::kUnavailable, "one of its slots was taken over"};
+    }
+  }
+  return {};
+}
+
 core::Status Catalogue::Add(Commit& commit, const std::vector<Placed>& blocks,
                             bool durable) {
   const std::string what = "note " + commit.name + " in the cache";
-  const auto check = [&]() -> core::Status {
-    for (const Placed& block : blocks) {
-      if (!block.unit->index->IsMine(block.slot)) {
-        return {core::Code::kUnavailable,
-                what + ": one of its slots was taken over"};
-      }
-    }
-    return {};
-  };
-  STOKER_TRY(check());
+  STOKER_TRY(CheckMine(blocks).WithContext(what));
   for (const Placed& block : blocks) {
     if (block.unit->directory != nullptr) {
       SlotRecord record = block.record;
@@ -230,49 +240,63 @@ core::Status Catalogue::Add(Commit& commit, const std::vector<Placed>& blocks,
     STOKER_TRY(table_->Flush().WithContext(what));
   }
   KillPoint("D3");
-  return Within(what, [&]() -> core::Status {
-    STOKER_TRY(check());
-    std::optional<Commit> before;
-    if (const Commit* const known = NewestOf(store_, commit.name)) {
-      before = *known;
+  const core::TimePoint deadline = clock_.Now() + kEntryPatience;
+  while (true) {
+    bool no_room = false;
+    const core::Status added = Within(what, [&]() -> core::Status {
+      return AddEntry(commit, blocks, durable, no_room).WithContext(what);
+    });
+    if (!no_room || !commit.dirty || clock_.Now() >= deadline) {
+      return added;
     }
-    if (!durable && before.has_value() && before->dirty && before->durable) {
-      // What was promised may only give way to what is as safe.
-      STOKER_TRY(table_->Flush().WithContext(what));
-      durable = true;
+    clock_.SleepUntil(clock_.Now() + kHoldPause);  // without the locks
+  }
+}
+
+// `no_room`: it failed for want of a slot, and may be tried again.
+core::Status Catalogue::AddEntry(Commit& commit,
+                                 const std::vector<Placed>& blocks,
+                                 bool durable, bool& no_room) {
+  STOKER_TRY(CheckMine(blocks));
+  std::optional<Commit> before;
+  if (const Commit* const known = NewestOf(store_, commit.name)) {
+    before = *known;
+  }
+  if (!durable && before.has_value() && before->dirty && before->durable) {
+    // What was promised may only give way to what is as safe.
+    STOKER_TRY(table_->Flush());
+    durable = true;
+  }
+  commit.store = store_;
+  commit.durable = durable;
+  commit.sequence = home().commit_board().sequence.load() + 1;
+  if (!table_->HasRoom(commit)) {
+    const core::Status made = MakeRoom(commit);
+    no_room = made.code() == core::Code::kUnavailable;
+    STOKER_TRY(made);
+  }
+  STOKER_ASSIGN(const std::uint32_t unit, table_->Put(commit));
+  KillPoint("D4");
+  if (durable) {
+    if (const core::Status flushed = table_->Flush(); !flushed.ok()) {
+      (void)table_->Erase(unit);
+      return flushed;
     }
-    commit.store = store_;
-    commit.durable = durable;
-    commit.sequence = home().commit_board().sequence.load() + 1;
-    commit.first_sequence = before.has_value() && before->dirty
-                                ? before->first_sequence
-                                : commit.sequence;
-    if (!table_->HasRoom(commit)) {
-      STOKER_TRY(MakeRoom(commit).WithContext(what));
+  }
+  for (const Placed& block : blocks) {
+    if (commit.dirty) {
+      block.unit->index->Settle(block.slot);
+    } else {
+      block.unit->index->MakeClean(block.slot);
     }
-    STOKER_ASSIGN(const std::uint32_t unit, table_->Put(commit));
-    KillPoint("D4");
-    if (durable) {
-      if (const core::Status flushed = table_->Flush(); !flushed.ok()) {
-        (void)table_->Erase(unit);
-        return flushed.WithContext(what);
-      }
-    }
-    for (const Placed& block : blocks) {
-      if (commit.dirty) {
-        block.unit->index->Settle(block.slot);
-      } else {
-        block.unit->index->MakeClean(block.slot);
-      }
-    }
-    // One that stays is older, and counts for nothing.
-    (void)EraseAll(store_, commit.name, commit.sequence);
-    home().NoteMutation();
-    if (before.has_value()) {
-      Forget(*before);
-    }
-    return {};
-  });
+  }
+  // One that stays is older, and counts for nothing.
+  (void)EraseAll(store_, commit.name, commit.sequence);
+  home().NoteMutation();
+  if (before.has_value()) {
+    Forget(*before);
+  }
+  return {};
 }
 
 // A name is taken by one of this process's threads at a time, and by one

@@ -54,16 +54,18 @@ class Catalogue {
   core::Result<std::vector<Commit>> Dirty();
 
   // Promises this process so many slots for dirty blocks, of `most` that are
-  // dirty or promised on this host together; false: not now. Looks at every
-  // slot. Given back with GiveBack, one by one as they are used or at once.
+  // dirty or promised on this host together; false: not now, or no slot is free
+  // for the table. Looks at every slot. Given back with GiveBack, one by one as
+  // they are used or at once.
   core::Result<bool> Reserve(std::uint64_t slots, std::uint64_t most);
   void GiveBack(std::uint64_t slots);
 
   // Makes an object of `blocks`, which are all on the device: dirty ones that
   // nobody evicts, or clean ones if the store has it. Replaces what was known
   // under the name, if that was written before. `durable`: all of it is on
-  // stable storage then. Fills in store, sequence and `durable`. An error:
-  // `blocks` are still the caller's.
+  // stable storage then. Fills in store, sequence and `durable`. Waits for a
+  // slot for its entry where none is free, if the store does not have it. An
+  // error: `blocks` are still the caller's.
   core::Status Add(Commit& commit, const std::vector<Placed>& blocks,
                    bool durable);
   // The caller's process brings it to the store, until Leave, as its uploader.
@@ -112,6 +114,9 @@ class Catalogue {
   core::Status EraseAll(std::string_view store, std::string_view name,
                         std::uint64_t but_sequence);
   core::Status MakeRoom(const Commit& commit);
+  static core::Status CheckMine(const std::vector<Placed>& blocks);
+  core::Status AddEntry(Commit& commit, const std::vector<Placed>& blocks,
+                        bool durable, bool& no_room);
   core::Status CheckLayout();
   core::Status NoteLayout();
   void Forget(const Commit& commit);

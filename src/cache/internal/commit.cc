@@ -80,7 +80,6 @@ std::vector<std::byte> Encode(const Commit& commit) {
   writer.Put(commit.size);
   writer.Put(commit.version);
   writer.Put(commit.store_version);
-  writer.Put(commit.first_sequence);
   writer.Put((commit.dirty ? kDirtyFlag : 0U) |
              (commit.durable ? kDurableFlag : 0U));
   writer.PutText(commit.store);
@@ -99,7 +98,6 @@ std::optional<Commit> Decode(std::span<const std::byte> bytes) {
   commit.size = reader.Get<std::uint64_t>();
   commit.version = reader.Get<std::uint64_t>();
   commit.store_version = reader.Get<std::uint64_t>();
-  commit.first_sequence = reader.Get<std::uint64_t>();
   const auto flags = reader.Get<std::uint32_t>();
   commit.dirty = (flags & kDirtyFlag) != 0;
   commit.durable = (flags & kDurableFlag) != 0;

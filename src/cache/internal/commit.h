@@ -25,11 +25,7 @@ struct Commit {
   std::uint64_t version = 0;  // of its blocks' keys; drawn for each writing
   bool dirty = true;          // the store does not have it yet
   bool durable = false;       // its blocks were on stable storage before it was
-  std::uint64_t store_version = 0;  // there, once it has it
-  // The first of the writings of this name, one after the other, that the store
-  // has not seen. While it is behind that, what is there under the name is of
-  // before.
-  std::uint64_t first_sequence = 0;
+  std::uint64_t store_version = 0;   // there, once it has it
   std::vector<std::string> after{};  // WriteOptions::after
 };
 

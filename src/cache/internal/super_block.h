@@ -18,7 +18,7 @@
 namespace stoker::cache::internal {
 
 inline constexpr std::size_t kSuperBytes = 4096;
-inline constexpr std::uint32_t kFormatVersion = 1;
+inline constexpr std::uint32_t kFormatVersion = 2;
 
 struct SuperBlock {
   CacheId id{};

@@ -187,40 +187,7 @@ core::Result<bool> Uploader::MayBeSeen(const Commit& commit,
   return AreSeen(commit.after);
 }
 
-// While nobody else brings it to the store.
-core::Status Uploader::Hide(const Commit& other) {
-  STOKER_ASSIGN(const bool mine, catalogue_.Take(other));
-  if (!mine) {
-    STOKER_ASSIGN(const std::optional<Commit> now, catalogue_.Find(other.name));
-    const bool waits =
-        now.has_value() && now->dirty && IsSameWriting(*now, other);
-    return waits ? core::Status(core::Code::kUnavailable,
-                                other.name + " is being brought to the store")
-                 : core::Status();
-  }
-  const core::Status removed = store_.Remove(other.name);
-  catalogue_.Leave(other);
-  return removed.code() == core::Code::kNotFound ? core::Status() : removed;
-}
-
-// What the store has under the names of objects that come later, and were there
-// before this one, would be seen beside this one: it goes first.
-core::Status Uploader::HideReplaced(const Commit& commit,
-                                    const std::vector<Commit>& dirty) {
-  for (const Commit& other : dirty) {
-    if (other.first_sequence < commit.sequence &&
-        commit.sequence < other.sequence &&
-        !hidden_.contains(other.first_sequence)) {
-      STOKER_TRY(Hide(other));
-      hidden_.insert(other.first_sequence);
-    }
-  }
-  return {};
-}
-
 core::Status Uploader::Upload(const Commit& commit) {
-  STOKER_ASSIGN(const std::vector<Commit> dirty, catalogue_.Dirty());
-  STOKER_TRY(HideReplaced(commit, dirty));
   if (!commit.after.empty()) {
     KillPoint("D9");
   }

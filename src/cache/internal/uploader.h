@@ -9,7 +9,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -62,9 +61,6 @@ class Uploader {
   core::Result<bool> MayBeSeen(const Commit& commit,
                                const std::vector<Commit>& dirty);
   core::Result<bool> AreSeen(const std::vector<std::string>& names);
-  core::Status HideReplaced(const Commit& commit,
-                            const std::vector<Commit>& dirty);
-  core::Status Hide(const Commit& other);
   core::Status Upload(const Commit& commit);
   core::Status ReadBlocks(const Commit& commit, std::uint64_t offset,
                           std::span<std::byte> into);
@@ -78,7 +74,6 @@ class Uploader {
   CacheCounters& counters_;
   core::Clock& clock_;
   std::unique_ptr<storage::BlockQueue> device_;
-  std::set<std::uint64_t> hidden_;  // first sequences whose names are removed
   std::atomic<bool> stop_ = false;
   std::atomic<std::uint64_t> objects_ = 0;
   mutable std::mutex mutex_;  // guards failed_
