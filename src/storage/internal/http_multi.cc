@@ -18,13 +18,18 @@
 #include <vector>
 
 #include "core/check.h"
+#include "core/stream_copy.h"
 #include "core/text.h"
+#include "storage/internal/http_header.h"
 
 namespace stoker::storage::internal {
 
 namespace {
 
 constexpr int kMostEvents = 64;
+// Answers for so much room are in no cache when they are read: they are copied
+// past it.
+constexpr std::size_t kStreamedFrom = 1U << 20;
 
 long Milliseconds(core::Nanos time) {
   const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(time);
@@ -47,27 +52,6 @@ void InitialiseOnce() {
     ::curl_global_init(CURL_GLOBAL_DEFAULT);
     IgnoreBrokenPipes();
   });
-}
-
-// "name: value" → value where the line has that name (lower case).
-std::optional<std::string_view> HeaderValue(std::string_view line,
-                                            std::string_view name) {
-  if (line.size() <= name.size() || line[name.size()] != ':') {
-    return std::nullopt;
-  }
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    const char c = line[i];
-    const char lower = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-    if (lower != name[i]) {
-      return std::nullopt;
-    }
-  }
-  line.remove_prefix(name.size() + 1);
-  const std::size_t first = line.find_first_not_of(" \t");
-  if (first == std::string_view::npos) {
-    return "";
-  }
-  return line.substr(first, line.find_last_not_of(" \t\r\n") + 1 - first);
 }
 
 HttpAnswer::End EndOf(CURLcode code) {
@@ -185,7 +169,12 @@ std::size_t Exchange::TakeBody(std::string_view data) {
   if (data.size() > into.size() - answer.bytes) {
     return 0;
   }
-  std::memcpy(into.data() + answer.bytes, data.data(), data.size());
+  const std::span<std::byte> to = into.subspan(answer.bytes, data.size());
+  if (into.size() >= kStreamedFrom) {
+    core::StreamCopy(to, std::as_bytes(std::span(data)));
+  } else {
+    std::memcpy(to.data(), data.data(), data.size());
+  }
   answer.bytes += data.size();
   return data.size();
 }
