@@ -53,8 +53,8 @@ HOMES = {
 # What the C library and the kernel bring along; anywhere.
 SYSTEM = re.compile(
     r"(sys|linux|netinet|arpa|bits)/[\w/]+\.h$|"
-    r"(cpuid|dirent|dlfcn|emmintrin|errno|fcntl|ftw|immintrin|netdb|poll|pthread|sched|"
-    r"signal|spawn|stdlib|string|time|unistd|unwind)\.h$")
+    r"(cpuid|dirent|dlfcn|emmintrin|errno|fcntl|ftw|immintrin|netdb|poll|"
+    r"pthread|sched|signal|spawn|stdlib|string|time|unistd|unwind)\.h$")
 STANDARD = re.compile(r"[a-z][a-z0-9_]*$")  # <vector>, <cstdint>
 
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')

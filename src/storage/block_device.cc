@@ -24,16 +24,13 @@ namespace stoker::storage {
 
 namespace {
 
-// What an io_uring can be made for.
-constexpr std::size_t kDeepest = 32'766;
-
 core::Status CheckDepth(std::size_t depth) {
-  if (depth >= 1 && depth <= kDeepest) {
+  if (depth >= 1 && depth <= kDeepestBlockQueue) {
     return {};
   }
   return {core::Code::kInvalidArgument,
           fmt::format("make a block queue of depth {}: allowed are 1 to {}",
-                      depth, kDeepest)};
+                      depth, kDeepestBlockQueue)};
 }
 
 class FileDevice final : public BlockDevice {

@@ -36,6 +36,9 @@ struct BlockDone {
   core::Status status{};
 };
 
+// As deep as a block queue may be made: what an io_uring takes.
+inline constexpr std::size_t kDeepestBlockQueue = 32'766;
+
 // Belongs to one thread, but for Wake. The destructor waits for what is in
 // flight, and drops the outcomes. Allocates at construction only, errors
 // excepted.

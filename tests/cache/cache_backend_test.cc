@@ -122,13 +122,7 @@ class CacheBackendTest : public ::testing::Test {
     queue_.reset();
     auto device = std::make_unique<TouchyDevice>(2 * slots * kSlot);
     device_ = device.get();
-    CacheOptions options;
-    options.directories = {"memory", "memory"};
-    options.buffer_bytes = 8 * kSlot;
-    backend_ = MakeCacheBackend(
-        testing::TwoUnitTier(Options(slots, Policy::kNever, kSlot), clock_,
-                             std::move(device)),
-        options, storage::OpenBackend("mem:").value());
+    backend_ = testing::TwoUnitCache(slots, kSlot, clock_, std::move(device));
   }
   void Put(std::string_view name, std::uint64_t bytes, std::uint64_t version) {
     ASSERT_TRUE(storage::WriteObject(*backend_, name,

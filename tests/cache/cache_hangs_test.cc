@@ -56,17 +56,14 @@ class CacheHangs : public ::testing::Test {
                          options, std::move(store));
   }
   // Two directories of so many slots, one behind the other on the device.
-  void OpenTwo(std::uint32_t slots) {
+  void OpenTwo(std::uint32_t slots, const CacheOptions& options = {},
+               std::unique_ptr<storage::Backend> store =
+                   storage::OpenBackend("mem:").value()) {
     auto device = std::make_unique<TimedDevice>(2 * slots * kHangSlot,
                                                 testing::DeviceSpeed{});
     device_ = device.get();
-    CacheOptions options;
-    options.directories = {"memory", "memory"};
-    options.buffer_bytes = 8 * kHangSlot;
-    backend_ = MakeCacheBackend(
-        testing::TwoUnitTier(Options(slots, Policy::kNever, kHangSlot), clock_,
-                             std::move(device)),
-        options, storage::OpenBackend("mem:").value());
+    backend_ = testing::TwoUnitCache(
+        slots, kHangSlot, clock_, std::move(device), options, std::move(store));
   }
   std::uint64_t ValidIn(std::size_t unit) {
     return TierOf(*backend_)->units()[unit].index->Count().valid;
@@ -97,9 +94,20 @@ class CacheHangs : public ::testing::Test {
   }
   void SleepFor(core::Nanos time) { clock_.SleepUntil(clock_.Now() + time); }
 
-  // Reads the object in parts of `part` bytes, all at once, into memory_; the
-  // longest of them took what is returned, and every byte is right.
-  core::Nanos ReadAll(std::uint64_t part) {
+  // Objects written to the cache stay dirty.
+  static std::unique_ptr<storage::Backend> StoreThatTakesNothing() {
+    return storage::NewFaultBackend(
+               {{.operation = storage::FaultRule::Operation::kCreate,
+                 .count = storage::FaultRule::kAlways,
+                 .action =
+                     storage::FaultRule::Error{{core::Code::kUnavailable,
+                                                "the store takes nothing"}}}},
+               storage::OpenBackend("mem:").value())
+        .value();
+  }
+
+  // Asks for the object in parts of `part` bytes, all at once, into memory_.
+  std::vector<ReadOp> SubmitAll(std::uint64_t part) {
     std::memset(memory_.bytes().data(), 0x55, memory_.size());
     std::vector<ReadOp> ops;
     for (std::uint64_t at = 0; at < content_.size(); at += part) {
@@ -111,6 +119,11 @@ class CacheHangs : public ::testing::Test {
     }
     done_.assign(ops.size(), {});
     STOKER_CHECK(queue_->Submit(ops).value() == ops.size());
+    return ops;
+  }
+  // The longest of them took what is returned, and every byte is right.
+  core::Nanos ReadAll(std::uint64_t part) {
+    const std::vector<ReadOp> ops = SubmitAll(part);
     std::size_t count = 0;
     while (count < ops.size()) {
       const auto reaped = queue_->Reap(std::span(done_).subspan(count), 1,
@@ -312,14 +325,7 @@ TEST_F(CacheHangs, ADeviceThatNeverAnswersWritesLeavesTheOtherFilled) {
 TEST_F(CacheHangs, ABlockThatOnlyTheDeviceHasIsWaitedFor) {
   CacheOptions options;
   options.write = Write::kBack;
-  Open(64, options,
-       storage::NewFaultBackend(
-           {{.operation = storage::FaultRule::Operation::kCreate,
-             .count = storage::FaultRule::kAlways,
-             .action = storage::FaultRule::Error{{core::Code::kUnavailable,
-                                                  "the store takes nothing"}}}},
-           storage::OpenBackend("mem:").value())
-           .value());
+  Open(64, options, StoreThatTakesNothing());
   Put(4);
   OpenQueue(true);
   constexpr core::Nanos kHang = 3 * DeviceMeter::kShortestPatience;
@@ -331,6 +337,36 @@ TEST_F(CacheHangs, ABlockThatOnlyTheDeviceHasIsWaitedFor) {
   EXPECT_EQ(Held(), 0U);
   EXPECT_EQ(counters().device_hangs.load(), 4U);
   CheckBalance();
+}
+
+TEST_F(CacheHangs, WhatOnlyAHungDirectoryHasHoldsUpNoOtherRead) {
+  constexpr std::uint32_t kEach = 96;
+  constexpr std::uint64_t kBlocks = 80;
+  constexpr std::uint64_t kParts = 4;  // a block
+  CacheOptions options;
+  options.write = Write::kBack;
+  OpenTwo(kEach, options, StoreThatTakesNothing());
+  Put(kBlocks);
+  OpenQueue(true, 1500);
+  const std::uint64_t good =
+      kParts * TierOf(*backend_)->units()[0].index->Count().dirty;
+  // A queue never has so many reads at a device.
+  ASSERT_GT(kParts * kBlocks - good, 64U);
+  SleepFor(Index::kSweepEvery + std::chrono::seconds(1));
+  const core::TimePoint until = clock_.Now() + kMinute;
+  device_->Hang(BlockOp::Kind::kRead, until, kEach * kHangSlot);
+  const std::size_t all = SubmitAll(kHangSlot / kParts).size();
+  std::size_t count = 0;
+  while (count < all) {
+    const auto reaped = queue_->Reap(std::span(done_).subspan(count), 1,
+                                     clock_.Now() + 10 * kMinute);
+    ASSERT_TRUE(reaped.ok());
+    ASSERT_GT(reaped.value(), 0U);
+    EXPECT_EQ(count + reaped.value() > good, clock_.Now() >= until);
+    count += reaped.value();
+  }
+  EXPECT_TRUE(IsRight());
+  EXPECT_EQ(FromCache(), content_.size());
 }
 
 TEST_F(CacheHangs, FillsThatHangLeaveTheirSlotsAtRestAndNobodyWaits) {

@@ -21,6 +21,7 @@
 #include "core/clock.h"
 #include "core/random.h"
 #include "storage/block_device.h"
+#include "storage/registry.h"
 
 namespace stoker::testing {
 
@@ -61,6 +62,21 @@ inline std::unique_ptr<cache::Tier> TwoUnitTier(
     units[i].device_offset = i * options.geometry.data_bytes();
   }
   return std::make_unique<cache::Tier>(std::move(device), std::move(units));
+}
+
+// Such a cache, with buffers for eight blocks.
+inline std::unique_ptr<storage::Backend> TwoUnitCache(
+    std::uint32_t slots, std::uint64_t slot_bytes, core::Clock& clock,
+    std::unique_ptr<storage::BlockDevice> device,
+    cache::CacheOptions options = {},
+    std::unique_ptr<storage::Backend> store =
+        storage::OpenBackend("mem:").value()) {
+  options.directories = {"memory", "memory"};
+  options.buffer_bytes = 8 * slot_bytes;
+  return cache::MakeCacheBackend(
+      TwoUnitTier(Options(slots, cache::Policy::kNever, slot_bytes), clock,
+                  std::move(device)),
+      options, std::move(store));
 }
 
 // A child process that runs `body` and then leaves without any clean-up.

@@ -257,6 +257,30 @@ TEST_F(WriteBack, WritersWaitWhereNoSlotIsFreeForTheTable) {
   EXPECT_TRUE(Drain().ok());
 }
 
+// A page has 16 units, each of which notes an object.
+TEST_F(WriteBack, WritersWaitWhereNoSlotIsFreeForAnotherPage) {
+  Open();
+  for (int i = 0; i < 16; ++i) {
+    ASSERT_TRUE(Put("object" + std::to_string(i), Content(12, 1000)).ok());
+  }
+  Index& index = *TierOf(*backend_)->units()[0].index;
+  std::vector<Claim> claims;
+  // But for the object's block.
+  for (std::uint64_t i = 0; index.Count().free > 1; ++i) {
+    claims.push_back(index.ClaimDirtySlot({.high = i, .low = i}, kBackSlot));
+    ASSERT_EQ(claims.back().outcome, ClaimOutcome::kMine);
+  }
+  std::jthread others([&] {
+    clock_.SleepUntil(clock_.Now() + std::chrono::milliseconds(50));
+    for (const Claim& claim : claims) {
+      index.Abandon(claim);
+    }
+  });
+  EXPECT_EQ(Put("last", Content(13, 1000)).ToString(), "ok");
+  others.join();
+  EXPECT_TRUE(Get("last") == Content(13, 1000));
+}
+
 TEST_F(WriteBack, WhatDoesNotFitGoesToTheStoreAtOnce) {
   Open();
   gate_->open = true;

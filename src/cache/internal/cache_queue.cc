@@ -178,17 +178,21 @@ void CacheQueue::Advance() {
   if (closing_) {
     return;
   }
-  while (!redo_.empty()) {
-    Range& range = redo_.back();
+  for (std::size_t at = redo_.size(); at > 0;) {
+    Range& range = redo_[at - 1];
     const std::uint64_t begun = BeginRange(range);
     if (begun == 0) {
       return;
+    }
+    if (begun == kNotThis) {
+      --at;
+      continue;
     }
     range.from += static_cast<std::uint32_t>(begun);
     range.out = range.out.subspan(begun);
     if (range.out.empty()) {
       const std::uint32_t op = range.op;
-      redo_.pop_back();
+      redo_.erase(redo_.begin() + static_cast<std::ptrdiff_t>(--at));
       LeaveOp(op);
     }
   }
@@ -253,6 +257,9 @@ bool CacheQueue::AdvanceOp(std::uint32_t number) {
     const std::uint64_t begun = BeginRange(range);
     if (begun == 0) {
       return false;
+    }
+    if (begun == kNotThis) {
+      return true;
     }
     NoteVisit(range);
     op.begun += begun;
@@ -332,7 +339,7 @@ void CacheQueue::OnFacts(const FetchReply& reply) {
 }
 
 // Begins the front of the range; returns how many bytes of it, 0 if there is no
-// room for now.
+// room for now, kNotThis if there is for others only.
 std::uint64_t CacheQueue::BeginRange(const Range& range) {
   Op& op = ops_[range.op];
   if (const std::uint32_t held = buffers_.Find(range.key, range.from);
@@ -358,15 +365,18 @@ std::uint64_t CacheQueue::BeginRange(const Range& range) {
       } else {
         const std::uint64_t begun = ReadDevice(range, unit, pinned, now);
         // What holds the buffers may hold them for good.
-        if (begun > 0 || hung_.empty() || op.dirty) {
+        if (begun > 0 || hung_.empty()) {
           return begun;
+        }
+        if (op.dirty) {
+          return kNotThis;
         }
         way = Way::kPastCache;
       }
     }
   }
-  if (way == Way::kNoneYet) {
-    return 0;
+  if (way == Way::kNoneYet || way == Way::kWaits) {
+    return way == Way::kWaits ? kNotThis : 0;
   }
   if (IsLost(op)) {
     return range.out.size();

@@ -157,8 +157,11 @@ class CacheQueue final : public storage::ReadQueue {
     kFetcher,    // who puts it into the cache
     kPastCache,  // to the store
     kBalanced,   // likewise, though the device has it
-    kNoneYet,
+    kNoneYet,    // nothing has room
+    kWaits,      // this has not, others may
   };
+  // What BeginRange says of a range that waits while others go on.
+  static constexpr std::uint64_t kNotThis = UINT64_MAX;
 
   CacheQueue(const CacheShared& shared, CacheObjects& objects,
              const storage::ReadLimits& limits, core::Clock& clock);

@@ -33,7 +33,10 @@ CacheQueue::Way CacheQueue::WayOf(const Range& range,
   const std::size_t unit = shared_.tier->NumberOf(range.key);
   const UnitReads& reads = unit_reads_[unit];
   if (op.dirty) {
-    return HasCell(reads) ? Way::kDevice : Way::kNoneYet;
+    // It may wait for good, for a device that never answers.
+    return HasCell(reads)        ? Way::kDevice
+           : free_cells_.empty() ? Way::kNoneYet
+                                 : Way::kWaits;
   }
   if (range.past_cache) {
     return Way::kPastCache;

@@ -16,8 +16,9 @@ namespace stoker::cache::internal {
 namespace {
 
 constexpr core::Nanos kHoldPause = std::chrono::milliseconds(5);
-// How long an object waits for a slot for its entry: readers and fetches have
-// all of a small cache at times, but none of them for long.
+// How long an object waits for a slot for its entry while nothing reaches the
+// store: readers and fetches have all of a small cache at times, but not for
+// long.
 constexpr core::Nanos kEntryPatience = std::chrono::seconds(60);
 
 std::uint64_t LayoutOf(const Tier& tier) {
@@ -180,8 +181,7 @@ core::Status Catalogue::MakeRoom(const Commit& commit) {
       STOKER_TRY(table_->Erase(unit));
     }
   }
-  const core::Status added = table_->EnsureRoom(commit);
-  if (added.ok()) {
+  if (table_->EnsureRoom(commit).ok()) {
     return {};
   }
   for (const auto& [unit, other] : clean) {
@@ -193,7 +193,7 @@ core::Status Catalogue::MakeRoom(const Commit& commit) {
       return {};
     }
   }
-  return added;
+  return table_->EnsureRoom(commit);
 }
 
 // --- changing ----------------------------------------------------------------
@@ -240,7 +240,8 @@ core::Status Catalogue::Add(Commit& commit, const std::vector<Placed>& blocks,
     STOKER_TRY(table_->Flush().WithContext(what));
   }
   KillPoint("D3");
-  const core::TimePoint deadline = clock_.Now() + kEntryPatience;
+  core::TimePoint deadline = clock_.Now() + kEntryPatience;
+  std::uint64_t seen = moved();
   while (true) {
     bool no_room = false;
     const core::Status added = Within(what, [&]() -> core::Status {
@@ -250,6 +251,10 @@ core::Status Catalogue::Add(Commit& commit, const std::vector<Placed>& blocks,
       return added;
     }
     clock_.SleepUntil(clock_.Now() + kHoldPause);  // without the locks
+    if (moved() != seen) {
+      seen = moved();
+      deadline = clock_.Now() + kEntryPatience;
+    }
   }
 }
 

@@ -37,7 +37,9 @@ core::Result<std::unique_ptr<Fetcher>> Fetcher::Make(
   const std::size_t units = tier.units().size();
   STOKER_ASSIGN(fetcher->device_,
                 tier.device().NewQueue(
-                    options.buffers * (units > 1 ? units + 1 : 1), clock));
+                    std::min(storage::kDeepestBlockQueue,
+                             options.buffers * (units > 1 ? units + 1 : 1)),
+                    clock));
   const std::uint64_t block = tier.block_bytes();
   STOKER_ASSIGN(fetcher->memory_,
                 core::AlignedBuffer::Make(options.buffers * block, false));

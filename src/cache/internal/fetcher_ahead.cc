@@ -58,9 +58,13 @@ bool Fetcher::PrefetchBlock() {
   }
   // A directory that takes none for now must not hold up the others.
   const std::size_t unit = tier_.NumberOf(block->key);
-  const bool takes = TakesBlocks(unit, clock_.Now()) &&
-                     tier_.units()[unit].index->AllowsWrite(block->block_bytes);
-  if (!takes && tier_.units().size() == 1) {
+  const auto allows = [&](const TierUnit& one) {
+    return one.index->AllowsWrite(block->block_bytes);
+  };
+  const bool takes =
+      TakesBlocks(unit, clock_.Now()) && allows(tier_.units()[unit]);
+  if (!takes && (tier_.units().size() == 1 ||
+                 std::ranges::none_of(tier_.units(), allows))) {
     return false;
   }
   if (!takes || FindFill(block->key) != nullptr) {

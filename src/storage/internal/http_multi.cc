@@ -28,8 +28,8 @@ namespace {
 
 constexpr int kMostEvents = 64;
 // Answers for so much room are in no cache when they are read: they are copied
-// past it.
-constexpr std::size_t kStreamedFrom = 1U << 20;
+// past it. (A cache's block, which is read at once, is not.)
+constexpr std::size_t kStreamedFrom = 4U << 20;
 
 long Milliseconds(core::Nanos time) {
   const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(time);
