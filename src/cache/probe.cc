@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "cache/block_key.h"
-#include "core/abandon.h"
+#include "cache/internal/leave_to_device.h"
 #include "core/aligned_buffer.h"
 #include "core/check.h"
 #include "core/pages.h"
@@ -396,16 +396,8 @@ core::Result<DeviceProbe> ProbeDevice(
       ProbeWith(tier, options.depth, between, prober, borrowed);
   if (queue->in_flight() > 0) {
     // A device that does not answer is not waited for.
-    struct Abandoned {
-      std::shared_ptr<storage::BlockDevice> device;
-      core::AlignedBuffer memory;
-      std::unique_ptr<storage::BlockQueue> queue;
-    };
     borrowed.Forsake();
-    core::Abandon(
-        std::make_shared<Abandoned>(Abandoned{.device = tier.shared_device(),
-                                              .memory = std::move(memory),
-                                              .queue = std::move(queue)}));
+    internal::LeaveToDevice(tier, std::move(queue), std::move(memory));
   }
   return probe;
 }

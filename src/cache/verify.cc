@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <string>
 #include <vector>
 
 #include "cache/block_key.h"
 #include "cache/internal/commit_table.h"
+#include "cache/internal/leave_to_device.h"
 #include "core/aligned_buffer.h"
 #include "core/check.h"
 #include "core/pages.h"
@@ -15,6 +17,8 @@ namespace stoker::cache {
 
 namespace {
 
+// How long the device may take to read a block.
+constexpr core::Nanos kVerifyPatience = std::chrono::seconds(30);
 constexpr std::uint64_t kWarmBytes = 8ULL << 20U;  // asked for at once
 constexpr std::size_t kWarmOps = 4;
 
@@ -35,10 +39,10 @@ bool IsRight(const SlotRecord& record, std::uint32_t slot,
 core::Status VerifyUnit(Tier& tier, TierUnit& unit, core::Clock& clock,
                         VerifyCounts& counts) {
   const std::uint64_t block_bytes = tier.block_bytes();
-  STOKER_ASSIGN(const std::unique_ptr<storage::BlockQueue> queue,
-                tier.device().NewQueue(1, clock));
-  STOKER_ASSIGN(const core::AlignedBuffer buffer,
+  STOKER_ASSIGN(core::AlignedBuffer buffer,
                 core::AlignedBuffer::Make(block_bytes, false));
+  STOKER_ASSIGN(std::unique_ptr<storage::BlockQueue> queue,
+                tier.device().NewQueue(1, clock));
   std::vector<std::pair<std::uint32_t, SlotRecord>> blocks;
   unit.index->ForEachValid([&](std::uint32_t slot, const SlotRecord& record) {
     blocks.emplace_back(slot, record);
@@ -58,7 +62,14 @@ core::Status VerifyUnit(Tier& tier, TierUnit& unit, core::Clock& clock,
         .buffer = buffer.bytes().first(core::PagesUp(pinned.length))};
     storage::BlockDone done;
     STOKER_TRY(queue->Submit(std::span(&op, 1)).status());
-    STOKER_TRY(queue->Reap(std::span(&done, 1), 1, core::kNever).status());
+    STOKER_ASSIGN(
+        const std::size_t count,
+        queue->Reap(std::span(&done, 1), 1, clock.Now() + kVerifyPatience));
+    if (count == 0) {
+      internal::LeaveToDevice(tier, std::move(queue), std::move(buffer));
+      return {core::Code::kTimedOut,
+              "verify a cache: its device does not answer"};
+    }
     ++counts.blocks;
     counts.bytes += pinned.length;
     const SlotRecord now{.key = record.key,

@@ -141,6 +141,12 @@ class CacheHangs : public ::testing::Test {
     EXPECT_TRUE(IsRight());
     return longest;
   }
+  void EndWithin(core::Nanos longest) {
+    const core::TimePoint from = clock_.Now();
+    queue_.reset();
+    backend_.reset();
+    EXPECT_LE(clock_.Now() - from, longest);
+  }
   bool IsRight() const {
     return std::ranges::equal(memory_.bytes(),
                               std::as_bytes(std::span(content_)));
@@ -367,6 +373,47 @@ TEST_F(CacheHangs, WhatOnlyAHungDirectoryHasHoldsUpNoOtherRead) {
   }
   EXPECT_TRUE(IsRight());
   EXPECT_EQ(FromCache(), content_.size());
+}
+
+TEST_F(CacheHangs, AnUploadThatIsNeverAnsweredHoldsUpNoEnd) {
+  CacheOptions options;
+  options.write = Write::kBack;
+  Open(64, options);
+  device_->Hang(BlockOp::Kind::kRead, core::kNever);
+  Put(4);
+  SleepFor(std::chrono::seconds(1));
+  ASSERT_GT(device_->ScribbleOverUnanswered(), 0U);
+  EndWithin(std::chrono::seconds(10));
+  EXPECT_GT(device_->ScribbleOverUnanswered(), 0U);
+}
+
+TEST_F(CacheHangs, AProofThatIsNeverAnsweredHoldsUpNoEnd) {
+  CacheOptions options;
+  options.write = Write::kBack;
+  Open(64, options, StoreThatTakesNothing());
+  Put(4);
+  device_->Hang(BlockOp::Kind::kRead, core::kNever);
+  SleepFor(Index::kSweepEvery + std::chrono::seconds(1));
+  ASSERT_GT(device_->ScribbleOverUnanswered(), 0U);
+  EndWithin(std::chrono::seconds(40));
+  EXPECT_GT(device_->ScribbleOverUnanswered(), 0U);
+}
+
+TEST_F(CacheHangs, SavesThatAreNeverAnsweredFailAndHoldUpNoEnd) {
+  CacheOptions options;
+  options.write = Write::kBack;
+  for (const bool first : {true, false}) {
+    Open(64, options, StoreThatTakesNothing());
+    if (!first) {  // there is a table
+      Put(4);
+    }
+    device_->Hang(BlockOp::Kind::kWrite, core::kNever);
+    const core::Status written = storage::WriteObject(
+        *backend_, "other", std::string(4 * kHangSlot, 'x'), clock_);
+    EXPECT_EQ(written.code(), core::Code::kTimedOut) << written.ToString();
+    EXPECT_EQ(index().Count().quarantined, first ? 1U : 4U);
+    EndWithin(std::chrono::seconds(10));
+  }
 }
 
 TEST_F(CacheHangs, FillsThatHangLeaveTheirSlotsAtRestAndNobodyWaits) {

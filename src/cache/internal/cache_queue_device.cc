@@ -6,7 +6,7 @@
 
 #include "cache/block_key.h"
 #include "cache/internal/cache_queue.h"
-#include "core/abandon.h"
+#include "cache/internal/leave_to_device.h"
 #include "core/check.h"
 #include "core/pages.h"
 
@@ -314,15 +314,7 @@ void CacheQueue::LeaveHung() {
   for (const HungRead& hung : hung_) {
     shared_.tier->units()[hung.unit].index->Unpin(Cell(hung.unit, hung.cell));
   }
-  struct Abandoned {
-    std::shared_ptr<storage::BlockDevice> device;
-    std::unique_ptr<storage::BlockQueue> queue;
-    GranuleBuffers buffers;
-  };
-  core::Abandon(std::make_shared<Abandoned>(
-      Abandoned{.device = shared_.tier->shared_device(),
-                .queue = std::move(device_),
-                .buffers = std::move(buffers_)}));
+  LeaveToDevice(*shared_.tier, std::move(device_), std::move(buffers_));
 }
 
 }  // namespace stoker::cache::internal

@@ -9,6 +9,7 @@
 #include "cache/block_key.h"
 #include "cache/internal/catalogue_lock.h"
 #include "cache/internal/kill_point.h"
+#include "cache/internal/leave_to_device.h"
 #include "core/fnv.h"
 
 namespace stoker::cache::internal {
@@ -53,6 +54,12 @@ Catalogue::Catalogue(Tier& tier, std::string store, core::Clock& clock)
       store_(std::move(store)),
       clock_(clock),
       layout_(LayoutOf(tier)) {}
+
+Catalogue::~Catalogue() {
+  if (proof_queue_ != nullptr && proof_queue_->in_flight() > 0) {
+    LeaveToDevice(tier_, std::move(proof_queue_), std::move(proof_memory_));
+  }
+}
 
 // --- asking ------------------------------------------------------------------
 

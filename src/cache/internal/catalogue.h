@@ -43,6 +43,10 @@ class Catalogue {
                                                        std::string store,
                                                        core::Clock& clock);
 
+  ~Catalogue();
+  Catalogue(const Catalogue&) = delete;
+  Catalogue& operator=(const Catalogue&) = delete;
+
   // Whether there may be objects; cheap.
   bool any() const;
   // Nothing if it was not written through the cache, or is not known any more.
@@ -134,6 +138,8 @@ class Catalogue {
   const std::uint64_t layout_;  // which directories, in which order
   std::mutex mutex_;            // guards what follows
   std::unique_ptr<CommitTable> table_;
+  core::AlignedBuffer proof_memory_;
+  std::unique_ptr<storage::BlockQueue> proof_queue_;  // reads to that
   std::map<std::uint64_t, bool> seats_;  // of this process: whether to upload
   bool layout_noted_ = false;
 };

@@ -16,7 +16,6 @@
 #include "cache/internal/catalogue.h"
 #include "cache/internal/catalogue_lock.h"
 #include "cache/internal/slot_write.h"
-#include "core/aligned_buffer.h"
 #include "core/pages.h"
 
 namespace stoker::cache::internal {
@@ -211,30 +210,40 @@ void Catalogue::LetGoOfUnknown(const std::vector<std::vector<bool>>& known) {
 
 core::Result<bool> Catalogue::IsWholeOnDevice(const Commit& commit) {
   const std::uint64_t block = tier_.block_bytes();
-  STOKER_ASSIGN(const core::AlignedBuffer memory,
-                core::AlignedBuffer::Make(block, false));
-  STOKER_ASSIGN(const std::unique_ptr<storage::BlockQueue> queue,
-                tier_.device().NewQueue(1, clock_));
+  const core::Status silent = {core::Code::kTimedOut,
+                               "the cache's device does not answer"};
+  if (proof_queue_ == nullptr) {
+    STOKER_ASSIGN(proof_memory_, core::AlignedBuffer::Make(block, false));
+    STOKER_ASSIGN(proof_queue_, tier_.device().NewQueue(1, clock_));
+  }
+  if (proof_queue_->in_flight() > 0) {
+    storage::BlockDone late;
+    STOKER_TRY(
+        proof_queue_->Reap(std::span(&late, 1), 1, clock_.Now()).status());
+  }
+  if (proof_queue_->in_flight() > 0) {
+    return silent;
+  }
   std::uint64_t whole = 0;
   core::Status failed;
   ForEachBlock(commit, [&](TierUnit& unit, const Index::FoundBlock& found) {
     if (!failed.ok()) {
       return;
     }
-    const auto bytes = memory.bytes().first(core::PagesUp(found.record.length));
+    const auto bytes =
+        proof_memory_.bytes().first(core::PagesUp(found.record.length));
     storage::BlockOp op = WriteOf(unit, found.slot.slot, bytes, 0);
     op.kind = storage::BlockOp::Kind::kRead;
     storage::BlockDone done;
-    const core::Result<std::size_t> sent = queue->Submit(std::span(&op, 1));
+    const core::Result<std::size_t> sent =
+        proof_queue_->Submit(std::span(&op, 1));
     failed = sent.status();
     if (failed.ok()) {
-      const core::Result<std::size_t> count =
-          queue->Reap(std::span(&done, 1), 1, clock_.Now() + kLockPatience);
-      failed = !count.ok() ? count.status()
-               : count.value() == 1
-                   ? done.status
-                   : core::Status(core::Code::kTimedOut,
-                                  "the cache's device does not answer");
+      const core::Result<std::size_t> count = proof_queue_->Reap(
+          std::span(&done, 1), 1, clock_.Now() + kLockPatience);
+      failed = !count.ok()          ? count.status()
+               : count.value() == 1 ? done.status
+                                    : silent;
     }
     const SlotRecord& record = found.record;
     if (failed.ok() &&

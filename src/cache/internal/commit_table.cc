@@ -9,6 +9,7 @@
 
 #include "cache/block_key.h"
 #include "cache/internal/kill_point.h"
+#include "cache/internal/leave_to_device.h"
 #include "core/pages.h"
 #include "core/random.h"
 
@@ -58,6 +59,12 @@ CommitTable::CommitTable(Tier& tier, core::Clock& clock)
   const SlotClass& slots =
       geometry.classes[1].slots > 0 ? geometry.classes[1] : geometry.classes[0];
   page_bytes_ = std::min(slots.slot_bytes, kMostPageBytes);
+}
+
+CommitTable::~CommitTable() {
+  if (queue_ != nullptr && queue_->in_flight() > 0) {
+    LeaveToDevice(tier_, std::move(queue_), std::move(memory_));
+  }
 }
 
 CommitBoard& CommitTable::board() {
@@ -249,6 +256,7 @@ core::Status CommitTable::Refresh() {
 core::Status CommitTable::WriteUnits(std::uint32_t unit,
                                      std::span<const std::byte> body,
                                      std::uint32_t count) {
+  STOKER_TRY(broken_);  // the device may still read the memory
   const std::uint32_t page = unit / units();
   const Copies copies = CopiesOf(page);
   std::size_t written = 0;
@@ -375,6 +383,7 @@ core::Result<Claim> CommitTable::ClaimApart(
 // An empty copy of a page.
 core::Result<Index::FoundBlock> CommitTable::ClaimPage(
     const Fingerprint& key, const std::optional<DirtySlot>& other) {
+  STOKER_TRY(broken_);
   Index& index = *tier_.units().front().index;
   STOKER_ASSIGN(const Claim claim, ClaimApart(key, other));
   const auto length = static_cast<std::uint32_t>(page_bytes_);
@@ -393,7 +402,12 @@ core::Result<Index::FoundBlock> CommitTable::ClaimPage(
     status = tier_.device().Flush();
   }
   if (!status.ok()) {
-    index.Abandon(claim);
+    if (queue_->in_flight() > 0) {  // it may still be written to
+      index.Rest(claim);
+      index.Forsake(claim);
+    } else {
+      index.Abandon(claim);
+    }
     return status.WithContext(
         "make a page of the cache's table of written "
         "objects");

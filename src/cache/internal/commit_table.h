@@ -39,6 +39,9 @@ class CommitTable {
   // `tier` and `clock` outlive it.
   static core::Result<std::unique_ptr<CommitTable>> Make(Tier& tier,
                                                          core::Clock& clock);
+  ~CommitTable();
+  CommitTable(const CommitTable&) = delete;
+  CommitTable& operator=(const CommitTable&) = delete;
 
   // Whether nobody has changed anything since. The board's lock need not be
   // held for this and the next.

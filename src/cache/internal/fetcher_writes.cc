@@ -9,7 +9,7 @@
 #include "cache/block_key.h"
 #include "cache/internal/fetcher.h"
 #include "cache/internal/kill_point.h"
-#include "core/abandon.h"
+#include "cache/internal/leave_to_device.h"
 #include "core/check.h"
 #include "core/pages.h"
 
@@ -275,17 +275,8 @@ void Fetcher::LeaveHungWrites() {
   for (const HungWrite& hung : hung_writes_) {
     tier_.UnitOf(hung.key).index->Forsake(hung.claim);
   }
-  struct Abandoned {
-    std::shared_ptr<storage::BlockDevice> device;
-    std::unique_ptr<storage::BlockQueue> queue;
-    core::AlignedBuffer memory;
-    std::vector<core::AlignedBuffer> more_memory;
-  };
-  core::Abandon(std::make_shared<Abandoned>(
-      Abandoned{.device = tier_.shared_device(),
-                .queue = std::move(device_),
-                .memory = std::move(memory_),
-                .more_memory = std::move(more_memory_)}));
+  LeaveToDevice(tier_, std::move(device_), std::move(memory_),
+                std::move(more_memory_));
 }
 
 }  // namespace stoker::cache::internal

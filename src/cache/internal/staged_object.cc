@@ -7,6 +7,7 @@
 
 #include "cache/block_key.h"
 #include "cache/internal/kill_point.h"
+#include "cache/internal/leave_to_device.h"
 #include "cache/internal/slot_write.h"
 #include "core/pages.h"
 
@@ -47,18 +48,43 @@ StagedObject::StagedObject(Tier& tier, const Fingerprint& key,
       clock_(clock) {}
 
 StagedObject::~StagedObject() {
-  queue_.reset();  // waits for what is on its way
+  TakeTheRest();
   if (!kept_) {
-    for (const Buffer& buffer : buffers_) {
-      if (buffer.writing) {
-        buffer.unit->index->Abandon(buffer.claim);
-      }
-    }
     for (const Placed& block : placed_) {
       block.unit->index->Discard(block.slot);
     }
   }
   GiveBackPromised(promised_);
+}
+
+// What is on its way at the end: nobody wants it. Slots whose writes have no
+// answer by then rest.
+void StagedObject::TakeTheRest() {
+  if (queue_ == nullptr) {
+    return;
+  }
+  const core::TimePoint deadline = clock_.Now() + kEndPatience;
+  std::array<storage::BlockDone, kBuffers> done;
+  while (queue_->in_flight() > 0) {
+    const core::Result<std::size_t> count = queue_->Reap(done, 1, deadline);
+    if (!count.ok() || count.value() == 0) {
+      break;
+    }
+    for (const storage::BlockDone& one : std::span(done).first(count.value())) {
+      Buffer& buffer = buffers_[one.tag];
+      buffer.used = buffer.writing = false;
+      buffer.unit->index->Abandon(buffer.claim);
+    }
+  }
+  for (const Buffer& buffer : buffers_) {
+    if (buffer.writing) {
+      buffer.unit->index->Rest(buffer.claim);
+      buffer.unit->index->Forsake(buffer.claim);
+    }
+  }
+  if (queue_->in_flight() > 0) {
+    LeaveToDevice(tier_, std::move(queue_), std::move(memory_));
+  }
 }
 
 void StagedObject::GiveBackPromised(std::uint32_t slots) {

@@ -59,6 +59,7 @@ class StagedObject {
                CacheCounters& counters, core::Clock& clock);
   core::Status TryPut(std::uint64_t offset, std::span<const std::byte> bytes);
   core::Status TryFinish(std::uint64_t size);
+  void TakeTheRest();
   void GiveBackPromised(std::uint32_t slots);
   core::Result<std::uint32_t> BufferOf(std::uint64_t block);
   core::Result<Claim> ClaimFor(TierUnit& unit, const Fingerprint& key,

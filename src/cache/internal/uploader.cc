@@ -10,6 +10,7 @@
 
 #include "cache/block_key.h"
 #include "cache/internal/kill_point.h"
+#include "cache/internal/leave_to_device.h"
 #include "cache/internal/slot_write.h"
 #include "core/pages.h"
 
@@ -59,6 +60,8 @@ core::Result<std::unique_ptr<Uploader>> Uploader::Make(Tier& tier,
   std::unique_ptr<Uploader> made(
       new Uploader(tier, store, catalogue, counters, clock));
   STOKER_ASSIGN(made->device_, tier.device().NewQueue(kUploadDepth, clock));
+  STOKER_ASSIGN(made->memory_, core::AlignedBuffer::Make(
+                                   kUploadDepth * tier.block_bytes(), false));
   Uploader* const self = made.get();
   made->thread_ = core::ClockedThread(clock, [self] { self->Run(); });
   return made;
@@ -76,6 +79,9 @@ Uploader::~Uploader() {
   stop_.store(true);
   Wake();
   thread_.Join();
+  if (device_ != nullptr && device_->in_flight() > 0) {
+    LeaveToDevice(tier_, std::move(device_), std::move(memory_));
+  }
 }
 
 void Uploader::Wake() {
@@ -97,8 +103,12 @@ void Uploader::Run() {
     }
     // Nothing is in flight: this sleeps until somebody wakes it.
     std::array<storage::BlockDone, 1> none;
-    (void)device_->Reap(none, 1,
-                        clock_.Now() + (failed ? kAfterFailure : kUploadIdle));
+    if (!device_
+             ->Reap(none, 1,
+                    clock_.Now() + (failed ? kAfterFailure : kUploadIdle))
+             .ok()) {
+      clock_.SleepUntil(clock_.Now() + kUploadIdle);  // it is of no use
+    }
   }
 }
 
@@ -122,6 +132,9 @@ bool Uploader::UploadOne() {
   const std::vector<Commit>& dirty = waiting.value();
   core::Status failed;
   for (const Commit& commit : dirty) {
+    if (stop_.load()) {
+      break;
+    }
     const core::Result<bool> may = MayBeSeen(commit, dirty);
     if (!may.ok()) {
       failed = may.status();
@@ -188,6 +201,9 @@ core::Result<bool> Uploader::MayBeSeen(const Commit& commit,
 }
 
 core::Status Uploader::Upload(const Commit& commit) {
+  if (device_->in_flight() > 0) {
+    return {core::Code::kIoError, "read the cache: its queue is of no use"};
+  }
   if (!commit.after.empty()) {
     KillPoint("D9");
   }
@@ -218,9 +234,7 @@ core::Status Uploader::Upload(const Commit& commit) {
     STOKER_ASSIGN(const std::span<std::byte> buffer, stream->Buffer());
     const std::uint64_t some = std::min<std::uint64_t>(
         buffer.size(), commit.size - stream->position());
-    STOKER_TRY(ReadBlocks(commit, stream->position(),
-                          buffer.first(std::min<std::uint64_t>(
-                              buffer.size(), core::PagesUp(some)))));
+    STOKER_TRY(ReadBlocks(commit, stream->position(), buffer.first(some)));
     STOKER_TRY(stream->Append(some));
     catalogue_.NoteMoved();
     KillPoint("D6");
@@ -248,8 +262,33 @@ core::Status Uploader::Upload(const Commit& commit) {
   return {};
 }
 
-// Blocks from `offset` on, whole but for the object's last; `into` ends with a
-// whole page.
+// Waits for so many reads of blocks.
+core::Status Uploader::TakeReads(std::size_t count) {
+  std::array<storage::BlockDone, kUploadDepth> done;
+  core::Status status;
+  // However long it takes: what is on its way must not meet other bytes. But
+  // for the end, which nothing holds up.
+  core::TimePoint end = core::kNever;
+  for (std::size_t i = 0; i < count;) {
+    STOKER_ASSIGN(const std::size_t some,
+                  device_->Reap(done, 1, clock_.Now() + kUploadIdle));
+    if (some == 0 && stop_.load()) {
+      end = std::min(end, clock_.Now() + kEndPatience);
+      if (clock_.Now() >= end) {
+        return {core::Code::kCancelled,
+                "the run ended while the cache's device did not answer"};
+      }
+    }
+    for (const storage::BlockDone& one : std::span(done).first(some)) {
+      status = status.ok() ? one.status : status;
+    }
+    i += some;
+  }
+  return status;
+}
+
+// Bytes from `offset` on, which is where a block begins; through memory that
+// may be left to a device that does not answer.
 core::Status Uploader::ReadBlocks(const Commit& commit, std::uint64_t offset,
                                   std::span<std::byte> into) {
   const std::uint64_t block = tier_.block_bytes();
@@ -258,6 +297,7 @@ core::Status Uploader::ReadBlocks(const Commit& commit, std::uint64_t offset,
     TierUnit* unit = nullptr;
     Index::FoundBlock found{};
     std::span<std::byte> bytes{};
+    std::span<std::byte> into{};
   };
   std::array<Read, kUploadDepth> reads{};
   const auto lost = [&](std::uint64_t number) {
@@ -269,11 +309,14 @@ core::Status Uploader::ReadBlocks(const Commit& commit, std::uint64_t offset,
   };
   std::size_t at = 0;
   while (at < into.size()) {
+    if (stop_.load()) {
+      return {core::Code::kCancelled, "the run ended"};
+    }
     std::size_t count = 0;
     core::Status status;
     const std::uint64_t first = (offset + at) / block;
     for (; count < kUploadDepth && at < into.size(); ++count) {
-      const std::uint64_t number = (offset + at) / block;
+      const std::uint64_t number = first + count;
       const Fingerprint key = BlockKey(object, number);
       Read& read = reads[count];
       read.unit = &tier_.UnitOf(key);
@@ -286,8 +329,9 @@ core::Status Uploader::ReadBlocks(const Commit& commit, std::uint64_t offset,
         break;
       }
       read.found = *found;
-      read.bytes = into.subspan(at, core::PagesUp(wanted));
-      at += read.bytes.size();
+      read.bytes =
+          memory_.bytes().subspan(count * block, core::PagesUp(wanted));
+      read.into = into.subspan(at, wanted);
       storage::BlockOp op =
           WriteOf(*read.unit, found->slot.slot, read.bytes, count);
       op.kind = storage::BlockOp::Kind::kRead;
@@ -297,17 +341,9 @@ core::Status Uploader::ReadBlocks(const Commit& commit, std::uint64_t offset,
         status = {core::Code::kIoError, "read the cache: its queue is full"};
         break;
       }
+      at += wanted;
     }
-    std::array<storage::BlockDone, kUploadDepth> done;
-    // However long it takes: what is on its way must not meet other bytes.
-    for (std::size_t i = 0; i < count;) {
-      STOKER_ASSIGN(const std::size_t some,
-                    device_->Reap(done, 1, core::kNever));
-      for (const storage::BlockDone& one : std::span(done).first(some)) {
-        status = status.ok() ? one.status : status;
-      }
-      i += some;
-    }
+    STOKER_TRY(TakeReads(count));
     STOKER_TRY(status);
     for (std::size_t i = 0; i < count; ++i) {
       const Read& read = reads[i];
@@ -319,6 +355,7 @@ core::Status Uploader::ReadBlocks(const Commit& commit, std::uint64_t offset,
                    read.bytes.first(record.length))) {
         return lost(first + i);
       }
+      std::ranges::copy(read.bytes.first(record.length), read.into.begin());
     }
   }
   return {};

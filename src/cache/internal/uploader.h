@@ -15,6 +15,7 @@
 #include "cache/cache_counters.h"
 #include "cache/internal/catalogue.h"
 #include "cache/tier.h"
+#include "core/aligned_buffer.h"
 #include "core/clock.h"
 #include "core/status.h"
 #include "storage/backend.h"
@@ -62,6 +63,7 @@ class Uploader {
                                const std::vector<Commit>& dirty);
   core::Result<bool> AreSeen(const std::vector<std::string>& names);
   core::Status Upload(const Commit& commit);
+  core::Status TakeReads(std::size_t count);
   core::Status ReadBlocks(const Commit& commit, std::uint64_t offset,
                           std::span<std::byte> into);
   core::Status WaitWhile(const std::function<core::Result<bool>()>& unfinished,
@@ -73,6 +75,7 @@ class Uploader {
   Catalogue& catalogue_;
   CacheCounters& counters_;
   core::Clock& clock_;
+  core::AlignedBuffer memory_;  // that it reads to
   std::unique_ptr<storage::BlockQueue> device_;
   std::atomic<bool> stop_ = false;
   std::atomic<std::uint64_t> objects_ = 0;
