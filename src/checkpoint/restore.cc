@@ -25,8 +25,9 @@ constexpr std::array<std::string_view, 3> kVerifyNames{"none", "sample",
 core::Result<std::string> ReadManifests(const ShardContext& context,
                                         const FindRequest& request) {
   std::string texts;
-  for (std::uint64_t step = 1; step <= request.count; ++step) {
-    const std::string folder = StepFolder(request.epoch, step);
+  for (std::uint64_t i = 0; i < request.count; ++i) {
+    const std::string folder =
+        StepFolder(request.epoch, request.first_step + i);
     STOKER_ASSIGN(
         const auto partial,
         ReadManifest(*context.backend, folder, *context.clock, kPartialName));
@@ -125,7 +126,7 @@ core::Result<std::vector<FoundCheckpoint>> FindCheckpoints(
     const ModelSpec& spec, const Layout& layout, const FindRequest& request) {
   std::vector<FoundCheckpoint> all(request.count);
   for (std::uint64_t i = 0; i < request.count; ++i) {
-    all[i].step = all[i].manifest.step = i + 1;
+    all[i].step = all[i].manifest.step = request.first_step + i;
     all[i].manifest.epoch = request.epoch;
   }
   if (!context.backend->capabilities().stores_data) {

@@ -50,7 +50,8 @@ struct FoundCheckpoint {
 
 struct FindRequest {
   std::uint64_t epoch = 1;
-  std::uint64_t count = 0;  // steps 1 … count
+  std::uint64_t first_step = 1;
+  std::uint64_t count = 0;  // of steps one after the other
   std::uint32_t rank_shift = 0;
   // Step folders without manifest, written by others, are taken as they are:
   // sizes are held against the model, tensors against the archive's CRC-32.

@@ -132,7 +132,8 @@ constexpr std::array kOptions = {
            "checkpoints' pages are written back and let go; drop-caches: the "
            "kernel drops all (root); command: LINE is given to /bin/sh"},
     Option{"keep", "", ValueKind::kInteger, "N", "0", kCheckpointRun, 0,
-           "checkpoints that stay while more are saved, the last ones; 0: all",
+           "checkpoints that stay while more are saved, the last ones, which "
+           "are also what is restored; 0: all",
            false, 0},
     Option{"foreign", "", ValueKind::kFlag, "", "", kCheckpointRun, 0,
            "restore checkpoints without a manifest as well, which others wrote "

@@ -426,11 +426,19 @@ class Checkpointing {
         checkpoint::StepFolder(kEpoch, saved - request_.keep));
   }
 
+  // The first of those that Retire leaves.
+  std::uint64_t FirstKept() const {
+    return request_.keep == 0 || plan_.saves <= request_.keep
+               ? 1
+               : plan_.saves - request_.keep + 1;
+  }
+
   Status Find() {
     STOKER_ASSIGN(found_,
                   checkpoint::FindCheckpoints(comm(), ShardContextOf(),
                                               plan_.model, plan_.layout,
                                               {.epoch = kEpoch,
+                                               .first_step = FirstKept(),
                                                .count = plan_.restores,
                                                .rank_shift = Shift(),
                                                .foreign = request_.foreign}));

@@ -143,6 +143,11 @@ class RunTest(CheckpointCase):
                       (self.place / "llama3-mini").iterdir())
         self.assertEqual(left, ["global_epoch1_step4", "global_epoch1_step5"])
 
+    def test_of_those_that_keep_leaves_the_first_are_restored(self):
+        for restores in (1, 2):
+            self.checkpoint("--keep", "2", saves=3, restores=restores,
+                            params=["checkpoint.verify=full"])
+
     def test_zero_one_model_on_eight_ranks_as_on_four(self):
         for ranks in (4, 8):
             self.checkpoint(model="llama3-tiny", ranks=ranks, saves=1,
