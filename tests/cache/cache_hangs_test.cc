@@ -347,17 +347,17 @@ TEST_F(CacheHangs, ABlockThatOnlyTheDeviceHasIsWaitedFor) {
 
 TEST_F(CacheHangs, WhatOnlyAHungDirectoryHasHoldsUpNoOtherRead) {
   constexpr std::uint32_t kEach = 96;
-  constexpr std::uint64_t kBlocks = 80;
+  constexpr std::uint64_t kDirtyBlocks = 80;
   constexpr std::uint64_t kParts = 4;  // a block
   CacheOptions options;
   options.write = Write::kBack;
   OpenTwo(kEach, options, StoreThatTakesNothing());
-  Put(kBlocks);
+  Put(kDirtyBlocks);
   OpenQueue(true, 1500);
   const std::uint64_t good =
       kParts * TierOf(*backend_)->units()[0].index->Count().dirty;
   // A queue never has so many reads at a device.
-  ASSERT_GT(kParts * kBlocks - good, 64U);
+  ASSERT_GT(kParts * kDirtyBlocks - good, 64U);
   SleepFor(Index::kSweepEvery + std::chrono::seconds(1));
   const core::TimePoint until = clock_.Now() + kMinute;
   device_->Hang(BlockOp::Kind::kRead, until, kEach * kHangSlot);

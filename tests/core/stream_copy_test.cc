@@ -14,14 +14,14 @@ namespace {
 
 TEST(StreamCopy, CopiesFromAnyPlaceToAnyPlaceAndTouchesNothingElse) {
   constexpr std::size_t kRoom = 1024;
-  constexpr std::size_t kMost = 400;
+  constexpr std::size_t kLongest = 400;
   constexpr std::byte kGuard{0xA5};
   std::vector<std::byte> source(kRoom);
   FillCounterStream(1, 0, source);
   std::vector<std::byte> target(kRoom);
   for (std::size_t to = 0; to < 64; ++to) {
     for (std::size_t from = 0; from < 64; from += 7) {
-      for (std::size_t bytes = 0; bytes <= kMost; bytes += 1 + bytes % 13) {
+      for (std::size_t bytes = 0; bytes <= kLongest; bytes += 1 + bytes % 13) {
         std::ranges::fill(target, kGuard);
         const std::span<const std::byte> wanted =
             std::span(source).subspan(from, bytes);
