@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "cache/cache_backend.h"
@@ -97,6 +98,21 @@ class WriteBack : public ::testing::Test {
   core::Status Drain() {
     return backend_->Drain({.patience = std::chrono::seconds(30)}, clock_)
         .status();
+  }
+  // All free slots but so many are others' for a moment.
+  void HoldSlots(std::uint32_t but, std::jthread& others) {
+    Index& index = *TierOf(*backend_)->units()[0].index;
+    std::vector<Claim> claims;
+    for (std::uint64_t i = 0; index.Count().free > but; ++i) {
+      claims.push_back(index.ClaimDirtySlot({.high = i, .low = i}, kBackSlot));
+      ASSERT_EQ(claims.back().outcome, ClaimOutcome::kMine);
+    }
+    others = std::jthread([this, &index, claims = std::move(claims)] {
+      clock_.SleepUntil(clock_.Now() + std::chrono::milliseconds(50));
+      for (const Claim& claim : claims) {
+        index.Abandon(claim);
+      }
+    });
   }
   SlotCounts Slots() { return TierOf(*backend_)->units()[0].index->Count(); }
 
@@ -240,18 +256,8 @@ TEST_F(WriteBack, WritersWaitForTheStoreWhereNoMoreMayBeDirty) {
 TEST_F(WriteBack, WritersWaitWhereNoSlotIsFreeForTheTable) {
   Open({}, 16);
   gate_->open = true;
-  Index& index = *TierOf(*backend_)->units()[0].index;
-  std::vector<Claim> claims;
-  for (std::uint64_t i = 0; index.Count().free > 0; ++i) {
-    claims.push_back(index.ClaimDirtySlot({.high = i, .low = i}, kBackSlot));
-    ASSERT_EQ(claims.back().outcome, ClaimOutcome::kMine);
-  }
-  std::jthread others([&] {
-    clock_.SleepUntil(clock_.Now() + std::chrono::milliseconds(50));
-    for (const Claim& claim : claims) {
-      index.Abandon(claim);
-    }
-  });
+  std::jthread others;
+  ASSERT_NO_FATAL_FAILURE(HoldSlots(0, others));
   EXPECT_TRUE(Put("object", Content(11, kBackSlot)).ok());
   others.join();
   EXPECT_TRUE(Drain().ok());
@@ -263,19 +269,9 @@ TEST_F(WriteBack, WritersWaitWhereNoSlotIsFreeForAnotherPage) {
   for (int i = 0; i < 16; ++i) {
     ASSERT_TRUE(Put("object" + std::to_string(i), Content(12, 1000)).ok());
   }
-  Index& index = *TierOf(*backend_)->units()[0].index;
-  std::vector<Claim> claims;
+  std::jthread others;
   // But for the object's block.
-  for (std::uint64_t i = 0; index.Count().free > 1; ++i) {
-    claims.push_back(index.ClaimDirtySlot({.high = i, .low = i}, kBackSlot));
-    ASSERT_EQ(claims.back().outcome, ClaimOutcome::kMine);
-  }
-  std::jthread others([&] {
-    clock_.SleepUntil(clock_.Now() + std::chrono::milliseconds(50));
-    for (const Claim& claim : claims) {
-      index.Abandon(claim);
-    }
-  });
+  ASSERT_NO_FATAL_FAILURE(HoldSlots(1, others));
   EXPECT_EQ(Put("last", Content(13, 1000)).ToString(), "ok");
   others.join();
   EXPECT_TRUE(Get("last") == Content(13, 1000));
